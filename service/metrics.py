@@ -1,0 +1,47 @@
+"""What is counted and timed? One object a process, on a registry that is handed in: two can live in one test."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+ALERT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, registry=registry, buckets=buckets)
+
+        self.messages = counter("pumpwatch_messages_total", "Messages taken from the broker.", "kind")
+        self.messages_discarded = counter(
+            "pumpwatch_messages_discarded_total", "Deliveries not processed again, by reason.", "reason"
+        )
+        self.readings_stored = counter("pumpwatch_readings_stored_total", "Readings committed.")
+        self.events_stored = counter("pumpwatch_events_stored_total", "Pump events committed.")
+        self.duplicates = counter("pumpwatch_duplicates_total", "Readings and events that were stored already.")
+        self.quarantined = counter("pumpwatch_quarantined_total", "Messages kept aside, by reason.", "reason")
+        self.settled = counter("pumpwatch_settled_total", "PUBACKs sent after their commit.")
+        self.receipts = counter("pumpwatch_receipts_total", "Receipts published.")
+        self.gaps = counter("pumpwatch_gaps_total", "Holes in a pump's sequence, by what became of them.", "outcome")
+        self.batches = counter("pumpwatch_batches_total", "Batches committed.")
+        self.batches_redone = counter("pumpwatch_batches_redone_total", "Batches committed again, by reason.", "reason")
+        self.stage_seconds = histogram(
+            "pumpwatch_stage_seconds", "Time a batch spends in one stage.", STAGE_SECONDS, "stage"
+        )
+        self.held_bytes = Gauge(
+            "pumpwatch_held_bytes", "Payload bytes received and not yet settled.", registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.alert_changes = counter("pumpwatch_alert_changes_total", "Changes of alerts.", "condition", "event")
+        self.attempts = counter("pumpwatch_attempts_total", "Webhook requests, by outcome.", "outcome")
+        self.reading_to_webhook_seconds = histogram(
+            "pumpwatch_reading_to_webhook_seconds",
+            "From the arrival of the reading that crossed a limit to the first webhook request for it.",
+            ALERT_SECONDS,
+        )
+        self.requests = counter("pumpwatch_api_requests_total", "API requests.", "method", "route", "status")
+        self.request_seconds = histogram("pumpwatch_api_request_seconds", "API request time.", STAGE_SECONDS, "route")

@@ -1,0 +1,108 @@
+"""What is configured? The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The text is one line that names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set, each by the environment variable PUMPWATCH_<NAME>."""
+
+    database_url: str
+    """postgresql://…; where everything is stored."""
+    broker_url: str
+    """mqtt://[user:password@]host:port of the broker that the pumps publish to."""
+    shard: int = 0
+    """Which shard this ingester owns; also names its MQTT session."""
+    topic_filter: str = "pumps/v1/+/+"
+    """What the ingester subscribes to."""
+    api_host: str = "127.0.0.1"
+    api_port: int = 8480
+    rulebook: Path | None = None
+    """A TOML file over the defaults; None: the defaults."""
+    enrolment: str = "open"
+    """`open`: an unlisted pump is enrolled as unregistered; `closed`: its messages go to quarantine."""
+    metrics_dir: Path | None = None
+    """Where the processes of one machine share their metrics; None: each keeps its own."""
+    log_level: str = "info"
+
+    def redacted(self) -> dict[str, str]:
+        """The settings with passwords taken out, for the log line at start."""
+        shown = {name: str(getattr(self, name)) for name in self.__struct_fields__}
+        for name in ("database_url", "broker_url"):
+            shown[name] = without_password(shown[name])
+        return shown
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+def load(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read PUMPWATCH_* from `environment` (default: the process's); `overrides` that are not None win.
+
+    Raises SettingsError with one line naming the setting that is missing or wrong, or not known.
+    """
+    environment = os.environ if environment is None else environment
+    names = set(Settings.__struct_fields__)
+    given: dict[str, object] = {}
+    for key, text in environment.items():
+        if not key.startswith("PUMPWATCH_"):
+            continue
+        name = key.removeprefix("PUMPWATCH_").lower()
+        if name not in names:
+            raise SettingsError(f"{key}: no such setting; known are {', '.join(sorted(map(_variable, names)))}")
+        given[name] = text
+    given |= {name: value for name, value in overrides.items() if value is not None}
+    for name in ("database_url", "broker_url"):
+        if not given.get(name):
+            raise SettingsError(f"{_variable(name)}: not set, and there is no default")
+    try:
+        settings = msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise SettingsError(f"{_variable(where.rstrip('`'))}: {what}") from None
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    scheme = urlsplit(settings.database_url).scheme
+    if scheme not in {"postgresql", "postgres"}:
+        raise SettingsError("PUMPWATCH_DATABASE_URL: must begin with postgresql://")
+    broker = urlsplit(settings.broker_url)
+    try:
+        complete = broker.scheme in {"mqtt", "mqtts"} and broker.hostname and broker.port is not False
+    except ValueError:
+        complete = False
+    if not complete:
+        raise SettingsError("PUMPWATCH_BROKER_URL: must be mqtt://host:port or mqtts://host:port")
+    if settings.enrolment not in {"open", "closed"}:
+        raise SettingsError("PUMPWATCH_ENROLMENT: must be open or closed")
+    if not 0 <= settings.api_port <= 65535:  # noqa: PLR2004
+        raise SettingsError("PUMPWATCH_API_PORT: must be 0 to 65535")
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
+    if settings.rulebook is not None and not settings.rulebook.is_file():
+        raise SettingsError(f"PUMPWATCH_RULEBOOK: {settings.rulebook} is not a file")
+
+
+def _variable(name: str) -> str:
+    return f"PUMPWATCH_{name.upper()}"
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise TypeError(kind)
