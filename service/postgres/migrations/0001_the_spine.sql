@@ -111,6 +111,13 @@ CREATE TABLE rule_checkpoint (
     UNIQUE NULLS NOT DISTINCT (pump, taken_on)
 );
 
+-- Pumps whose verdicts must be worked out again from a position on, since something arrived late. Written with the late
+-- rows, removed with the new state: a crash in between forgets nothing.
+CREATE TABLE rebuild (
+    pump integer PRIMARY KEY REFERENCES pump,
+    from_position bigint NOT NULL
+);
+
 -- Rulebooks that were ever in force, by the hash of their text.
 CREATE TABLE rulebook (
     version text PRIMARY KEY,
