@@ -3,15 +3,17 @@
 import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from service.core.reading import DrugClass
+from service.core.rulebook import Problem
 
 # `$` alone would let a line feed pass at the end.
 _WORD: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
-_PRINTABLE: Final = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$(?!\n)"
+_UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_PRINTABLE: Final = rf"^[^\s{_UNPRINTABLE}]([^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}])?$(?!\n)"
 PumpId = Annotated[str, msgspec.Meta(pattern=_WORD, description="as in the topic")]
 Site = Annotated[str, msgspec.Meta(pattern=_WORD)]
 Name = Annotated[str, msgspec.Meta(pattern=_PRINTABLE, max_length=100)]
@@ -63,19 +65,12 @@ _EXPECTED: Final = {
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(RegistryEntry)}
 
 
-class Problem(NamedTuple):
-    """What is wrong, and in which line (from 1) of the text."""
-
-    line: int
-    message: str
-
-
 def parse_registry(text: str, time_zones: Collection[str] = ()) -> tuple[list[RegistryEntry], list[Problem]]:
     """Read the CSV of docs/interface.md: the entries in file order, and every problem in line order.
 
     A row with a problem has no entry. `time_zones` are the names that exist; empty: they are not checked.
     """
-    rows = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
+    rows = csv.reader((f"{line}\n" for line in text.removeprefix("\ufeff").split("\n")), strict=True)
     entries: list[RegistryEntry] = []
     problems: list[Problem] = []
     first_line_of: dict[str, int] = {}

@@ -1,0 +1,65 @@
+"""What is known of each condition of a pump, now? The stored verdicts, less what silence and missing sensors hide."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from service.core.change import Condition
+
+
+class Verdict(StrEnum):
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does_not_hold"
+    UNKNOWN = "unknown"
+    NOT_AVAILABLE = "not_available"  # no channel of this pump could ever show it
+
+
+class Known(NamedTuple):
+    """A verdict, and since when where that is known."""
+
+    verdict: Verdict
+    since: datetime | None = None
+
+
+# A rotor turns as it is told: its count cannot show more than the programme.
+_NEED_A_FLOW_SENSOR: Final = frozenset({Condition.OVER_DELIVERY, Condition.OVER_DELIVERY_GROSS})
+
+
+def verdicts_of(
+    written: Mapping[str, Known],
+    *,
+    flow_channel: str,
+    registered: bool,
+    silent_since: datetime | None,
+    last_heard_at: datetime | None,
+    silence_after_s: float,
+    now: datetime,
+) -> dict[Condition, Known]:
+    """Return what is known of every condition.
+
+    `written` holds the verdicts that were stored when they changed; a condition without one has never held.
+    `silent_since` is the onset of an active silence alert. A pump last heard more than `silence_after_s` ago is not
+    known to be well, whether or not its silence has been judged yet (it is not while we are not caught up ourselves).
+    """
+    heard = last_heard_at is not None and (now - last_heard_at).total_seconds() <= silence_after_s
+    known = heard and silent_since is None
+    found: dict[Condition, Known] = {}
+    for condition in Condition:
+        if condition is Condition.UNREGISTERED:
+            found[condition] = Known(Verdict.DOES_NOT_HOLD if registered else Verdict.HOLDS)
+        elif condition is Condition.SILENCE:
+            found[condition] = _silence(silent_since, heard=heard)
+        elif condition in _NEED_A_FLOW_SENSOR and flow_channel == "rotor":
+            found[condition] = Known(Verdict.NOT_AVAILABLE)
+        elif not known:
+            found[condition] = Known(Verdict.UNKNOWN, silent_since)
+        else:
+            found[condition] = written.get(condition, Known(Verdict.DOES_NOT_HOLD))
+    return found
+
+
+def _silence(silent_since: datetime | None, *, heard: bool) -> Known:
+    if silent_since is not None:
+        return Known(Verdict.HOLDS, silent_since)
+    return Known(Verdict.DOES_NOT_HOLD if heard else Verdict.UNKNOWN)
