@@ -1,0 +1,302 @@
+"""Which positions of a pump do we hold, which are missing, and what may be evaluated and receipted? The sequence ledger.
+
+A pump's positions are dense within a boot, so a position at or below `through` that is not known as lost is stored: duplicates are
+recognised here, before the store sees them. Stored runs beyond a hole are *islands*: they wait until the hole closes, until the pump
+says that it no longer holds what is missing (`held_from`), or until patience ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.reading import MAX_SEQ, boot_of, seq_of
+
+PATIENCE_MS: Final = 45_000
+NOTHING: Final = -1
+
+Span = tuple[int, int]
+"""First and last position, both included."""
+
+
+class Gap(NamedTuple):
+    from_position: int
+    to_position: int
+    lost: bool  # the pump no longer holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of one pump's sequence."""
+
+    through: int = NOTHING  # all of it up to here is stored, or lost for good
+    evaluated: int = NOTHING  # the rules have seen it up to here
+    islands: tuple[Span, ...] = ()  # stored beyond a hole
+    lost: tuple[Span, ...] = ()
+    hole_since_ms: int = 0
+    patience_over: bool = False
+
+    @property
+    def missing(self) -> list[Gap]:
+        """Every span that never came: lost ones, and holes that patience has given up waiting for."""
+        gaps = [Gap(first, last, lost=True) for first, last in self.lost]
+        if self.patience_over:
+            before = self.through
+            for first, last in self.islands:
+                start = before + 1 if boot_of(before) == boot_of(first) else first - seq_of(first)
+                if start < first:
+                    gaps.append(Gap(start, first - 1, lost=False))
+                before = last
+        return gaps
+
+    @property
+    def may_evaluate(self) -> int:
+        """Everything stored up to here may be evaluated."""
+        return self.islands[-1][1] if self.islands and self.patience_over else self.through
+
+    @property
+    def simple(self) -> bool:
+        return not self.islands and not self.lost
+
+
+class Admitted(NamedTuple):
+    """What became of one pump's positions, in their order."""
+
+    account: Account
+    stored: list[bool]  # new: to be stored; else a duplicate
+    now: bool  # evaluate the new ones at once
+    from_store: bool  # evaluate from the store once committed, since earlier ones wait there
+    rebuild_from: int  # lowest position that came after its successors were evaluated, or NOTHING
+
+
+def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: int) -> Admitted:
+    """Enter `positions` (sorted, of one pump) into its account. `held_from` is NOTHING where the pump did not say."""
+    if account == Account():
+        base = held_from if 0 <= held_from <= positions[0] else positions[0]
+        account = Account(through=base - 1, evaluated=base - 1)
+    islands, lost = list(account.islands), list(account.lost)
+    stored: list[bool] = []
+    rebuild_from = NOTHING
+    for position in positions:
+        known = position <= account.through or _find(islands, position) is not None
+        at = _find(lost, position)
+        if known and at is None:
+            stored.append(False)
+            continue
+        stored.append(True)
+        if at is not None:
+            lost[at : at + 1] = _without(lost[at], position)
+        else:
+            _insert(islands, position)
+        if position <= account.evaluated and rebuild_from == NOTHING:
+            rebuild_from = position
+    through, islands, newly_lost = _settle(account.through, islands, held_from)
+    after = _with_hole(account, through, islands, [*lost, *newly_lost], now_ms)
+    return _decide(account, after, stored, rebuild_from)
+
+
+def wait_no_longer(account: Account, now_ms: int) -> Account | None:
+    """The account once patience has ended, or None while there is still cause to wait."""
+    if not account.islands or account.patience_over or now_ms - account.hole_since_ms < PATIENCE_MS:
+        return None
+    return Account(account.through, account.evaluated, account.islands, account.lost, account.hole_since_ms, True)
+
+
+def restore(through: int, evaluated: int, runs: Iterable[Span], lost: Sequence[Span], now_ms: int) -> Account:
+    """The account of a pump whose checkpoint covers `through` and `evaluated`, and whose stored runs beyond it are `runs`."""
+    islands: list[Span] = []
+    for first, last in runs:
+        start = max(first, through + 1)
+        if start <= last:
+            islands.append((start, last))
+    for first, last in sorted(lost):
+        while islands and islands[0][0] == through + 1:
+            through = islands.pop(0)[1]
+        if first == through + 1:
+            through = last
+    through, islands, _ = _settle(through, islands, NOTHING)
+    return _with_hole(Account(through, evaluated), through, islands, list(lost), now_ms)
+
+
+def receipt_of(through: int) -> tuple[int, int] | None:
+    """(boot, seq) of the receipt that `through` allows, or None where it names no position of a pump."""
+    if through < 0 or seq_of(through) == MAX_SEQ:
+        return None
+    return boot_of(through), seq_of(through)
+
+
+def _decide(before: Account, after: Account, stored: list[bool], rebuild_from: int) -> Admitted:
+    if rebuild_from != NOTHING:
+        return Admitted(after, stored, now=False, from_store=False, rebuild_from=rebuild_from)
+    target = after.may_evaluate
+    waiting = any(last > before.evaluated and first <= target for first, last in before.islands)
+    return Admitted(after, stored, now=not waiting, from_store=waiting and target > before.evaluated, rebuild_from=NOTHING)
+
+
+def _with_hole(account: Account, through: int, islands: list[Span], lost: list[Span], now_ms: int) -> Account:
+    if not islands:
+        return Account(through, account.evaluated, (), tuple(lost))
+    since_ms = account.hole_since_ms if account.islands else now_ms
+    over = (account.patience_over and bool(account.islands)) or now_ms - since_ms >= PATIENCE_MS
+    return Account(through, account.evaluated, tuple(islands), tuple(lost), since_ms, over)
+
+
+def _settle(through: int, islands: list[Span], held_from: int) -> tuple[int, list[Span], list[Span]]:
+    """Move `through` over what is stored, and over what the pump says it no longer holds."""
+    lost: list[Span] = []
+    while True:
+        first = islands[0][0] if islands else None
+        if first is not None and (
+            first == through + 1 or (seq_of(first) == 0 and boot_of(first) > boot_of(through) and held_from >= first)
+        ):
+            through = islands.pop(0)[1]
+        elif held_from > through + 1:
+            until = held_from if first is None else min(held_from, first)
+            # What an earlier boot may have ended with is unknowable: a reboot is not a gap.
+            start = through + 1 if boot_of(through + 1) == boot_of(until) else until - seq_of(until)
+            if start < until:
+                lost.append((start, until - 1))
+            through = until - 1
+        else:
+            return through, islands, lost
+
+
+def _find(spans: Sequence[Span], position: int) -> int | None:
+    for at, (first, last) in enumerate(spans):
+        if first <= position <= last:
+            return at
+    return None
+
+
+def _insert(islands: list[Span], position: int) -> None:
+    """Add one position to the sorted, disjoint spans, joining neighbours of the same boot."""
+    at = len(islands)
+    while at and islands[at - 1][0] > position:
+        at -= 1
+    islands.insert(at, (position, position))
+    joins_after = at + 1 < len(islands) and islands[at + 1][0] == position + 1 and seq_of(position + 1) != 0
+    if joins_after:
+        islands[at : at + 2] = [(position, islands[at + 1][1])]
+    if at and islands[at - 1][1] == position - 1 and seq_of(position) != 0:
+        islands[at - 1 : at + 1] = [(islands[at - 1][0], islands[at][1])]
+
+
+def _without(span: Span, position: int) -> list[Span]:
+    return [part for part in ((span[0], position - 1), (position + 1, span[1])) if part[0] <= part[1]]
+
+
+@dataclass(slots=True)
+class Admission:
+    """What became of a batch: masks over its items, and the accounts as they will be once it is committed."""
+
+    stored: npt.NDArray[np.bool_]
+    evaluated: npt.NDArray[np.bool_]
+    duplicates: int
+    through: npt.NDArray[np.int64]  # of each group's pump, afterwards
+    accounts: dict[int, Account] = field(default_factory=dict)  # row → account, of those that are not simply in order
+    from_store: list[int] = field(default_factory=list)  # rows to be evaluated from the store once committed
+    rebuild: dict[int, int] = field(default_factory=dict)  # row → lowest late position
+    holes_noticed: list[int] = field(default_factory=list)  # rows: receipt at once
+    holes_closed: list[int] = field(default_factory=list)
+
+
+class Ledger:
+    """The accounts of all pumps: two columns for those in order, an Account each for the few that are not."""
+
+    def __init__(self, pumps: int) -> None:
+        self.through = np.full(pumps, NOTHING, np.int64)
+        self.evaluated = np.full(pumps, NOTHING, np.int64)
+        self.irregular: dict[int, Account] = {}
+        self._is_irregular = np.zeros(pumps, np.bool_)
+
+    def grow(self, pumps: int) -> None:
+        added = pumps - len(self.through)
+        self.through = np.r_[self.through, np.full(added, NOTHING, np.int64)]
+        self.evaluated = np.r_[self.evaluated, np.full(added, NOTHING, np.int64)]
+        self._is_irregular = np.r_[self._is_irregular, np.zeros(added, np.bool_)]
+
+    def account(self, row: int) -> Account:
+        known = self.irregular.get(row)
+        evaluated = int(self.evaluated[row])
+        if known is None:
+            return Account(int(self.through[row]), evaluated)
+        return Account(known.through, evaluated, known.islands, known.lost, known.hole_since_ms, known.patience_over)
+
+    def enter(self, row: int, account: Account) -> None:
+        """Make `account` the one in force. `evaluated` is set by whoever evaluates."""
+        self.through[row] = account.through
+        self._is_irregular[row] = not account.simple
+        if account.simple:
+            self.irregular.pop(row, None)
+        else:
+            self.irregular[row] = account
+
+    def plan(
+        self,
+        rows: npt.NDArray[np.intp],
+        positions: npt.NDArray[np.int64],
+        held_from: npt.NDArray[np.int64],
+        now_ms: int,
+    ) -> tuple[npt.NDArray[np.intp], Admission]:
+        """Judge a batch, sorted by row and position; nothing changes until `publish`. Returns the group starts with it.
+
+        Pumps whose positions simply go on are judged together; only the others cost a call each.
+        """
+        starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+        group_rows = rows[starts]
+        before = np.empty_like(positions)
+        before[1:] = positions[:-1]
+        before[starts] = self.through[group_rows]
+        in_order = np.logical_and.reduceat(positions == before + 1, starts) & (self.through[group_rows] != NOTHING)
+        in_order &= ~self._is_irregular[group_rows] & (self.evaluated[group_rows] == self.through[group_rows])
+        ends = np.r_[starts[1:], len(rows)]
+        admission = Admission(
+            stored=np.ones(len(rows), np.bool_),
+            evaluated=np.ones(len(rows), np.bool_),
+            duplicates=0,
+            through=positions[ends - 1].copy(),
+        )
+        for group in np.flatnonzero(~in_order):
+            self._admit(group, int(group_rows[group]), slice(starts[group], ends[group]), positions, held_from, now_ms, admission)
+        return starts, admission
+
+    def _admit(
+        self,
+        group: int,
+        row: int,
+        span: slice,
+        positions: npt.NDArray[np.int64],
+        held_from: npt.NDArray[np.int64],
+        now_ms: int,
+        admission: Admission,
+    ) -> None:
+        before = self.account(row)
+        judged = admit(before, positions[span].tolist(), int(held_from[span].max()), now_ms)
+        after = judged.account
+        stored = np.array(judged.stored)
+        admission.stored[span] = stored
+        admission.duplicates += int((~stored).sum())
+        admission.evaluated[span] = stored & judged.now & (positions[span] <= after.may_evaluate)
+        admission.through[group] = after.through
+        admission.accounts[row] = after
+        if judged.rebuild_from != NOTHING:
+            admission.rebuild[row] = judged.rebuild_from
+        elif judged.from_store:
+            admission.from_store.append(row)
+        if after.islands and not before.islands:
+            admission.holes_noticed.append(row)
+        if before.islands and not after.islands:
+            admission.holes_closed.append(row)
+
+    def publish(self, group_rows: npt.NDArray[np.intp], admission: Admission) -> None:
+        """The batch is committed: its accounts are in force."""
+        self.through[group_rows] = admission.through
+        for row, account in admission.accounts.items():
+            self.enter(row, account)
+
+    def overdue(self, now_ms: int) -> dict[int, Account]:
+        """Pumps whose hole has been waited for long enough, with the accounts that follow."""
+        over = ((row, wait_no_longer(self.account(row), now_ms)) for row in self.irregular)
+        return {row: account for row, account in over if account is not None}
