@@ -27,6 +27,7 @@ CREATE TABLE pump (
     simulated boolean NOT NULL DEFAULT false,
     shard integer NOT NULL DEFAULT 0,
     version integer NOT NULL DEFAULT 1,
+    enrolled_at timestamptz NOT NULL DEFAULT now(), -- a pump never heard is silent from here on
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -157,6 +158,7 @@ CREATE TABLE alert (
     latching boolean NOT NULL,
     began_at timestamptz NOT NULL, -- pump time: the onset
     detected_at timestamptz NOT NULL, -- pump time: the reading that crossed
+    ended_at timestamptz, -- pump time: the condition was over
     raised_at timestamptz NOT NULL, -- our time
     resolved_at timestamptz,
     detected_position bigint NOT NULL,
@@ -179,7 +181,7 @@ CREATE TABLE alert_history (
     alert_id uuid NOT NULL REFERENCES alert,
     number integer NOT NULL,
     at timestamptz NOT NULL, -- our time
-    event text NOT NULL, -- condition_began, condition_ended, priority_rose, acknowledged, reset, found_late
+    event text NOT NULL, -- condition_began, condition_ended, priority_rose, acknowledged, reset, found_late, withdrawn
     actor text NOT NULL,
     note text NOT NULL DEFAULT '',
     position bigint, -- the reading that caused it, where one did
