@@ -72,10 +72,15 @@ async def pending(url: str, directory: Path = DIRECTORY) -> list[str]:
     """The names of what `migrate` would apply; changes nothing. Raises MigrationError as it would."""
     connection = await asyncpg.connect(url)
     try:
-        applied = await connection.fetch(APPLIED) if await connection.fetchval(HAS_HISTORY) else []
-        return [migration.name for migration in _missing(known(directory), applied)]
+        return await pending_on(connection, directory)
     finally:
         await connection.close()
+
+
+async def pending_on(connection: asyncpg.Connection, directory: Path = DIRECTORY) -> list[str]:
+    """The same over a connection that is there already."""
+    applied = await connection.fetch(APPLIED) if await connection.fetchval(HAS_HISTORY) else []
+    return [migration.name for migration in _missing(known(directory), applied)]
 
 
 def _missing(ours: list[Migration], applied: list[asyncpg.Record]) -> list[Migration]:

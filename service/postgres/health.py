@@ -1,0 +1,53 @@
+"""Is the service watching? What keeps it from that, as one line each."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from service.postgres.migrate import MigrationError, pending_on
+
+ROLES: Final = ("ingest", "watch", "deliver")
+MARKER_FRESH_FOR: Final = timedelta(seconds=15)
+HEARTBEAT_FRESH_FOR: Final = timedelta(seconds=10)
+
+_SHARDS = "SELECT shard, marker_at, reason FROM shard ORDER BY shard"
+_HEARTBEATS = "SELECT role, instance, at, ready, reason FROM role_heartbeat ORDER BY role, instance"
+
+
+async def reasons_not_ready(connection: asyncpg.Connection, now: datetime) -> list[str]:
+    """Return every reason, empty when all is well: schema current, shards caught up, each role alive and well."""
+    if wrong := await _schema(connection):
+        return [wrong]  # what follows may not even be there
+    shards = await connection.fetch(_SHARDS)
+    reasons = [] if shards else ["no shard has an ingester"]
+    for row in shards:
+        at = row["marker_at"]
+        if at is None or now - at >= MARKER_FRESH_FOR:
+            why = row["reason"] or _ago("its last marker", at, now)
+            reasons.append(f"shard {row['shard']} is not caught up: {why}")
+    beats = await connection.fetch(_HEARTBEATS)
+    for role in ROLES:
+        # Rows of processes that are gone stay behind; they say nothing once another has taken over.
+        fresh = [row for row in beats if row["role"] == role and now - row["at"] < HEARTBEAT_FRESH_FOR]
+        if not fresh:
+            last = max((row["at"] for row in beats if row["role"] == role), default=None)
+            reasons.append(f"{role} is not running: {_ago('its last heartbeat', last, now)}")
+        reasons += [f"{role} is not ready: {row['reason'] or 'no reason given'}" for row in fresh if not row["ready"]]
+    return reasons
+
+
+async def _schema(connection: asyncpg.Connection) -> str:
+    try:
+        missing = await pending_on(connection)
+    except MigrationError as error:
+        return f"database: {error}"
+    return (
+        f"database: the schema is older than this version; `pumpwatch migrate` applies {len(missing)}"
+        if missing
+        else ""
+    )
+
+
+def _ago(what: str, at: datetime | None, now: datetime) -> str:
+    return f"{what} was {(now - at).total_seconds():.0f} s ago" if at else f"{what} never came"
