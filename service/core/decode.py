@@ -1,0 +1,188 @@
+"""What did the pumps say? A batch of topics and bytes becomes the columns of readings and events.
+
+One Python loop reads each message into a typed struct; everything after it works on columns of the whole batch.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from service.core.columns import Telemetries, lay
+from service.core.payload import (
+    EVENT_TYPE,
+    READ,
+    UNREADABLE,
+    VALUE_KEY,
+    Event,
+    ProgramChanged,
+    Read,
+    Status,
+    Telemetry,
+    UnreadableError,
+    reason_of,
+)
+from service.core.reading import ITEM, MAX_MESSAGE_BYTES, Items, Mode, position_of, round_to_stored
+from service.core.rejection import Reason, Rejection, one_line
+from service.core.validate import forgotten_too_soon, implausible
+
+TOPIC: Final = re.compile(rb"(?:shard/[0-9]{1,3}/)?pumps/v1/([A-Za-z0-9_-]{1,64})/([^/]*)", re.DOTALL)
+MAX_TOPIC_BYTES: Final = 128  # a well-formed one is shorter
+TOPICS_REMEMBERED: Final = 1 << 17
+UNKNOWN_PUMP: Final = -1
+NOT_SAID: Final = -1
+
+
+class Message(Protocol):
+    """What came from the broker, as far as decoding needs it."""
+
+    @property
+    def topic(self) -> bytes: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def received_ms(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A batch, understood. Message indexes are those of the input.
+
+    `items` is in message order, rounded to stored precision; events are rows whose `kind` is not READING, with mode -1
+    where they say none and their known keys in `bodies` as JSON. `measured_ms` is still the pump's own clock.
+    `unknown_pumps` holds the messages that are sound but whose pump is not registered; they appear nowhere else.
+    """
+
+    items: Items
+    held_from: npt.NDArray[np.int64]  # one a message: a position, -1 where there is none
+    simulated: npt.NDArray[np.bool_]  # one a message
+    bodies: dict[int, bytes] = field(default_factory=dict)
+    statuses: list[tuple[int, bool]] = field(default_factory=list)
+    unknown_pumps: dict[bytes, list[int]] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+
+
+def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded:
+    """Read `messages`; `pump_of` gives the index of each registered pump by its id.
+
+    Raises nothing, whatever the bytes are: what cannot be understood or cannot be true is in `rejections`.
+    """
+    batch = Decoded(
+        items=np.empty(0, ITEM),
+        held_from=np.full(len(messages), NOT_SAID, np.int64),
+        simulated=np.zeros(len(messages), bool),
+    )
+    telemetries = Telemetries()
+    events: list[tuple[int, int, Event]] = []
+    keep_message, keep_pump, keep_payload = (
+        telemetries.messages.append,
+        telemetries.pumps.append,
+        telemetries.payloads.append,
+    )
+    for index, message in enumerate(messages):
+        payload = message.payload
+        try:
+            pump_id, read = _route(message.topic)
+            if len(payload) > MAX_MESSAGE_BYTES:
+                raise UnreadableError(Reason.TOO_LARGE, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+            said = read[payload[0]](payload)
+        except UNREADABLE as error:
+            detail = one_line(str(error)) if payload else "the payload is empty"
+            batch.rejections.append(Rejection(index, reason_of(error), detail))
+            continue
+        pump = pump_of.get(pump_id, UNKNOWN_PUMP)
+        if pump == UNKNOWN_PUMP:
+            batch.unknown_pumps.setdefault(pump_id, []).append(index)
+        if type(said) is Telemetry:
+            keep_message(index)
+            keep_pump(pump)
+            keep_payload(said)
+        elif isinstance(said, Event):
+            events.append((index, pump, said))
+        elif isinstance(said, Status) and pump != UNKNOWN_PUMP:
+            batch.statuses.append((index, said.online))
+
+    _add_readings(batch, telemetries)
+    if events:
+        _add_events(batch, events)
+    batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
+    _leave_out(batch)
+    received_ms = np.fromiter(map(attrgetter("received_ms"), messages), np.int64, len(messages))
+    batch.items["received_ms"] = received_ms[batch.items["message"]]
+    batch.items["measured_ms"] = batch.items["device_ms"]
+    round_to_stored(batch.items)
+    return batch
+
+
+def _route(topic: bytes) -> tuple[bytes, list[Read]]:
+    """Return the pump's id, and how payloads of this topic are read."""
+    if len(topic) > MAX_TOPIC_BYTES:  # never remembered: a hostile one may be long
+        raise UnreadableError(Reason.BAD_TOPIC, f"a topic of {len(topic)} bytes")
+    return _route_of_short(topic)
+
+
+@lru_cache(maxsize=TOPICS_REMEMBERED)
+def _route_of_short(topic: bytes) -> tuple[bytes, list[Read]]:
+    match = TOPIC.fullmatch(topic)
+    if match is None:
+        raise UnreadableError(Reason.BAD_TOPIC, "not pumps/v1/{pump_id}/{kind}")
+    pump_id, kind = match.groups()
+    if kind not in READ:
+        raise UnreadableError(Reason.UNKNOWN_KIND, f"{kind!r} is none of telemetry, event and status")
+    return pump_id, READ[kind]
+
+
+def _add_readings(batch: Decoded, telemetries: Telemetries) -> None:
+    laid = lay(telemetries)
+    batch.rejections += laid.rejections
+    batch.rejections += implausible(laid.items)
+    laid.items["delivered_ul"][~laid.delivered_said] = np.nan
+    batch.items = laid.items
+    batch.held_from[laid.messages] = laid.held_from
+    batch.simulated[laid.messages] = laid.simulated
+
+
+def _add_events(batch: Decoded, events: Sequence[tuple[int, int, Event]]) -> None:
+    rows = np.zeros(len(events), ITEM)
+    for name in ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "delivered_ul", "value"):
+        rows[name] = np.nan
+    for row, (index, pump, event) in zip(rows, events, strict=True):
+        row["pump"], row["message"] = pump, index
+        row["kind"] = EVENT_TYPE[type(event)]
+        row["mode"] = Mode[event.mode.upper()] if isinstance(event, ProgramChanged) else NOT_SAID
+        row["position"] = position_of(event.boot, event.seq)
+        row["device_ms"] = event.time_ms
+        if type(event) in VALUE_KEY:
+            row["value"] = getattr(event, VALUE_KEY[type(event)])
+        batch.held_from[index] = position_of(*event.held_from)
+        batch.simulated[index] = event.simulated
+        batch.bodies[index] = msgspec.json.encode(event, order="deterministic")
+    batch.items = np.concatenate([batch.items, rows])
+    batch.items = batch.items[np.argsort(batch.items["message"], kind="stable")]
+
+
+def _leave_out(batch: Decoded) -> None:
+    """Take rejected messages, and those of unknown pumps, out of everything that speaks of sound ones."""
+    batch.rejections.sort(key=attrgetter("message"))
+    if not batch.rejections and not batch.unknown_pumps:
+        return
+    rejected = {rejection.message for rejection in batch.rejections}
+    batch.unknown_pumps = {
+        pump_id: sound
+        for pump_id, indexes in batch.unknown_pumps.items()
+        if (sound := [index for index in indexes if index not in rejected])
+    }
+    outside = sorted(rejected.union(*batch.unknown_pumps.values()))
+    batch.held_from[outside] = NOT_SAID
+    batch.simulated[outside] = False
+    for index in outside:
+        batch.bodies.pop(index, None)
+    kept = np.ones(len(batch.held_from), bool)
+    kept[outside] = False
+    batch.items = batch.items[kept[batch.items["message"]]]
