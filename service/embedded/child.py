@@ -48,7 +48,7 @@ class Child:
     def alive(self) -> bool:
         return self._running is not None and self._running.poll() is None
 
-    def own(self, patience_s: float = 15.0) -> None:
+    def own(self, patience_s: float) -> None:
         """Make the directory and take its lock, waiting for what a killed server left running."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)

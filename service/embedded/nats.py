@@ -59,12 +59,12 @@ class NatsServer:
     def alive(self) -> bool:
         return self._child.alive
 
-    def start(self, patience_s: float = 120.0) -> None:
+    def start(self, patience_s: float = 120.0, *, lock_patience_s: float = 15.0) -> None:
         """Start it and return when pumps can connect: a large backlog takes seconds to recover."""
         if self.alive:
             return
         binary = find_binary()
-        self._child.own()
+        self._child.own(lock_patience_s)
         try:
             self._choose_ports()
             configuration = self._child.directory / "nats.conf"

@@ -64,13 +64,16 @@ class PostgresServer:
     def alive(self) -> bool:
         return self._child.alive
 
-    def start(self, patience_s: float = 300.0) -> None:
-        """Start it, making the cluster the first time; return when it takes connections. Recovery may take a minute."""
+    def start(self, patience_s: float = 300.0, *, lock_patience_s: float = 15.0) -> None:
+        """Start it, making the cluster the first time; return when it takes connections. Recovery may take a minute.
+
+        `lock_patience_s` is for an earlier server in the same directory that is on its way out.
+        """
         if self.alive:
             return
         account = _account()
         binaries = _reachable_binaries(account)
-        self._child.own()
+        self._child.own(lock_patience_s)
         try:
             if not (self._cluster / "PG_VERSION").exists():
                 self._make_cluster(binaries, account)
