@@ -1,11 +1,12 @@
 """Which seams are there? One protocol a consumer; the edges implement them, the loops use them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 from uuid import UUID
+
+from service.core.delivery import Attempt
 
 Clock = Callable[[], datetime]
 """Our clock, aware UTC. Passed, never imported: the loops are the only callers."""
@@ -31,10 +32,10 @@ class Inbox(Protocol):
     """Where messages come from. QoS 1; nothing is settled before `settle` says so."""
 
     async def drain(self, max_messages: int, max_wait_s: float) -> list[RawMessage]:
-        """Return what has arrived, in arrival order: at once when there is anything, else after at most `max_wait_s`."""
+        """Return what has arrived, in arrival order: at once if there is anything, else within `max_wait_s`."""
 
     def settle(self, tokens: Sequence[Token]) -> None:
-        """Send the PUBACKs, in arrival order. Tokens of an earlier connection and unknown ones are forgotten, counted."""
+        """Send the PUBACKs, in arrival order. Tokens of an earlier connection and unknown ones are counted, no more."""
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send at QoS 0, best effort: receipts and markers."""
@@ -48,28 +49,12 @@ class Inbox(Protocol):
         """Empty while connected and subscribed, else one line for /ready."""
 
 
-class Outcome(StrEnum):
-    """What one attempt came to. The strings are those of the database, the API and the metrics."""
-
-    DELIVERED = "delivered"  # 2xx
-    REFUSED = "refused"  # 4xx other than 408, 425, 429 and 410
-    GONE = "gone"  # 410: the endpoint wants no more
-    THROTTLED = "throttled"  # 429
-    FAILED = "failed"  # 5xx, 3xx (never followed), 408, 425
-    TIMED_OUT = "timed_out"
-    UNREACHABLE = "unreachable"  # connection refused or reset, DNS
-    TLS_FAILED = "tls_failed"
+class StoreUnavailableError(Exception):
+    """The database cannot be reached, or is starting or stopping: wait and try again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One HTTP request and what it came to."""
-
-    outcome: Outcome
-    status: int | None
-    duration_ms: float
-    detail: str = ""
-    retry_after_s: float | None = None
+Lane = tuple[UUID, str]
+"""An endpoint and a priority: requests of one lane wait for each other, those of two never do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +71,11 @@ class Claimed:
     body: bytes
     url: str = field(repr=False)
     secret: str = field(repr=False)
-    endpoint: UUID = field(default_factory=lambda: UUID(int=0))
+    endpoint: UUID
+
+    @property
+    def lane(self) -> Lane:
+        return self.endpoint, self.priority
 
 
 class Sender(Protocol):
@@ -99,14 +88,18 @@ class Sender(Protocol):
 class Outbox(Protocol):
     """Notifications that were committed with the alert change that asked for them."""
 
-    async def claim(self, now: datetime, limit: int) -> list[Claimed]:
-        """Lease the oldest unsettled notification of each (alert, endpoint) that is due."""
+    async def claim(self, now: datetime, limit: int, busy: Mapping[Lane, int]) -> list[Claimed]:
+        """Lease the oldest unsettled notification of each (alert, endpoint) that is due, the most urgent first.
+
+        `busy` says how many requests of ours each lane carries now: a full lane gets no more.
+        """
 
     async def record(self, claimed: Claimed, attempt: Attempt, now: datetime, retry_at: datetime | None) -> bool:
         """Write the attempt; settle, or make due again at `retry_at` (None after a failure: given up).
 
+        A 410 disables the endpoint with it.
         False if the lease was no longer ours: then nothing but the attempt is written.
         """
 
-    async def next_due(self) -> datetime | None:
-        """When the next notification becomes due or its lease ends."""
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When, after `now`, the next notification becomes due or its lease ends."""

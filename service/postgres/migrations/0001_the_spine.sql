@@ -207,10 +207,10 @@ CREATE TABLE notification (
     number integer NOT NULL, -- the alert_history row that asked for it: delivered in this order
     endpoint uuid NOT NULL REFERENCES endpoint,
     kind text NOT NULL CHECK (kind IN ('activated', 'priority_rose', 'acknowledged', 'resolved')),
-    priority text NOT NULL,
+    priority text NOT NULL CHECK (priority IN ('high', 'medium', 'low')),
     body jsonb NOT NULL,
     created_at timestamptz NOT NULL,
-    due_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL, -- when it may next be taken; while leased, the lease's end
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed', 'collapsed')),
     attempts integer NOT NULL DEFAULT 0,
     settled_at timestamptz,
@@ -218,7 +218,7 @@ CREATE TABLE notification (
     lease_until timestamptz,
     UNIQUE (alert_id, endpoint, number)
 );
-CREATE INDEX notification_due ON notification (due_at) WHERE state = 'pending';
+CREATE INDEX notification_due ON notification (endpoint, priority, due_at) WHERE state = 'pending';
 
 CREATE TABLE attempt (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,26 @@
+"""Which errors mean that the database cannot be reached, and not that we asked for something wrong?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from service.ports import StoreUnavailableError
+
+OUTAGES = (
+    OSError,  # refused, reset, timed out, no such host
+    asyncpg.InterfaceError,  # the connection was closed under us
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, terminated by an administrator
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+)
+
+
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """Raise StoreUnavailableError for an outage, with the first line of what the driver said."""
+    try:
+        yield
+    except OUTAGES as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreUnavailableError(f"{type(error).__name__}: {reason}") from error
