@@ -1,7 +1,7 @@
 """What is configured? The only reader of the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str
     """postgresql://…; where everything is stored."""
-    broker_url: str
+    broker_url: str = ""
     """mqtt://[user:password@]host:port of the broker that the pumps publish to."""
     shard: int = 0
     """Which shard this ingester owns; also names its MQTT session."""
@@ -49,9 +49,15 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
 
 
-def load(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+def load(
+    environment: Mapping[str, str] | None = None,
+    *,
+    required: Collection[str] = ("database_url", "broker_url"),
+    **overrides: object,
+) -> Settings:
     """Read PUMPWATCH_* from `environment` (default: the process's); `overrides` that are not None win.
 
+    A command that never speaks to the broker requires `["database_url"]` only.
     Raises SettingsError with one line naming the setting that is missing or wrong, or not known.
     """
     environment = os.environ if environment is None else environment
@@ -65,7 +71,7 @@ def load(environment: Mapping[str, str] | None = None, **overrides: object) -> S
             raise SettingsError(f"{key}: no such setting; known are {', '.join(sorted(map(_variable, names)))}")
         given[name] = text
     given |= {name: value for name, value in overrides.items() if value is not None}
-    for name in ("database_url", "broker_url"):
+    for name in required:
         if not given.get(name):
             raise SettingsError(f"{_variable(name)}: not set, and there is no default")
     try:
@@ -86,16 +92,22 @@ def _check(settings: Settings) -> None:
         complete = broker.scheme in {"mqtt", "mqtts"} and broker.hostname and broker.port is not False
     except ValueError:
         complete = False
-    if not complete:
+    if settings.broker_url and not complete:
         raise SettingsError("PUMPWATCH_BROKER_URL: must be mqtt://host:port or mqtts://host:port")
     if settings.enrolment not in {"open", "closed"}:
         raise SettingsError("PUMPWATCH_ENROLMENT: must be open or closed")
-    if not 0 <= settings.api_port <= 65535:  # noqa: PLR2004
+    if not 0 <= settings.api_port <= 65535:
         raise SettingsError("PUMPWATCH_API_PORT: must be 0 to 65535")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
     if settings.rulebook is not None and not settings.rulebook.is_file():
         raise SettingsError(f"PUMPWATCH_RULEBOOK: {settings.rulebook} is not a file")
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The PUMPWATCH_* variables from which `load` makes these settings again, for a child process."""
+    values = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+    return {_variable(name): str(value) for name, value in values.items() if value not in (None, "")}
 
 
 def _variable(name: str) -> str:

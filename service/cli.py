@@ -1,0 +1,55 @@
+"""The command line. Each command parses arguments, calls one function, prints its result."""
+
+import argparse
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+import asyncpg
+
+from service.embedded.child import EmbeddedServerError
+from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
+from service.postgres.migrate import MigrationError
+from service.settings import SettingsError
+
+COMMANDS = ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "rules", "quarantine")
+OURS = (SettingsError, MigrationError, EmbeddedServerError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *OURS) as error:
+        line, code = explain(error)
+        print(f"pumpwatch: {' '.join(line.split())}", file=sys.stderr)
+        return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="pumpwatch",
+        description="Watches the telemetry of implanted drug pumps. Simulation, not for clinical use.",
+        epilog="Exit codes: 0 done, 1 problems found, 2 usage or settings.",
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        if importlib.util.find_spec(f"service.commands.{command}"):
+            importlib.import_module(f"service.commands.{command}").add_to(commands)
+    return top
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """One line for what a neighbour or a setting did to us, and the exit code."""
+    match error:
+        case SettingsError():
+            return str(error), EXIT_USAGE
+        case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InvalidCatalogNameError():
+            return f"PUMPWATCH_DATABASE_URL: {error}", EXIT_USAGE
+        case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
+            return f"the database is of another version ({error}); see `pumpwatch migrate --check`", EXIT_PROBLEMS
+        case _:
+            return str(error) or type(error).__name__, EXIT_PROBLEMS

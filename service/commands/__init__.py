@@ -1,0 +1,1 @@
+"""One module a command: its arguments, the one function that it calls, what it prints."""

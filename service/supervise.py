@@ -1,0 +1,162 @@
+"""How are the roles kept running on one machine? As child processes: started after the migration, again when one ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Iterator, Sequence
+from logging import WARNING
+from pathlib import Path
+
+import asyncpg
+import httpx
+import msgspec
+from prometheus_client.multiprocess import mark_process_dead
+
+from service.embedded.child import free_port, leashed, need_free
+from service.exits import EXIT_OK, EXIT_USAGE
+from service.logs import tell
+from service.postgres.migrate import migrate
+from service.settings import Settings, environment_of
+
+ROLES = ("ingest", "watch", "deliver", "api")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+STEADY_AFTER_S = 60.0  # a role that lived this long did not end because of how it started
+ENDS_WITHIN_S = 15.0
+PROBE_EVERY_S = 0.2
+TELL_REASON_EVERY_S = 5.0
+
+
+class RefusedError(Exception):
+    """A role ended saying that its settings are wrong; it has said which."""
+
+
+class Supervisor:
+    """`run` returns when SIGTERM or SIGINT came, or when a role refused its settings; no child outlives it."""
+
+    def __init__(self, settings: Settings, roles: Sequence[str] = ROLES) -> None:
+        if "api" in roles:
+            port = settings.api_port or free_port()
+            need_free(port, "the API", settings.api_host)
+            settings = msgspec.structs.replace(settings, api_port=port)
+        self._settings = settings
+        self._roles = roles
+        self._refused = False
+
+    @property
+    def api_url(self) -> str:
+        host = self._settings.api_host
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - to ask, not to listen on
+        return f"http://{host}:{self._settings.api_port}"
+
+    async def run(self, when_ready: Callable[[str], None]) -> int:
+        told_to_end = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told_to_end.set)
+        work = asyncio.create_task(self._work(when_ready))
+        waiting = asyncio.create_task(told_to_end.wait())
+        await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not work.done():
+            tell("ending")
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        return EXIT_USAGE if self._refused else EXIT_OK
+
+    async def _work(self, when_ready: Callable[[str], None]) -> None:
+        for name in await self._migrate():
+            tell("migration_applied", name=name)
+        with _metrics_directory(self._settings.metrics_dir) as metrics_dir:
+            environment = self._environment(metrics_dir)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for role in self._roles:
+                        group.create_task(_keep(role, environment, metrics_dir))
+                    if "api" in self._roles:
+                        group.create_task(self._say_when_ready(when_ready))
+            except* RefusedError:
+                self._refused = True
+
+    def _environment(self, metrics_dir: Path) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
+        settings = msgspec.structs.replace(self._settings, metrics_dir=metrics_dir)
+        return ours | environment_of(settings) | {"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)}
+
+    async def _migrate(self) -> list[str]:
+        """Try until the database answers. What it says of who we are or what we want of it is not tried again."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await migrate(self._settings.database_url)
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+                tell("database_unreachable", WARNING, reason=error, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _say_when_ready(self, when_ready: Callable[[str], None]) -> None:
+        told_at = time.monotonic()
+        async with httpx.AsyncClient(base_url=self.api_url, timeout=5.0) as client:
+            while True:
+                reason = "the API does not answer yet"
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.get("/ready")
+                    if answer.is_success:
+                        break
+                    reason = answer.text
+                if time.monotonic() - told_at > TELL_REASON_EVERY_S:
+                    told_at = time.monotonic()
+                    tell("not_ready_yet", reason=reason)
+                await asyncio.sleep(PROBE_EVERY_S)
+        when_ready(self.api_url)
+
+
+async def _keep(role: str, environment: dict[str, str], metrics_dir: Path) -> None:
+    """Run `role` for ever: again after a pause when it ends, which doubles until one lives long enough."""
+    command = leashed([sys.executable, "-m", "service", "run", role], signal.SIGTERM)
+    pause_s = FIRST_PAUSE_S
+    while True:
+        started_at = time.monotonic()
+        child = await asyncio.create_subprocess_exec(*command, env=environment, process_group=0)
+        tell("role_started", role=role, pid=child.pid)
+        try:
+            code = await child.wait()
+        finally:
+            await _end(child)
+            mark_process_dead(child.pid, str(metrics_dir))  # type: ignore[no-untyped-call]
+        if code == EXIT_USAGE:
+            raise RefusedError(role)
+        if time.monotonic() - started_at > STEADY_AFTER_S:
+            pause_s = FIRST_PAUSE_S
+        tell("role_ended", WARNING, role=role, code=code, again_in_s=pause_s)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _end(child: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if child.returncode is None:
+            child.terminate()
+        try:
+            await asyncio.wait_for(child.wait(), ENDS_WITHIN_S)
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+
+
+@contextlib.contextmanager
+def _metrics_directory(chosen: Path | None) -> Iterator[Path]:
+    """Where the roles share their metrics: without those of an earlier run; one of our own is gone at the end."""
+    if chosen is None:
+        with tempfile.TemporaryDirectory(prefix="pumpwatch-metrics-") as made:
+            yield Path(made)
+        return
+    chosen.mkdir(parents=True, exist_ok=True)
+    for left in chosen.glob("*.db"):
+        left.unlink()
+    yield chosen
