@@ -1,0 +1,262 @@
+"""What does a turn of a condition, or a person's command, make of an alert? One move each.
+
+A move is the row afterwards, the history row that records it, and what it asks people to be told.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+from uuid import UUID
+
+from service.core.alert import (
+    Alert,
+    AlertEvent,
+    AlertState,
+    AlreadyAcknowledgedError,
+    Reason,
+    advance,
+    alert_id,
+)
+from service.core.change import KINDS, Change, Condition, Priority, Turn
+from service.core.reading import DrugClass
+
+RULES: Final = "rules"
+"""The actor of every move that no person made."""
+
+LINKED_WITHIN: Final = timedelta(hours=24)
+"""An episode that begins this soon after the last one ended names it as `previous_id`."""
+
+WATCHED: Final = frozenset({Condition.SILENCE, Condition.UNREGISTERED})
+"""Decided from what is absent, so no reading names their turns: a second turn at one position is not a replay."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NotificationKind(StrEnum):
+    ACTIVATED = "activated"
+    PRIORITY_ROSE = "priority_rose"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class AlertRules(Protocol):
+    """What the lifecycle asks of a rulebook."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def delayed_announcement_s(self) -> float: ...
+    def priority(self, condition: Condition, drug_class: DrugClass, step: int) -> Priority: ...
+    def latches(self, priority: Priority) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertedPump:
+    """What an alert and its notifications need to know of their pump."""
+
+    pump: int
+    pump_id: str
+    site: str | None
+    drug_class: DrugClass
+    concentration_ug_ml: float | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """The fields are the columns of the table `alert_history`."""
+
+    alert_id: UUID
+    number: int
+    at: datetime  # our time
+    event: AlertEvent
+    actor: str
+    note: str
+    position: int | None  # the reading that caused it, where one did
+    state: AlertState
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    alert: Alert
+    history: HistoryRow
+    tells: NotificationKind | None
+    held: bool = False  # not to be told before the pump has caught up
+    shown: Change | None = None  # the turn that began or raised it: its readings are evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Which pump, under which rules, when by our clock; and whether it was found by rebuilding the pump's state."""
+
+    pump: AlertedPump
+    rules: AlertRules
+    now: datetime
+    late_data: bool = False
+
+    def reason(self, change: Change) -> Reason:
+        if self.late_data:
+            return Reason.LATE_DATA
+        return Reason.DELAYED if change.delayed else Reason.IN_ORDER
+
+    def priority(self, change: Change) -> Priority:
+        return self.rules.priority(change.condition, self.pump.drug_class, change.step)
+
+
+def turn(
+    change: Change, current: Alert | None, previous: Alert | None, given: Circumstances, *, announced: bool
+) -> Move | None:
+    """Return what `change` makes of the open alert `current`, or of none; None if it was applied, or changes nothing.
+
+    `previous` is the newest resolved alert of this condition on this pump. `announced`: somebody may have been told
+    of `current`.
+    """
+    if _applied(change, current, previous):
+        return None
+    if change.turn is Turn.ENDED:
+        if current is None or current.state is not AlertState.ACTIVE:
+            return None
+        return end(current, change, given, announced=announced)
+    if current is None:
+        return begin(change, previous, given)
+    if current.state is AlertState.LATCHED:
+        return come_back(current, change, given)
+    return rise(current, change, given)
+
+
+def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
+    priority = given.priority(change)
+    alert = Alert(
+        id=alert_id(given.pump.pump_id, change.condition, change.position),
+        pump=given.pump.pump,
+        condition=change.condition,
+        kind=KINDS[change.condition],
+        priority=priority,
+        state=AlertState.ACTIVE,
+        state_since=given.now,
+        latching=given.rules.latches(priority),
+        began_at=pump_time(change.began_ms),
+        detected_at=pump_time(change.at_ms),
+        raised_at=given.now,
+        detected_position=change.position,
+        last_position=change.position,
+        reason=given.reason(change),
+        previous_id=_linked(change, previous),
+        simulated=given.pump.simulated,
+        rulebook_version=given.rules.version,
+        evidence=_evidence(change),
+    )
+    return _by_rule(alert, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
+
+
+def come_back(alert: Alert, change: Change, given: Circumstances) -> Move:
+    """The condition of a latched alert holds again. The alert's priority never falls."""
+    after = replace(_raised(alert, AlertEvent.CONDITION_BEGAN, change, given), ended_at=None)
+    return _by_rule(after, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
+
+
+def rise(alert: Alert, change: Change, given: Circumstances) -> Move | None:
+    """None unless the step that was reached is more urgent for this drug."""
+    if given.priority(change).rank <= alert.priority.rank:
+        return None
+    after = _raised(alert, AlertEvent.PRIORITY_ROSE, change, given)
+    return _by_rule(after, AlertEvent.PRIORITY_ROSE, change, given, NotificationKind.PRIORITY_ROSE)
+
+
+def end(alert: Alert, change: Change, given: Circumstances, *, announced: bool) -> Move:
+    """The condition is over. An episode of delayed data, over before anybody was told of it, is found late."""
+    held_until = alert.raised_at + timedelta(seconds=given.rules.delayed_announcement_s)
+    if alert.reason is Reason.DELAYED and not announced and given.now < held_until:
+        return find_late(alert, change, given)
+    after = _over(alert, AlertEvent.CONDITION_ENDED, change, given)
+    tells = NotificationKind.RESOLVED if after.state is AlertState.RESOLVED else None
+    return _by_rule(after, AlertEvent.CONDITION_ENDED, change, given, tells)
+
+
+def find_late(alert: Alert, change: Change, given: Circumstances) -> Move:
+    """Keep the episode, which is over: low, never announced, nothing for a person to reset."""
+    after = _over(alert, AlertEvent.FOUND_LATE, change, given)
+    after = replace(after, found_late=True, priority=Priority.LOW, latching=False)
+    return _by_rule(after, AlertEvent.FOUND_LATE, change, given, None)
+
+
+def withdraw(alert: Alert, now: datetime) -> Move:
+    """Readings that came late show that the condition never held. Whoever was told of it is told this too."""
+    after = replace(advance(alert, AlertEvent.WITHDRAWN, now), reason=Reason.LATE_DATA)
+    return Move(after, _history(after, AlertEvent.WITHDRAWN, RULES, Reason.LATE_DATA, now), NotificationKind.RESOLVED)
+
+
+def acknowledge(alert: Alert, actor: str, note: str, now: datetime) -> Move:
+    """A person has seen it. Raises IllegalTransitionError once resolved, AlreadyAcknowledgedError the second time."""
+    after = advance(alert, AlertEvent.ACKNOWLEDGED, now)
+    if alert.acknowledged_at is not None:
+        raise AlreadyAcknowledgedError(alert.acknowledged_by or "", alert.acknowledged_at)
+    after = replace(after, acknowledged_at=now, acknowledged_by=actor)
+    return Move(after, _history(after, AlertEvent.ACKNOWLEDGED, actor, note, now), NotificationKind.ACKNOWLEDGED)
+
+
+def reset(alert: Alert, actor: str, note: str, now: datetime) -> Move:
+    """A person says that what has ended is dealt with. Raises IllegalTransitionError unless latched."""
+    after = advance(alert, AlertEvent.RESET, now)
+    return Move(after, _history(after, AlertEvent.RESET, actor, note, now), NotificationKind.RESOLVED)
+
+
+def pump_time(ms: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def _applied(change: Change, current: Alert | None, previous: Alert | None) -> bool:
+    if change.condition in WATCHED:
+        return current is None and previous is not None and change.position <= previous.detected_position
+    newest = current or previous
+    return newest is not None and change.position <= newest.last_position
+
+
+def _linked(change: Change, previous: Alert | None) -> UUID | None:
+    if previous is None or previous.ended_at is None:
+        return None
+    return previous.id if pump_time(change.at_ms) - previous.ended_at <= LINKED_WITHIN else None
+
+
+def _raised(alert: Alert, event: AlertEvent, change: Change, given: Circumstances) -> Alert:
+    priority = max(alert.priority, given.priority(change), key=lambda priority: priority.rank)
+    return replace(
+        advance(alert, event, given.now),
+        priority=priority,
+        latching=given.rules.latches(priority),
+        last_position=max(alert.last_position, change.position),
+        reason=Reason.LATE_DATA if given.late_data else alert.reason,
+        rulebook_version=given.rules.version,
+        evidence=alert.evidence | _evidence(change),
+    )
+
+
+def _over(alert: Alert, event: AlertEvent, change: Change, given: Circumstances) -> Alert:
+    return replace(
+        advance(alert, event, given.now),
+        ended_at=pump_time(change.at_ms),
+        last_position=max(alert.last_position, change.position),
+        reason=Reason.LATE_DATA if given.late_data else alert.reason,
+    )
+
+
+def _evidence(change: Change) -> dict[str, object]:
+    return {**change.evidence, "step": change.step, "began_ms": change.began_ms, "detected_ms": change.at_ms}
+
+
+def _by_rule(
+    alert: Alert, event: AlertEvent, change: Change, given: Circumstances, tells: NotificationKind | None
+) -> Move:
+    reason = given.reason(change)
+    note = "" if reason is Reason.IN_ORDER else str(reason)
+    history = _history(alert, event, RULES, note, given.now, position=change.position)
+    shown = change if change.turn is not Turn.ENDED else None
+    return Move(alert, history, tells, held=reason is Reason.DELAYED, shown=shown)
+
+
+def _history(
+    alert: Alert, event: AlertEvent, actor: str, note: str, at: datetime, *, position: int | None = None
+) -> HistoryRow:
+    return HistoryRow(alert.id, alert.version, at, event, actor, note, position, alert.state, alert.priority)
