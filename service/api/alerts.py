@@ -1,0 +1,118 @@
+"""What is wrong, and who has answered? Pages of alerts, one alert whole, and what a person does to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Final
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Body, Query
+from pydantic import BaseModel, Field
+
+from service.api import cursor
+from service.api.alert_models import Alert, AlertDetail, AlertPage
+from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit
+from service.api.problems import Problem, answers, not_found
+from service.core.alert import AlertState, AlreadyAcknowledgedError, IllegalTransitionError
+from service.core.change import Condition, Priority
+from service.postgres import alert_queries
+from service.postgres.accounts import Account, audit
+
+router = APIRouter(prefix="/alerts", tags=["alerts"])
+
+_PERSONS: Final = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
+
+class Note(BaseModel):
+    note: str = Field(
+        default="",
+        max_length=2000,
+        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        description="Why, or what was done; no personal data.",
+        examples=["Seen; the patient is on the way in."],
+    )
+
+
+NoteBody = Annotated[Note, Body(default_factory=Note)]
+
+
+@router.get("")
+async def list_alerts(
+    *,
+    connection: Database,
+    state: Annotated[list[AlertState] | None, Query(description="May be repeated.")] = None,
+    pump: Annotated[str | None, Query(pattern=WORD, description="The pump's id.")] = None,
+    condition: Annotated[list[Condition] | None, Query(description="May be repeated.")] = None,
+    priority: Annotated[list[Priority] | None, Query(description="May be repeated.")] = None,
+    since: Annotated[Instant | None, Query(description="Raised at or after this.")] = None,
+    limit: Limit = 100,
+    page: Annotated[Cursor, Query(alias="cursor")] = None,
+) -> AlertPage:
+    """Alerts, the newest first."""
+    rows = await alert_queries.alerts(
+        connection,
+        after=cursor.decode(page, cursor.AfterAlert) if page else None,
+        states=state,
+        pump_id=pump,
+        conditions=condition,
+        priorities=priority,
+        since=since,
+        limit=limit + 1,
+    )
+    items = [Alert.of(row) for row in rows[:limit]]
+    last = items[-1] if len(rows) > limit else None
+    return AlertPage(items=items, next_cursor=cursor.encode(last.raised_at, last.id) if last else None)
+
+
+@router.get("/{alert_id}", responses=answers(HTTPStatus.NOT_FOUND))
+async def get_alert(context: Ctx, connection: Database, alert_id: UUID) -> AlertDetail:
+    """One alert with its evidence, its history, and every notification with its attempts."""
+    return await _shown(context, connection, alert_id)
+
+
+@router.post("/{alert_id}/acknowledge", responses=_PERSONS)
+async def acknowledge_alert(
+    *, context: Ctx, connection: Database, account: Clinician, alert_id: UUID, note: NoteBody
+) -> AlertDetail:
+    """Say that a person has seen it: repeats and escalation stop, the alert stays until its condition is over."""
+    async with _done_by(account, "alert_acknowledged", connection, alert_id, note):
+        await context.alert_store.acknowledge(connection, alert_id, account.name, note.note, context.clock())
+    return await _shown(context, connection, alert_id)
+
+
+@router.post("/{alert_id}/reset", responses=_PERSONS)
+async def reset_alert(
+    *, context: Ctx, connection: Database, account: Clinician, alert_id: UUID, note: NoteBody
+) -> AlertDetail:
+    """Resolve a latched alert: its condition is over, and somebody has looked after it."""
+    async with _done_by(account, "alert_reset", connection, alert_id, note):
+        await context.alert_store.reset(connection, alert_id, account.name, note.note, context.clock())
+    return await _shown(context, connection, alert_id)
+
+
+@asynccontextmanager
+async def _done_by(
+    account: Account, action: str, connection: asyncpg.Connection, alert_id: UUID, note: Note
+) -> AsyncIterator[None]:
+    """One transaction around what a person does to an alert: audited, or refused in words that say why."""
+    async with connection.transaction():
+        if await alert_queries.alert(connection, alert_id) is None:
+            raise not_found(f"alert {alert_id}")
+        try:
+            yield
+        except AlreadyAcknowledgedError as error:
+            at = error.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+            raise Problem(HTTPStatus.CONFLICT, f"already acknowledged by {error.by} at {at}") from None
+        except IllegalTransitionError as error:
+            raise Problem(HTTPStatus.CONFLICT, str(error)) from None
+        await audit(connection, account.name, action, str(alert_id), {"note": note.note})
+
+
+async def _shown(context: Context, connection: asyncpg.Connection, alert_id: UUID) -> AlertDetail:
+    row = await alert_queries.alert(connection, alert_id)
+    if row is None:
+        raise not_found(f"alert {alert_id}")
+    history = await alert_queries.history(connection, alert_id)
+    notifications = await alert_queries.notifications(connection, alert_id)
+    return AlertDetail.whole(row, history, notifications, context.rulebook)

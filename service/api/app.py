@@ -1,0 +1,88 @@
+"""What is the API made of? The routers, and around them, from the outside in: observe, gate, bodies."""
+
+import zoneinfo
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+import asyncpg
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import HTTPBearer
+
+from service.api import alerts, endpoints, events, health, problems, pumps, quarantine, readings
+from service.api.bodies import Bodies
+from service.api.context import AlertStore, Context
+from service.api.gate import Gate
+from service.api.observe import Observe
+from service.api.openapi import describe
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook
+from service.metrics import Metrics
+from service.ports import Clock
+from service.settings import Settings
+
+_DESCRIPTION = """Pumps, what they said, what is wrong with them and who has answered. Simulation, not for clinical use.
+
+Lists come in pages: ask again with `next_cursor` until it is null. Times are UTC. Errors are problem+json (RFC 9457).
+Every write is recorded with the name of the token that made it."""
+
+_TOKEN = HTTPBearer(description="From `pumpwatch token create`; its role decides what it may do.", auto_error=False)
+
+
+def create_app(
+    pool: asyncpg.Pool,
+    settings: Settings,
+    metrics: Metrics,
+    clock: Clock,
+    alert_store: AlertStore,
+    *,
+    rulebook: Rulebook = DEFAULT_RULEBOOK,
+) -> FastAPI:
+    """Make the app. The pool need not have a connection yet: until it has, everything but /live says so."""
+    # No pages of documentation: they would load their scripts from a stranger's server.
+    app = FastAPI(
+        title="pumpwatch",
+        version=version("pumpwatch"),
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    context = Context(
+        pool=pool,
+        settings=settings,
+        metrics=metrics,
+        clock=clock,
+        alert_store=alert_store,
+        rulebook=rulebook,
+        time_zones=frozenset(zoneinfo.available_timezones()),
+    )
+    app.state.context = context
+    app.include_router(health.router)
+    app.include_router(_version_1(app))
+    problems.install(app)
+    app.add_middleware(Bodies)
+    app.add_middleware(Gate, context=context)
+    app.add_middleware(Observe, metrics=metrics)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    return app
+
+
+def _version_1(app: FastAPI) -> APIRouter:
+    every = problems.answers(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+    router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
+    for part in (pumps, readings, events, alerts, endpoints, quarantine):
+        router.include_router(part.router)
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> dict[str, Any]:
+        return app.openapi()
+
+    return router

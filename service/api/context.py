@@ -1,0 +1,104 @@
+"""What does a route need? The pool, the settings, the clock and the rest, and who is asking."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Protocol
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends, Path, Query, Request
+from pydantic import AwareDatetime
+
+from service.api.cursor import FIRST_INSTANT, LAST_INSTANT
+from service.api.problems import Problem, not_found
+from service.core.rulebook import Rulebook
+from service.metrics import Metrics
+from service.ports import Clock
+from service.postgres import queries
+from service.postgres.accounts import Account, Role
+from service.settings import Settings
+
+DATABASE_PATIENCE_S: Final = 5.0
+"""How long a request waits for a connection before it says that there is none."""
+
+
+class AlertStore(Protocol):
+    """What the API may do to an alert: what a person did."""
+
+    async def acknowledge(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
+    ) -> Any:
+        """Stop repeats and escalation; the alert stays."""
+
+    async def reset(self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime) -> Any:
+        """Resolve a latched alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    pool: asyncpg.Pool
+    settings: Settings
+    metrics: Metrics
+    clock: Clock
+    alert_store: AlertStore
+    rulebook: Rulebook
+    time_zones: frozenset[str]
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Ctx = Annotated[Context, Depends(_context)]
+
+
+async def _connection(context: Ctx) -> AsyncIterator[asyncpg.Connection]:
+    async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        yield connection
+
+
+Database = Annotated[asyncpg.Connection, Depends(_connection)]
+
+
+async def key_of(connection: asyncpg.Connection, pump_id: str) -> int:
+    """The pump's row number. Raises Problem (404)."""
+    key = await queries.key_of(connection, pump_id)
+    if key is None:
+        raise not_found(f"pump {pump_id}")
+    return key
+
+
+def _account(request: Request) -> Account:
+    """Whom the gate let in."""
+    account: Account = request.state.account
+    return account
+
+
+Viewer = Annotated[Account, Depends(_account)]
+
+
+def _clinician(account: Viewer) -> Account:
+    return _at_least(Role.CLINICIAN, account)
+
+
+def _administrator(account: Viewer) -> Account:
+    return _at_least(Role.ADMINISTRATOR, account)
+
+
+def _at_least(role: Role, account: Account) -> Account:
+    if account.role.rank < role.rank:
+        raise Problem(HTTPStatus.FORBIDDEN, f"this needs the role {role}, and {account.name} is {account.role}")
+    return account
+
+
+Clinician = Annotated[Account, Depends(_clinician)]
+Administrator = Annotated[Account, Depends(_administrator)]
+
+WORD: Final = r"^[A-Za-z0-9_-]{1,64}$"
+PumpId = Annotated[str, Path(pattern=WORD, description="As in the topic.", examples=["p000017"])]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")]
+Instant = Annotated[AwareDatetime, Query(ge=FIRST_INSTANT, lt=LAST_INSTANT, examples=["2026-11-22T20:00:00Z"])]

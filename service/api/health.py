@@ -1,0 +1,76 @@
+"""Does this process live, is the service watching, and what is counted? The only routes outside /api/v1."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel, Field
+
+from service.api.context import Context, Ctx
+from service.api.problems import answers, database_reason
+from service.postgres.health import reasons_not_ready
+
+router = APIRouter(tags=["health"])
+
+READY_WITHIN_S: Final = 3.0
+"""A probe that waits longer than this is answered: not ready."""
+
+
+class Live(BaseModel):
+    live: bool = True
+
+
+class Ready(BaseModel):
+    ready: bool
+    reasons: list[str] = Field(description="Empty when ready.", examples=[["shard 0 is not caught up: not connected"]])
+
+
+@router.get("/live")
+async def live() -> Live:
+    """200 as long as this process lives; says nothing of the service."""
+    return Live()
+
+
+@router.get("/ready", responses={503: {"model": Ready}})
+async def ready(context: Ctx, response: Response) -> Ready:
+    """200 while every pump is watched and alerts go out; else 503 with every reason."""
+    reasons = await _reasons(context)
+    response.headers["Cache-Control"] = "no-store"
+    if reasons:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Ready(ready=not reasons, reasons=reasons)
+
+
+async def _reasons(context: Context) -> list[str]:
+    try:
+        async with asyncio.timeout(READY_WITHIN_S), context.pool.acquire() as connection:
+            return await reasons_not_ready(connection, context.clock())
+    except Exception as error:
+        if reason := database_reason(error):
+            return [reason]
+        raise
+
+
+def _registry(request: Request) -> CollectorRegistry:
+    """Of all processes of this machine where they share a directory, else of this one."""
+    context: Context = request.app.state.context
+    registry = CollectorRegistry()
+    try:
+        # Without a directory of ours it looks for PROMETHEUS_MULTIPROC_DIR, and refuses if that is not there either.
+        MultiProcessCollector(registry, context.settings.metrics_dir)  # type: ignore[no-untyped-call]
+    except ValueError:
+        return context.metrics.registry
+    return registry
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **answers(HTTPStatus.UNAUTHORIZED)},
+)
+def metrics(registry: Annotated[CollectorRegistry, Depends(_registry)]) -> Response:
+    """Prometheus metrics. Without a token from this machine only."""
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

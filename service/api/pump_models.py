@@ -1,0 +1,145 @@
+"""In which form is a pump shown? Units are in the names, times are UTC."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final, Self
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.core.change import Condition
+from service.core.reading import DrugClass, Mode, boot_of, seq_of
+from service.core.rulebook import Rulebook
+from service.core.verdicts import Known, Verdict, verdicts_of
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "pump_id": "p000017",
+    "site": "north",
+    "time_zone": "Europe/Zurich",
+    "model": "rotor-20",
+    "flow_channel": "rotor",
+    "reservoir_channel": "computed",
+    "capacity_ml": 20.0,
+    "drug": "baclofen",
+    "drug_class": "baclofen",
+    "concentration_ug_ml": 500.0,
+    "interval_s": 60.0,
+    "next_refill_on": "2026-12-31",
+    "in_service": True,
+    "simulated": True,
+}
+
+
+class Latest(BaseModel):
+    """What the pump said last."""
+
+    received_at: datetime = Field(description="Our clock.")
+    measured_at: datetime = Field(description="The pump's clock, corrected by its offset.")
+    boot: int
+    seq: int
+    mode: str
+    program_ml_d: float
+    program_ug_d: float | None = Field(description="The dose; null where the concentration is not known.")
+    flow_ml_d: float
+    reservoir_ml: float
+    battery_v: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        strength = row["concentration_ug_ml"]
+        program_ml_d = round(row["program_ml_d"], 4)
+        return cls(
+            received_at=row["received_at"],
+            measured_at=row["measured_at"],
+            boot=boot_of(row["position"]),
+            seq=seq_of(row["position"]),
+            mode=Mode(row["mode"]).name.lower(),
+            program_ml_d=program_ml_d,
+            program_ug_d=None if strength is None else round(program_ml_d * strength, 3),
+            flow_ml_d=round(row["flow_ml_d"], 4),
+            reservoir_ml=round(row["reservoir_ml"], 3),
+            battery_v=round(row["battery_v"], 3),
+        )
+
+
+class KnownVerdict(BaseModel):
+    verdict: Verdict
+    since: datetime | None = Field(description="Null where it has been so as long as we know the pump.")
+
+
+class Pump(BaseModel):
+    """The registry entry, what was heard last, and what is known of each condition."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **EXAMPLE,
+                    "registered": True,
+                    "version": 3,
+                    "updated_at": "2026-11-22T20:28:46Z",
+                    "latest": {
+                        "received_at": "2026-11-22T20:28:46.212Z",
+                        "measured_at": "2026-11-22T20:28:46Z",
+                        "boot": 7,
+                        "seq": 18042,
+                        "mode": "running",
+                        "program_ml_d": 0.5,
+                        "program_ug_d": 250.0,
+                        "flow_ml_d": 0.497,
+                        "reservoir_ml": 17.93,
+                        "battery_v": 2.91,
+                    },
+                    "open_alerts": 1,
+                    "verdicts": {
+                        "stall": {"verdict": "holds", "since": "2026-11-22T19:59:00Z"},
+                        "over_delivery": {"verdict": "not_available", "since": None},
+                    },
+                }
+            ]
+        }
+    )
+    pump_id: str
+    site: str | None
+    time_zone: str
+    model: str
+    flow_channel: str
+    reservoir_channel: str
+    capacity_ml: float
+    drug: str
+    drug_class: DrugClass
+    concentration_ug_ml: float | None
+    interval_s: float
+    next_refill_on: date | None
+    in_service: bool
+    simulated: bool
+    registered: bool = Field(description="False: heard, and in nobody's registry.")
+    version: int = Field(description="Of the registry entry; also the ETag.")
+    updated_at: datetime
+    latest: Latest | None = Field(description="Null if it was never heard.")
+    open_alerts: int
+    verdicts: dict[Condition, KnownVerdict]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], rulebook: Rulebook, now: datetime) -> Self:
+        written = msgspec.json.decode(row["written"], type=dict[str, tuple[Verdict, datetime]])
+        verdicts = verdicts_of(
+            {condition: Known(*told) for condition, told in written.items()},
+            flow_channel=row["flow_channel"],
+            registered=row["registered"],
+            silent_since=row["silent_since"],
+            last_heard_at=row["received_at"],
+            silence_after_s=rulebook.silence_after_s(row["interval_s"]),
+            now=now,
+        )
+        own = {name: row[name] for name in cls.model_fields if name not in {"latest", "verdicts"}}
+        return cls(
+            **own,
+            latest=None if row["position"] is None else Latest.of(row),
+            verdicts={c: KnownVerdict(verdict=known.verdict, since=known.since) for c, known in verdicts.items()},
+        )
+
+
+class PumpPage(BaseModel):
+    items: list[Pump]
+    next_cursor: str | None
