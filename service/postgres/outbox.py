@@ -64,10 +64,11 @@ WITH held AS (
     VALUES ($1, $6, $7, $8, $9, $10, $11)
 ), gone AS (
     UPDATE endpoint SET enabled = false FROM held WHERE id = held.endpoint AND $8 = 'gone' AND enabled
-    RETURNING id
+    RETURNING id, name
 ), told AS (
     INSERT INTO audit (actor, action, subject, detail)
-    SELECT 'deliver', 'endpoint.disabled', id::text, '{"reason": "it answered 410"}' FROM gone
+    SELECT 'deliver', 'endpoint_disabled', id::text, jsonb_build_object('name', name, 'reason', 'it answered 410')
+    FROM gone
 )
 SELECT EXISTS (SELECT FROM held)
 """

@@ -3,13 +3,13 @@
 import asyncio
 import ssl
 import time
-from contextlib import suppress
 from datetime import datetime
 from http.client import responses
 from types import TracebackType
 from typing import Self
 
 import httpcore
+import httpx
 
 from service.core.delivery import Attempt, Outcome, asked_wait_s, outcome_of
 from service.core.webhook import BadSecretError, headers
@@ -19,6 +19,10 @@ from service.webhooks.destination import Checked
 _IDLE_CONNECTION_S = 30.0
 _ANSWER_BYTES = 4096  # read so that the connection can be used again; nothing in an answer matters but its head
 _ANSWER_S = 0.5
+
+
+class _UnusableUrlError(Exception):
+    """The text never quotes the URL."""
 
 
 class HttpSender:
@@ -45,53 +49,37 @@ class HttpSender:
 
     async def post(self, claimed: Claimed, now: datetime, timeout_s: float) -> Attempt:
         begun_s = time.perf_counter()
-
-        def came_to(outcome: Outcome, detail: str) -> Attempt:
-            return Attempt(outcome, None, _ms_since(begun_s), detail)
-
         try:
+            url = _usable(claimed.url)
             signed = headers(claimed.notification_id, now, claimed.body, claimed.secret.split())
-        except BadSecretError as error:
-            return came_to(Outcome.UNREACHABLE, f"not sent: {error}")
+        except (_UnusableUrlError, BadSecretError) as error:
+            return Attempt(Outcome.UNREACHABLE, None, 0.0, f"not sent: {error}")
         sent = [*signed.items(), ("content-type", "application/json"), ("user-agent", "pumpwatch")]
+        attempt = None
         try:
-            async with asyncio.timeout(timeout_s) as deadline:
-                return await self._exchange(claimed, sent, now=now, begun_s=begun_s, deadline=deadline)
-        except (TimeoutError, httpcore.TimeoutException):
-            return came_to(Outcome.TIMED_OUT, f"no answer within {timeout_s:g} s")
-        # Texts of these errors may quote the URL, which may hold a secret: say only their kind.
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
-            cause = _tls_cause(error)
-            if cause is not None:
-                return came_to(Outcome.TLS_FAILED, cause.reason or type(cause).__name__)
-            return came_to(Outcome.UNREACHABLE, _kind_of(error))
-        except ValueError as error:  # not a URL, or a host name that cannot be one
-            return came_to(Outcome.UNREACHABLE, f"the URL cannot be used: {type(error).__name__}")
+            async with (
+                asyncio.timeout(timeout_s) as deadline,
+                self._connections.stream("POST", url, headers=sent, content=claimed.body) as response,
+            ):
+                attempt = _answered(response, now, _ms_since(begun_s))
+                # The status line has decided. What follows may be slow, endless or cut off without changing that.
+                deadline.reschedule(asyncio.get_running_loop().time() + _ANSWER_S)
+                await _read_some(response)
+        # Whatever an endpoint provokes in a library must not end the worker that pages for all the others.
+        except Exception as error:  # noqa: BLE001
+            if attempt is None:
+                attempt = _failed(error, timeout_s, _ms_since(begun_s))
+        return attempt
 
-    async def _exchange(
-        self,
-        claimed: Claimed,
-        sent: list[tuple[str, str]],
-        *,
-        now: datetime,
-        begun_s: float,
-        deadline: asyncio.Timeout,
-    ) -> Attempt:
-        async with self._connections.stream("POST", claimed.url, headers=sent, content=claimed.body) as response:
-            duration_ms = _ms_since(begun_s)
-            # The status line decides. What follows may be slow, endless or cut off without changing that.
-            deadline.reschedule(None)
-            with suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError, OSError):
-                async with asyncio.timeout(_ANSWER_S):
-                    await _read_some(response)
-        retry_after = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-        return Attempt(
-            outcome_of(response.status),
-            response.status,
-            duration_ms,
-            _detail_of(response.status),
-            asked_wait_s(retry_after.decode("ascii", "replace"), now),
-        )
+
+def _usable(url: str) -> httpcore.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise _UnusableUrlError("the endpoint's URL is not one") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host or not 0 < (parsed.port or 1) <= 65535:
+        raise _UnusableUrlError("the endpoint's URL is not http:// or https://, a host and a port that can be")
+    return httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
 
 
 async def _read_some(response: httpcore.Response) -> None:
@@ -104,6 +92,24 @@ async def _read_some(response: httpcore.Response) -> None:
 
 def _ms_since(begun_s: float) -> float:
     return (time.perf_counter() - begun_s) * 1000
+
+
+def _answered(response: httpcore.Response, now: datetime, duration_ms: float) -> Attempt:
+    retry_after = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
+    asked_s = asked_wait_s(retry_after.decode("ascii", "replace"), now)
+    return Attempt(outcome_of(response.status), response.status, duration_ms, _detail_of(response.status), asked_s)
+
+
+def _failed(error: Exception, timeout_s: float, duration_ms: float) -> Attempt:
+    """The texts of errors may quote the URL, which may hold a secret: only their kind is told."""
+    tls = _tls_cause(error)
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        outcome, detail = Outcome.TIMED_OUT, f"no answer within {timeout_s:g} s"
+    elif tls is not None:
+        outcome, detail = Outcome.TLS_FAILED, tls.reason or type(tls).__name__
+    else:
+        outcome, detail = Outcome.UNREACHABLE, _kind_of(error)
+    return Attempt(outcome, None, duration_ms, detail)
 
 
 def _detail_of(status: int) -> str:
@@ -125,10 +131,10 @@ def _kind_of(error: BaseException) -> str:
         error = inner
     words = {
         "gaierror": "no such host",
+        "UnicodeError": "no such host",
         "ConnectionRefusedError": "connection refused",
         "ConnectionResetError": "connection reset",
         "BrokenPipeError": "connection reset",
         "RemoteProtocolError": "closed without an answer, or not HTTP",
-        "UnsupportedProtocol": "the URL is neither http nor https",
     }
     return words.get(type(error).__name__, type(error).__name__)

@@ -1,0 +1,104 @@
+"""Rows that a test of delivery starts from: a pump, alerts, endpoints, notifications."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from tests.webhooks.endpoint import Endpoint
+
+_numbers = itertools.count(1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Rows:
+    pool: asyncpg.Pool
+    pump: int = 0
+    ids: list[str] = field(default_factory=list)
+
+    async def an_endpoint(self, endpoint: Endpoint | None = None, url: str = "http://127.0.0.1:9/") -> UUID:
+        secret = endpoint.secret if endpoint else "whsec_" + "A" * 43 + "="
+        return await self.pool.fetchval(
+            "INSERT INTO endpoint (name, url, secret) VALUES ($1, $2, $3) RETURNING id",
+            f"endpoint {next(_numbers)}",
+            endpoint.url if endpoint else url,
+            secret,
+        )
+
+    async def an_alert(self) -> UUID:
+        if not self.pump:
+            self.pump = await self.pool.fetchval("INSERT INTO pump (pump_id) VALUES ('p1') RETURNING pump")
+        alert = uuid4()
+        await self.pool.execute(
+            """
+            INSERT INTO alert (id, pump, condition, kind, priority, state, state_since, latching, began_at, detected_at,
+                raised_at, detected_position, last_position, simulated, rulebook_version, evidence)
+            VALUES ($1, $2, 'stall', 'physiological', 'high', 'resolved', $3, true, $3, $3, $3, $4, $4, true, '1', '{}')
+            """,
+            alert,
+            self.pump,
+            now(),
+            next(_numbers),
+        )
+        return alert
+
+    async def a_notification(
+        self,
+        endpoint: UUID,
+        alert: UUID | None = None,
+        *,
+        number: int = 1,
+        kind: str = "activated",
+        priority: str = "high",
+        due_at: datetime | None = None,
+    ) -> str:
+        alert = alert or await self.an_alert()
+        notification = f"n{next(_numbers)}"
+        body = {"type": f"alert.{kind}", "data": {"alert_id": str(alert), "what": "60 µg/d"}}
+        await self.pool.execute(
+            """
+            INSERT INTO notification (id, alert_id, number, endpoint, kind, priority, body, created_at, due_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """,
+            notification,
+            alert,
+            number,
+            endpoint,
+            kind,
+            priority,
+            json.dumps(body),
+            now(),
+            due_at or now(),
+        )
+        self.ids.append(notification)
+        return notification
+
+    async def of(self, notification: str) -> asyncpg.Record:
+        return await self.pool.fetchrow("SELECT * FROM notification WHERE id = $1", notification)
+
+    async def attempts_of(self, notification: str) -> list[tuple[int, str, int | None]]:
+        rows = await self.pool.fetch(
+            "SELECT number, outcome, status FROM attempt WHERE notification_id = $1 ORDER BY id", notification
+        )
+        return [tuple(row) for row in rows]
+
+    async def unsettled(self) -> int:
+        return await self.pool.fetchval("SELECT count(*) FROM notification WHERE state = 'pending'")
+
+    async def announce(self) -> None:
+        await self.pool.execute("NOTIFY pumpwatch_outbox")
+
+    async def pass_leases(self) -> None:
+        """What the end of every lease looks like."""
+        past = now() - timedelta(seconds=1)
+        await self.pool.execute(
+            "UPDATE notification SET lease_until = $1, due_at = $1 WHERE state = 'pending' AND lease_token IS NOT NULL",
+            past,
+        )
