@@ -1,0 +1,44 @@
+"""Tests mirror the modules, so that either is found from the other."""
+
+from tests.architecture.source import ROOT, modules
+
+# Tested where they are used, because alone they say nothing.
+COVERED_ELSEWHERE = {
+    "service/__main__.py": "tests/test_cli.py",
+    "service/exits.py": "tests/test_cli.py",
+    "service/ports.py": "tests/architecture/test_imports.py",
+    "service/embedded/child.py": "tests/embedded/test_postgres.py",
+    "service/embedded/leash.py": "tests/embedded/test_postgres.py",
+    "service/commands/run.py": "tests/test_supervise.py",
+    "service/commands/up.py": "tests/test_supervise.py",
+    "service/commands/migrate.py": "tests/test_cli.py",
+    "service/commands/demo.py": "tests/journeys/test_demo.py",
+}
+
+
+def expected_test(module: str) -> str:
+    package, _, rest = module.partition("/")
+    folder, _, name = rest.rpartition("/")
+    root = "tests" if package == "service" else f"tests/{package}"
+    return "/".join(part for part in (root, folder, f"test_{name}") if part)
+
+
+def test_every_module_has_its_test() -> None:
+    alone = {str(path) for path in modules("service", "simulators") if path.name != "__init__.py"}
+    missing = {
+        module for module in alone if not (ROOT / COVERED_ELSEWHERE.get(module, expected_test(module))).is_file()
+    }
+    assert missing == set()
+
+
+def test_the_exceptions_still_exist() -> None:
+    assert [module for module in COVERED_ELSEWHERE if not (ROOT / module).is_file()] == []
+
+
+def test_files_stay_short_enough_to_be_read_at_once() -> None:
+    long = {
+        str(path): lines
+        for path in modules("service", "simulators")
+        if (lines := (ROOT / path).read_text().count("\n")) > 330
+    }
+    assert long == {}
