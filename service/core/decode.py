@@ -1,11 +1,11 @@
 """What did the pumps say? A batch of topics and bytes becomes the columns of readings and events.
 
-One Python loop reads each message into a typed struct; everything after it works on columns of the whole batch.
+One Python loop reads and packs each message; everything after it works on columns of the whole batch.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final, Protocol
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.core.columns import Telemetries, lay
+from service.core.columns import Columns
 from service.core.payload import (
     EVENT_TYPE,
     READ,
@@ -28,7 +28,7 @@ from service.core.payload import (
     UnreadableError,
     reason_of,
 )
-from service.core.reading import ITEM, MAX_MESSAGE_BYTES, Items, Mode, position_of, round_to_stored
+from service.core.reading import ITEM, MAX_MESSAGE_BYTES, SEQ_BITS, Items, Mode, position_of, round_to_stored
 from service.core.rejection import Reason, Rejection, one_line
 from service.core.validate import forgotten_too_soon, implausible
 
@@ -62,10 +62,10 @@ class Decoded:
     items: Items
     held_from: npt.NDArray[np.int64]  # one a message: a position, -1 where there is none
     simulated: npt.NDArray[np.bool_]  # one a message
-    bodies: dict[int, bytes] = field(default_factory=dict)
-    statuses: list[tuple[int, bool]] = field(default_factory=list)
-    unknown_pumps: dict[bytes, list[int]] = field(default_factory=dict)
-    rejections: list[Rejection] = field(default_factory=list)
+    bodies: dict[int, bytes]
+    statuses: list[tuple[int, bool]]
+    unknown_pumps: dict[bytes, list[int]]
+    rejections: list[Rejection]
 
 
 def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded:
@@ -73,46 +73,56 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
 
     Raises nothing, whatever the bytes are: what cannot be understood or cannot be true is in `rejections`.
     """
-    batch = Decoded(
-        items=np.empty(0, ITEM),
-        held_from=np.full(len(messages), NOT_SAID, np.int64),
-        simulated=np.zeros(len(messages), bool),
-    )
-    telemetries = Telemetries()
+    held_from = [NOT_SAID] * len(messages)
+    simulated = [False] * len(messages)
+    telemetry = Columns()
     events: list[tuple[int, int, Event]] = []
-    keep_message, keep_pump, keep_payload = (
-        telemetries.messages.append,
-        telemetries.pumps.append,
-        telemetries.payloads.append,
-    )
+    statuses: list[tuple[int, bool]] = []
+    unknown_pumps: dict[bytes, list[int]] = {}
+    rejections: list[Rejection] = []
+
     for index, message in enumerate(messages):
-        payload = message.payload
         try:
             pump_id, read = _route(message.topic)
-            if len(payload) > MAX_MESSAGE_BYTES:
-                raise UnreadableError(Reason.TOO_LARGE, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+            payload = message.payload
+            if not 0 < len(payload) <= MAX_MESSAGE_BYTES:
+                raise _wrong_size(payload)
             said = read[payload[0]](payload)
+            pump = pump_of.get(pump_id, UNKNOWN_PUMP)
+            if isinstance(said, Telemetry):
+                telemetry.add(index, pump, said)
+            elif isinstance(said, Event):
+                events.append((index, pump, said))
         except UNREADABLE as error:
-            detail = one_line(str(error)) if payload else "the payload is empty"
-            batch.rejections.append(Rejection(index, reason_of(error), detail))
+            rejections.append(Rejection(index, reason_of(error), one_line(str(error))))
             continue
-        pump = pump_of.get(pump_id, UNKNOWN_PUMP)
         if pump == UNKNOWN_PUMP:
-            batch.unknown_pumps.setdefault(pump_id, []).append(index)
-        if type(said) is Telemetry:
-            keep_message(index)
-            keep_pump(pump)
-            keep_payload(said)
-        elif isinstance(said, Event):
-            events.append((index, pump, said))
-        elif isinstance(said, Status) and pump != UNKNOWN_PUMP:
-            batch.statuses.append((index, said.online))
+            unknown_pumps.setdefault(pump_id, []).append(index)
+        if isinstance(said, Status):
+            statuses.append((index, said.online))
+            continue
+        held_boot, held_seq = said.held_from
+        held_from[index] = held_boot << SEQ_BITS | held_seq
+        simulated[index] = said.simulated
 
-    _add_readings(batch, telemetries)
-    if events:
-        _add_events(batch, events)
+    readings = _in_message_order(telemetry.rows())
+    rejections += implausible(readings)
+    if telemetry.silent:
+        says_delivered = np.ones(len(messages), bool)
+        says_delivered[telemetry.silent] = False
+        readings["delivered_ul"][~says_delivered[readings["message"]]] = np.nan
+    batch = Decoded(
+        items=_in_message_order([readings, _rows_of_events(events)]) if events else readings,
+        held_from=np.array(held_from, np.int64),
+        simulated=np.array(simulated, bool),
+        bodies={index: msgspec.json.encode(event, order="deterministic") for index, _, event in events},
+        statuses=statuses,
+        unknown_pumps=unknown_pumps,
+        rejections=rejections,
+    )
     batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
-    _leave_out(batch)
+    if batch.rejections or batch.unknown_pumps:
+        _leave_out(batch)
     received_ms = np.fromiter(map(attrgetter("received_ms"), messages), np.int64, len(messages))
     batch.items["received_ms"] = received_ms[batch.items["message"]]
     batch.items["measured_ms"] = batch.items["device_ms"]
@@ -138,17 +148,20 @@ def _route_of_short(topic: bytes) -> tuple[bytes, list[Read]]:
     return pump_id, READ[kind]
 
 
-def _add_readings(batch: Decoded, telemetries: Telemetries) -> None:
-    laid = lay(telemetries)
-    batch.rejections += laid.rejections
-    batch.rejections += implausible(laid.items)
-    laid.items["delivered_ul"][~laid.delivered_said] = np.nan
-    batch.items = laid.items
-    batch.held_from[laid.messages] = laid.held_from
-    batch.simulated[laid.messages] = laid.simulated
+def _wrong_size(payload: bytes) -> UnreadableError:
+    if payload:
+        return UnreadableError(Reason.TOO_LARGE, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+    return UnreadableError(Reason.TRUNCATED, "the payload is empty")
 
 
-def _add_events(batch: Decoded, events: Sequence[tuple[int, int, Event]]) -> None:
+def _in_message_order(parts: Sequence[Items]) -> Items:
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate([np.empty(0, ITEM), *parts])
+    return rows[np.argsort(rows["message"], kind="stable")]
+
+
+def _rows_of_events(events: Sequence[tuple[int, int, Event]]) -> Items:
     rows = np.zeros(len(events), ITEM)
     for name in ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "delivered_ul", "value"):
         rows[name] = np.nan
@@ -160,29 +173,23 @@ def _add_events(batch: Decoded, events: Sequence[tuple[int, int, Event]]) -> Non
         row["device_ms"] = event.time_ms
         if type(event) in VALUE_KEY:
             row["value"] = getattr(event, VALUE_KEY[type(event)])
-        batch.held_from[index] = position_of(*event.held_from)
-        batch.simulated[index] = event.simulated
-        batch.bodies[index] = msgspec.json.encode(event, order="deterministic")
-    batch.items = np.concatenate([batch.items, rows])
-    batch.items = batch.items[np.argsort(batch.items["message"], kind="stable")]
+    return rows
 
 
 def _leave_out(batch: Decoded) -> None:
     """Take rejected messages, and those of unknown pumps, out of everything that speaks of sound ones."""
-    batch.rejections.sort(key=attrgetter("message"))
-    if not batch.rejections and not batch.unknown_pumps:
-        return
-    rejected = {rejection.message for rejection in batch.rejections}
+    first = {rejection.message: rejection for rejection in reversed(batch.rejections)}
+    batch.rejections = [first[message] for message in sorted(first)]
     batch.unknown_pumps = {
         pump_id: sound
         for pump_id, indexes in batch.unknown_pumps.items()
-        if (sound := [index for index in indexes if index not in rejected])
+        if (sound := [index for index in indexes if index not in first])
     }
-    outside = sorted(rejected.union(*batch.unknown_pumps.values()))
-    batch.held_from[outside] = NOT_SAID
-    batch.simulated[outside] = False
-    for index in outside:
-        batch.bodies.pop(index, None)
+    outside = list({*first}.union(*batch.unknown_pumps.values()))
     kept = np.ones(len(batch.held_from), bool)
     kept[outside] = False
     batch.items = batch.items[kept[batch.items["message"]]]
+    batch.held_from[outside] = NOT_SAID
+    batch.simulated[outside] = False
+    batch.bodies = {index: body for index, body in batch.bodies.items() if kept[index]}
+    batch.statuses = [(index, online) for index, online in batch.statuses if kept[index]]

@@ -14,7 +14,7 @@ from service.core.change import Change, Turn
 from service.core.evidence import evidence_of
 from service.core.reading import EventType, Items
 from service.core.rules import delivery, reservoir, stall
-from service.core.rules.step import Step, close, gather
+from service.core.rules.step import close, gather
 from service.core.state import DECIDED, LEVELS, Columns, Field
 
 _SINCE: Final = (
@@ -86,7 +86,9 @@ def _round(
 def _step(state: Columns, limits: Items) -> None:
     """One complete step of several pumps: the hour that ended, then every rule."""
     step = close(state)
-    state[Field.FULL_ML] = np.where(state[Field.RATE_ML_D] == 0, np.maximum(limits["capacity_ml"], state[Field.FULL_ML]), state[Field.FULL_ML])
+    state[Field.FULL_ML] = np.where(
+        state[Field.RATE_ML_D] == 0, np.maximum(limits["capacity_ml"], state[Field.FULL_ML]), state[Field.FULL_ML]
+    )
     new_hour = delivery.hour_of(step.ended_ms) != state[Field.HOUR]
     _where(new_hour, state, lambda part, chosen: delivery.close_hour(part, step.of(chosen), limits[chosen]))
     stall.advance(state, step, limits)

@@ -6,7 +6,7 @@ says that it no longer holds what is missing (`held_from`), or until patience en
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -56,10 +56,6 @@ class Account:
         """Everything stored up to here may be evaluated."""
         return self.islands[-1][1] if self.islands and self.patience_over else self.through
 
-    @property
-    def simple(self) -> bool:
-        return not self.islands and not self.lost
-
 
 class Admitted(NamedTuple):
     """What became of one pump's positions, in their order."""
@@ -101,7 +97,7 @@ def wait_no_longer(account: Account, now_ms: int) -> Account | None:
     """The account once patience has ended, or None while there is still cause to wait."""
     if not account.islands or account.patience_over or now_ms - account.hole_since_ms < PATIENCE_MS:
         return None
-    return Account(account.through, account.evaluated, account.islands, account.lost, account.hole_since_ms, True)
+    return replace(account, patience_over=True)
 
 
 def restore(through: int, evaluated: int, runs: Iterable[Span], lost: Sequence[Span], now_ms: int) -> Account:
@@ -132,7 +128,9 @@ def _decide(before: Account, after: Account, stored: list[bool], rebuild_from: i
         return Admitted(after, stored, now=False, from_store=False, rebuild_from=rebuild_from)
     target = after.may_evaluate
     waiting = any(last > before.evaluated and first <= target for first, last in before.islands)
-    return Admitted(after, stored, now=not waiting, from_store=waiting and target > before.evaluated, rebuild_from=NOTHING)
+    return Admitted(
+        after, stored, now=not waiting, from_store=waiting and target > before.evaluated, rebuild_from=NOTHING
+    )
 
 
 def _with_hole(account: Account, through: int, islands: list[Span], lost: list[Span], now_ms: int) -> Account:
@@ -200,38 +198,37 @@ class Admission:
     rebuild: dict[int, int] = field(default_factory=dict)  # row → lowest late position
     holes_noticed: list[int] = field(default_factory=list)  # rows: receipt at once
     holes_closed: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)  # rows that sent what is stored: they may have missed a receipt
+    first_heard: dict[int, int] = field(default_factory=dict)  # row → the position before its first
 
 
 class Ledger:
-    """The accounts of all pumps: two columns for those in order, an Account each for the few that are not."""
+    """The accounts of all pumps: two columns, and an Account for the few that have or had a hole."""
 
     def __init__(self, pumps: int) -> None:
         self.through = np.full(pumps, NOTHING, np.int64)
         self.evaluated = np.full(pumps, NOTHING, np.int64)
         self.irregular: dict[int, Account] = {}
-        self._is_irregular = np.zeros(pumps, np.bool_)
+        self._has_hole = np.zeros(pumps, np.bool_)
 
     def grow(self, pumps: int) -> None:
         added = pumps - len(self.through)
         self.through = np.r_[self.through, np.full(added, NOTHING, np.int64)]
         self.evaluated = np.r_[self.evaluated, np.full(added, NOTHING, np.int64)]
-        self._is_irregular = np.r_[self._is_irregular, np.zeros(added, np.bool_)]
+        self._has_hole = np.r_[self._has_hole, np.zeros(added, np.bool_)]
 
     def account(self, row: int) -> Account:
-        known = self.irregular.get(row)
-        evaluated = int(self.evaluated[row])
-        if known is None:
-            return Account(int(self.through[row]), evaluated)
-        return Account(known.through, evaluated, known.islands, known.lost, known.hole_since_ms, known.patience_over)
+        known = self.irregular.get(row, Account())
+        return replace(known, through=int(self.through[row]), evaluated=int(self.evaluated[row]))
 
     def enter(self, row: int, account: Account) -> None:
         """Make `account` the one in force. `evaluated` is set by whoever evaluates."""
         self.through[row] = account.through
-        self._is_irregular[row] = not account.simple
-        if account.simple:
-            self.irregular.pop(row, None)
-        else:
+        self._has_hole[row] = bool(account.islands)
+        if account.islands or account.lost:
             self.irregular[row] = account
+        else:
+            self.irregular.pop(row, None)
 
     def plan(
         self,
@@ -239,18 +236,20 @@ class Ledger:
         positions: npt.NDArray[np.int64],
         held_from: npt.NDArray[np.int64],
         now_ms: int,
-    ) -> tuple[npt.NDArray[np.intp], Admission]:
-        """Judge a batch, sorted by row and position; nothing changes until `publish`. Returns the group starts with it.
+    ) -> Admission:
+        """Judge a batch, sorted by row and position; nothing changes until `publish`.
 
         Pumps whose positions simply go on are judged together; only the others cost a call each.
         """
+        if not len(rows):
+            return Admission(np.zeros(0, np.bool_), np.zeros(0, np.bool_), 0, np.zeros(0, np.int64))
         starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
         group_rows = rows[starts]
         before = np.empty_like(positions)
         before[1:] = positions[:-1]
         before[starts] = self.through[group_rows]
         in_order = np.logical_and.reduceat(positions == before + 1, starts) & (self.through[group_rows] != NOTHING)
-        in_order &= ~self._is_irregular[group_rows] & (self.evaluated[group_rows] == self.through[group_rows])
+        in_order &= ~self._has_hole[group_rows] & (self.evaluated[group_rows] == self.through[group_rows])
         ends = np.r_[starts[1:], len(rows)]
         admission = Admission(
             stored=np.ones(len(rows), np.bool_),
@@ -259,8 +258,16 @@ class Ledger:
             through=positions[ends - 1].copy(),
         )
         for group in np.flatnonzero(~in_order):
-            self._admit(group, int(group_rows[group]), slice(starts[group], ends[group]), positions, held_from, now_ms, admission)
-        return starts, admission
+            self._admit(
+                group,
+                int(group_rows[group]),
+                slice(starts[group], ends[group]),
+                positions,
+                held_from,
+                now_ms,
+                admission,
+            )
+        return admission
 
     def _admit(
         self,
@@ -276,6 +283,10 @@ class Ledger:
         judged = admit(before, positions[span].tolist(), int(held_from[span].max()), now_ms)
         after = judged.account
         stored = np.array(judged.stored)
+        if not stored.all():
+            admission.repeated.append(row)
+        if before == Account():
+            admission.first_heard[row] = judged.account.evaluated
         admission.stored[span] = stored
         admission.duplicates += int((~stored).sum())
         admission.evaluated[span] = stored & judged.now & (positions[span] <= after.may_evaluate)

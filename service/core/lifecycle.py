@@ -184,7 +184,7 @@ def find_late(alert: Alert, change: Change, given: Circumstances) -> Move:
 
 def withdraw(alert: Alert, now: datetime) -> Move:
     """Readings that came late show that the condition never held. Whoever was told of it is told this too."""
-    after = replace(advance(alert, AlertEvent.WITHDRAWN, now), reason=Reason.LATE_DATA)
+    after = replace(advance(alert, AlertEvent.WITHDRAWN, now), ended_at=None, reason=Reason.LATE_DATA)
     return Move(after, _history(after, AlertEvent.WITHDRAWN, RULES, Reason.LATE_DATA, now), NotificationKind.RESOLVED)
 
 

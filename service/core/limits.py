@@ -35,22 +35,34 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
     },
     Condition.OVER_DELIVERY: {
-        "reference": Limit(0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"),
+        "reference": Limit(
+            0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
+        ),
         "decision": Limit(0.10, "of program x h", 0.01, 10, "the cumulative sum at which the condition begins"),
-        "cap": Limit(0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"),
+        "cap": Limit(
+            0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
+        ),
         "clear_hours": Limit(3.0, "h", 1, 100, "hours in a row below the reference before the condition ends"),
     },
     Condition.UNDER_DELIVERY: {
-        "reference": Limit(0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"),
+        "reference": Limit(
+            0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
+        ),
         "decision": Limit(0.10, "of program x h", 0.01, 10, "the cumulative sum at which the condition begins"),
-        "cap": Limit(0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"),
+        "cap": Limit(
+            0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
+        ),
         "clear_hours": Limit(3.0, "h", 1, 100, "hours in a row below the reference before the condition ends"),
     },
     Condition.RESERVOIR_LOW: {
-        "error_fraction": Limit(0.076, "of delivered", 0, 0.145, "how much more than computed may have left: 95 % of N(1, 4) %"),
+        "error_fraction": Limit(
+            0.076, "of delivered", 0, 0.145, "how much more than computed may have left: 95 % of N(1, 4) %"
+        ),
         "low_volume_ml": Limit(2.0, "mL", 0, 20, "always low at or below this volume"),
         "low_d": Limit(14.0, "d", 0, 90, "low when the conservative time to empty is at most this"),
-        "low_cycle_fraction": Limit(0.25, "of the refill cycle", 0, 1, "or this share of a whole reservoir's time, whichever is less"),
+        "low_cycle_fraction": Limit(
+            0.25, "of the refill cycle", 0, 1, "or this share of a whole reservoir's time, whichever is less"
+        ),
         "medium_d": Limit(5.0, "d", 0, 90, "medium likewise"),
         "medium_cycle_fraction": Limit(0.10, "of the refill cycle", 0, 1, "or this share, whichever is less"),
         "high_d": Limit(2.0, "d", 0.5, 90, "high when the conservative time to empty is at most this"),
@@ -63,7 +75,9 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "high_after_s": Limit(86_400.0, "s", 60, 604_800, "high after this"),
     },
     "announce": {
-        "delayed_after_s": Limit(120.0, "s", 1, 86_400, "a reading received this long after it was measured is delayed"),
+        "delayed_after_s": Limit(
+            120.0, "s", 1, 86_400, "a reading received this long after it was measured is delayed"
+        ),
         "hold_s": Limit(10.0, "s", 0, 600, "a delayed finding is announced when the pump has caught up, or after this"),
     },
 }

@@ -171,7 +171,7 @@ Payload = Telemetry | Event | Status
 Read = Callable[[bytes], Payload]
 
 # Everything that a decoder raises for bytes that do not fit; UnicodeDecodeError and MsgspecError are ValueErrors.
-UNREADABLE: Final = (ValueError, RecursionError, IndexError)
+UNREADABLE: Final = (ValueError, RecursionError)
 
 
 class UnreadableError(ValueError):
@@ -223,8 +223,6 @@ def reason_of(error: BaseException) -> Reason:
     match error:
         case UnreadableError():
             reason = error.reason
-        case IndexError():
-            reason = Reason.TRUNCATED  # an empty payload has no first byte
         case RecursionError():
             reason = Reason.TOO_DEEP
         case UnicodeDecodeError():
@@ -237,6 +235,6 @@ def reason_of(error: BaseException) -> Reason:
 def _reason_of_text(text: str) -> Reason:
     if text.startswith("Invalid enum value") and "`$.mode" in text[-20:]:
         return Reason.UNKNOWN_MODE
-    if text.startswith("Expected `object`") and not text.endswith("`"):
+    if text.startswith("Expected `object`") and "at `$" not in text:
         return Reason.NOT_AN_OBJECT
     return next((reason for start, reason in _REASONS if text.startswith(start)), Reason.WRONG_TYPE)

@@ -46,8 +46,8 @@ class Episode:
 def reconcile(alerts: Sequence[Alert], announced: Collection[UUID], found: InOrder, given: Circumstances) -> list[Move]:
     """Return what makes `alerts` those of in-order arrival; nothing if they are already.
 
-    `alerts`: every alert of the pump that is open, or was detected or changed after `found.since_position`. `announced`:
-    those that somebody may have been told of. Only conditions that the fold decides are touched.
+    `alerts`: every alert of the pump that is open, or was detected or changed after `found.since_position`.
+    `announced`: those that somebody may have been told of. Only conditions that the fold decides are touched.
     """
     moves: list[Move] = []
     for condition in DECIDED:

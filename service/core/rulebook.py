@@ -158,7 +158,10 @@ def _check(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         elif section == "drug_class" and not prefix:
             for drug_class, overrides in table.items():
                 if drug_class not in set(DrugClass):
-                    yield f"{key}.{drug_class}", f"{key}.{drug_class}: no such drug class; known are {', '.join(DrugClass)}"
+                    yield (
+                        f"{key}.{drug_class}",
+                        f"{key}.{drug_class}: no such drug class; known are {', '.join(DrugClass)}",
+                    )
                 elif not isinstance(overrides, dict):
                     yield f"{key}.{drug_class}", f"{key}.{drug_class}: expected tables of limits"
                 else:

@@ -5,6 +5,7 @@ years off (docs/interface.md). Outside them the message cannot be what it claims
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -22,20 +23,19 @@ RANGES: Final = {
 }
 
 
-def implausible(items: Items) -> list[Rejection]:
-    """Return what is wrong with `items` (in message order, not yet rounded), the first fault of each message.
-
-    NaN stands for what a pump does not say, and passes.
-    """
+def implausible(readings: Items) -> list[Rejection]:
+    """Return what is wrong with `readings` (in message order, not yet rounded), the first fault of each message."""
     found: dict[int, Rejection] = {}
     for name, (lowest, highest) in RANGES.items():
-        column = items[name]
-        outside = (column < lowest) | (column > highest)
-        for message, index, row in _first_of_each_message(items, outside):
-            detail = f"{name}[{index}] is {column[row]:g}, not {lowest:g} to {highest:g}"
-            found.setdefault(message, Rejection(message, Reason.OUT_OF_RANGE, detail))
-    device_ms = items["device_ms"]
-    for message, index, row in _first_of_each_message(items, _backwards(items)):
+        column = readings[name]
+        inside = (column >= lowest) & (column <= highest)  # false for NaN
+        for message, index, row in _first_of_each_message(readings, ~inside):
+            value = float(column[row])
+            reason = Reason.OUT_OF_RANGE if isfinite(value) else Reason.NOT_FINITE
+            detail = f"{name}[{index}] is {value:g}, not {lowest:g} to {highest:g}"
+            found.setdefault(message, Rejection(message, reason, detail))
+    device_ms = readings["device_ms"]
+    for message, index, row in _first_of_each_message(readings, _backwards(readings)):
         detail = f"time_ms[{index}] is {device_ms[row - 1] - device_ms[row]} ms before time_ms[{index - 1}]"
         found.setdefault(message, Rejection(message, Reason.TIME_BACKWARDS, detail))
     return list(found.values())

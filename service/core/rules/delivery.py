@@ -82,7 +82,13 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * 86_400.0 / all_ms
     follows = state[Field.HOUR_ALL_MS] >= LEAST_COVERED_MS
     state[Field.RATE_ML_D] += np.where(follows, _RATE_WEIGHT * (rate_ml_d - state[Field.RATE_ML_D]), 0.0)
-    for field in (Field.HOUR_MS, Field.HOUR_PROGRAM_UL, Field.HOUR_FLOW_UL, Field.HOUR_ALL_MS, Field.HOUR_ALL_PROGRAM_UL):
+    for field in (
+        Field.HOUR_MS,
+        Field.HOUR_PROGRAM_UL,
+        Field.HOUR_FLOW_UL,
+        Field.HOUR_ALL_MS,
+        Field.HOUR_ALL_PROGRAM_UL,
+    ):
         state[field] = 0.0
     state[Field.HOUR] = hour_of(step.ended_ms)
 

@@ -28,11 +28,15 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     low_d = np.minimum(limits["reservoir_low_low_d"], limits["reservoir_low_low_cycle_fraction"] * cycle_d)
     medium_d = np.minimum(limits["reservoir_low_medium_d"], limits["reservoir_low_medium_cycle_fraction"] * cycle_d)
     low = (empty_in_d <= low_d) | (left_ml <= limits["reservoir_low_low_volume_ml"])
-    level = np.where(empty_in_d <= limits["reservoir_low_high_d"], 3.0, np.where(empty_in_d <= medium_d, 2.0, low * 1.0))
+    level = np.where(
+        empty_in_d <= limits["reservoir_low_high_d"], 3.0, np.where(empty_in_d <= medium_d, 2.0, low * 1.0)
+    )
 
     ratio = limits["reservoir_low_clear_ratio"]
     before = state[Field.RESERVOIR_LEVEL]
     ends = (level == 0) & (empty_in_d > ratio * low_d) & (left_ml > ratio * limits["reservoir_low_low_volume_ml"])
-    state[Field.RESERVOIR_SINCE_MS] = np.where((before == 0) & (level > 0), step.ended_ms, state[Field.RESERVOIR_SINCE_MS])
+    state[Field.RESERVOIR_SINCE_MS] = np.where(
+        (before == 0) & (level > 0), step.ended_ms, state[Field.RESERVOIR_SINCE_MS]
+    )
     state[Field.RESERVOIR_LEVEL] = np.where(ends, 0.0, np.maximum(before, level))
     state[Field.EMPTY_IN_D] = empty_in_d

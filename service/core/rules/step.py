@@ -27,7 +27,11 @@ class Step:
 
     def of(self, pumps: npt.NDArray[np.intp]) -> "Step":
         return Step(
-            self.began_ms[pumps], self.ended_ms[pumps], self.covered_ms[pumps], self.program_ul[pumps], self.flow_ul[pumps]
+            self.began_ms[pumps],
+            self.ended_ms[pumps],
+            self.covered_ms[pumps],
+            self.program_ul[pumps],
+            self.flow_ul[pumps],
         )
 
 

@@ -1,0 +1,88 @@
+"""Which pumps does this ingester watch, and where is each of them? One row a pump, columns for everything."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.ledger import Ledger
+from service.core.limits import LIMITS_ROW
+from service.core.reading import ITEM, DrugClass
+from service.core.rulebook import PumpFacts, Rulebook
+from service.core.state import FIELDS
+
+NEVER: Final = 0
+
+
+class PumpEntry(NamedTuple):
+    """What the registry says of one pump; `key` is its row number in the database."""
+
+    key: int
+    pump_id: str
+    facts: PumpFacts
+
+
+class Fleet:
+    """The pumps in memory. A pump's row number here is for life; nothing here is true that is not committed."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self.delayed_after_ms = rulebook.limit("announce", "delayed_after_s") * 1000
+        self.row_of: dict[bytes, int] = {}
+        self.row_of_key: dict[int, int] = {}
+        self.pump_ids: list[str] = []
+        self.keys = np.zeros(0, np.int32)
+        self.limits = np.zeros(0, LIMITS_ROW)
+        self.state = np.zeros((0, FIELDS))
+        self.ledger = Ledger(0)
+        self.offset_ms = np.zeros(0, np.int64)
+        self.latest = np.zeros(0, ITEM)  # the newest reading of each pump
+        self.heard_ms = np.zeros(0, np.int64)  # our time of the newest message
+        self.unsaved = np.zeros(0, np.bool_)  # heard since pump_latest was last written
+        self.receipted = np.zeros(0, np.int64)
+        self.receipted_ms = np.zeros(0, np.int64)
+        self.checkpointed = np.zeros(0, np.int64)  # evaluated position of the last checkpoint
+        self.checkpointed_ms = np.zeros(0, np.int64)
+        self.held: set[int] = set()  # rows with a delayed finding that is not announced yet
+
+    def __len__(self) -> int:
+        return len(self.pump_ids)
+
+    def enter(self, entries: Sequence[PumpEntry]) -> None:
+        """Add pumps, or take over what the registry now says of known ones."""
+        new = [entry for entry in entries if entry.key not in self.row_of_key]
+        if new:
+            self._grow(len(self) + len(new))
+            for entry in new:
+                row = len(self.pump_ids)
+                self.pump_ids.append(entry.pump_id)
+                self.row_of[entry.pump_id.encode()] = row
+                self.row_of_key[entry.key] = row
+                self.keys[row] = entry.key
+        rows: dict[tuple[DrugClass, bool, bool, float, float], npt.NDArray[np.void]] = {}
+        for entry in entries:
+            if entry.facts not in rows:
+                rows[entry.facts] = self.rulebook.limits_row(entry.facts)
+            self.limits[self.row_of_key[entry.key]] = rows[entry.facts][0]
+
+    def _grow(self, pumps: int) -> None:
+        added = pumps - len(self)
+        for name in (
+            "keys",
+            "limits",
+            "offset_ms",
+            "latest",
+            "heard_ms",
+            "unsaved",
+            "receipted",
+            "receipted_ms",
+            "checkpointed",
+            "checkpointed_ms",
+        ):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros(added, column.dtype)]))
+        self.state = np.concatenate([self.state, np.zeros((added, FIELDS))])
+        self.receipted[-added:] = self.checkpointed[-added:] = -1
+        self.latest["position"][-added:] = -1
+        self.ledger.grow(pumps)

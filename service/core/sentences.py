@@ -1,0 +1,136 @@
+"""What is wrong, in one plain sentence with its numbers and times? And what does it mean that it is over?"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from service.core.alert import Alert, AlertState
+from service.core.change import Condition
+from service.core.lifecycle import pump_time
+
+
+class Evidence:
+    """An alert's evidence as words. A missing value raises KeyError: then the plain sentence must do."""
+
+    def __init__(self, values: Mapping[str, Any], now: datetime) -> None:
+        self._values = values
+        self._now = now
+
+    def number(self, name: str) -> float:
+        value = self._values.get(name)
+        if not isinstance(value, int | float):
+            raise KeyError(name)
+        return float(value)
+
+    def short(self, name: str) -> str:
+        return short(self.number(name))
+
+    @property
+    def since(self) -> str:
+        return clock_time(pump_time(int(self.number("began_ms"))), self._now)
+
+
+def what_is_wrong(alert: Alert, now: datetime) -> str:
+    plain, sentence = _WRONG[alert.condition]
+    try:
+        return sentence(Evidence(alert.evidence, now))
+    except KeyError:
+        return plain
+
+
+def what_is_over(alert: Alert, now: datetime) -> str:
+    """For an alert that is resolved or latched."""
+    if alert.ended_at is None:
+        return "Readings that came late show that this did not happen; the alert is withdrawn."
+    over = f"{_OVER[alert.condition]} (seen at {clock_time(alert.ended_at, now)})."
+    if alert.state is AlertState.RESOLVED and alert.latching:
+        return f"{over} A person has reset the alert."
+    return over
+
+
+def clock_time(at: datetime, now: datetime) -> str:
+    """`at` in UTC, with the day where it is not today's."""
+    day = "" if at.date() == now.date() else f" on {at.day} {at:%B %Y}"
+    return f"{at:%H:%M} UTC{day}"
+
+
+def short(value: float) -> str:
+    """Three digits are what the sensors are worth."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def span(length: timedelta) -> str:
+    minutes = round(length.total_seconds() / 60)
+    if minutes < 1:
+        return f"{max(length.total_seconds(), 0):.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
+
+
+def _stall(of: Evidence) -> str:
+    motion = "has not advanced" if of.number("flow_ml_d") == 0 else f"has almost stopped ({of.short('flow_ml_d')} mL/d)"
+    return (
+        f"The motor {motion} since {of.since} although {of.short('program_ml_d')} mL/d is programmed: "
+        f"about {of.short('missed_ul')} µL are missed."
+    )
+
+
+def _over_delivery_gross(of: Evidence) -> str:
+    return (
+        f"The pump has delivered far more than programmed since {of.since}: "
+        f"{of.short('flow_ml_d')} mL/d where {of.short('program_ml_d')} mL/d is programmed."
+    )
+
+
+def _deviation(of: Evidence, direction: str) -> str:
+    return (
+        f"The pump has delivered {direction} than programmed since about {of.since}: "
+        f"{of.number('deviation'):+.0%} in the last whole hour, at {of.short('program_ml_d')} mL/d programmed."
+    )
+
+
+def _reservoir_low(of: Evidence) -> str:
+    left, empty_in = of.short("reservoir_ml"), span(timedelta(days=of.number("empty_in_d")))
+    return f"The reservoir holds {left} mL; at {of.short('rate_ml_d')} mL/d it may be empty in {empty_in}."
+
+
+def _silence(of: Evidence) -> str:
+    silent_for = span(timedelta(milliseconds=of.number("detected_ms") - of.number("began_ms")))
+    return (
+        f"Nothing has been heard from this pump since {of.since} ({silent_for}); "
+        f"it should report every {of.short('interval_s')} s. How it is doing is unknown."
+    )
+
+
+def _clock_off(of: Evidence) -> str:
+    offset = timedelta(milliseconds=of.number("offset_ms"))
+    direction = "behind" if offset > timedelta(0) else "ahead of"
+    return f"The pump's clock is {span(abs(offset))} {direction} ours; its times are corrected by that."
+
+
+def _unregistered(_: Evidence) -> str:
+    return _WRONG[Condition.UNREGISTERED][0]
+
+
+# The plain sentence, for evidence without numbers, and the one with them.
+_WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
+    Condition.STALL: ("The motor does not advance although the pump is programmed to deliver.", _stall),
+    Condition.OVER_DELIVERY_GROSS: ("The pump delivers far more than programmed.", _over_delivery_gross),
+    Condition.OVER_DELIVERY: ("The pump delivers more than programmed.", lambda of: _deviation(of, "more")),
+    Condition.UNDER_DELIVERY: ("The pump delivers less than programmed.", lambda of: _deviation(of, "less")),
+    Condition.RESERVOIR_LOW: ("The reservoir is running low.", _reservoir_low),
+    Condition.SILENCE: ("Nothing is heard from this pump; how it is doing is unknown.", _silence),
+    Condition.CLOCK_OFF: ("The pump's clock differs from ours; its times are corrected.", _clock_off),
+    Condition.UNREGISTERED: ("This pump is not in the registry.", _unregistered),
+}
+_OVER: Final[dict[Condition, str]] = {
+    Condition.STALL: "The motor advances again",
+    Condition.OVER_DELIVERY_GROSS: "The pump delivers as programmed again",
+    Condition.OVER_DELIVERY: "The pump delivers as programmed again",
+    Condition.UNDER_DELIVERY: "The pump delivers as programmed again",
+    Condition.RESERVOIR_LOW: "The reservoir is no longer low",
+    Condition.SILENCE: "The pump is heard again",
+    Condition.CLOCK_OFF: "The pump's clock agrees with ours again",
+    Condition.UNREGISTERED: "The pump is in the registry now",
+}

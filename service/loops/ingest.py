@@ -1,0 +1,254 @@
+"""How do messages become facts? Drain, decode, decide, commit, publish, settle, receipt: in this order, for ever."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.decode import Decoded, decode
+from service.core.fleet import Fleet
+from service.core.pipeline import (
+    Decisions,
+    messages_done,
+    on_batch,
+    patience_ended,
+    publish,
+    receipts_due,
+    take,
+)
+from service.core.reading import ITEM, EventType, Items
+from service.core.rejection import Reason, Rejection
+from service.logs import tell
+from service.loops.recover import catch_up, checkpoints_of, rebuild, recover, to_ms
+from service.metrics import Metrics
+from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, ShardStatus
+
+MESSAGES_A_BATCH: Final = 5_000
+LONGEST_WAIT_S: Final = 0.25
+SAVE_EVERY_MS: Final = 1_000
+MARK_EVERY_MS: Final = 5_000
+REGISTRY_EVERY_MS: Final = 2_000
+CHECKPOINT_EVERY_MS: Final = 60_000
+CHECKPOINTS_AT_ONCE: Final = 1_000
+
+
+class Carried:
+    """Messages of which a part was left for the next batch: they are settled when their last item is committed."""
+
+    def __init__(self) -> None:
+        self.messages: list[RawMessage] = []
+        self.items: Items = np.zeros(0, ITEM)
+        self.held_from: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.bodies: dict[int, bytes] = {}
+
+    def put_before(self, messages: list[RawMessage], decoded: Decoded) -> list[RawMessage]:
+        """Put what was carried in front of a new batch."""
+        if not self.messages:
+            return messages
+        count = len(self.messages)
+        decoded.items["message"] += count
+        decoded.items = np.concatenate([self.items, decoded.items])
+        decoded.held_from = np.concatenate([self.held_from, decoded.held_from])
+        decoded.bodies = self.bodies | {index + count: body for index, body in decoded.bodies.items()}
+        decoded.rejections = [replace(rejected, message=rejected.message + count) for rejected in decoded.rejections]
+        return self.messages + messages
+
+    def keep(self, messages: list[RawMessage], decoded: Decoded, later: Items) -> None:
+        """Keep `later`, what one batch was not to evaluate; `pump` is still the fleet's row there."""
+        kept = np.unique(later["message"])
+        place = np.zeros(len(messages), np.int32)
+        place[kept] = np.arange(len(kept))
+        self.messages = [messages[index] for index in kept]
+        self.held_from = decoded.held_from[kept]
+        self.bodies = {int(place[index]): body for index, body in decoded.bodies.items() if index in set(kept.tolist())}
+        self.items = later
+        self.items["message"] = place[later["message"]]
+
+
+class Ingester:
+    def __init__(
+        self,
+        inbox: MarkedInbox,
+        store: IngestStore,
+        fleet: Fleet,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        enrolment_open: bool,
+    ) -> None:
+        self._inbox, self._store, self._fleet = inbox, store, fleet
+        self._metrics, self._clock = metrics, clock
+        self._enrolment_open = enrolment_open
+        self._carried = Carried()
+        self._done_ms: dict[str, int] = {}
+        self._changed_since = clock()
+
+    async def run(self, owner: str, stop: asyncio.Event) -> None:
+        """Win the shard, recover, connect, and go on until `stop`. Raises FencedError when the shard is lost."""
+        await self._store.take_over(owner)
+        self._changed_since = self._clock()
+        await recover(self._store, self._fleet, self._clock())
+        await self._inbox.start()
+        try:
+            while not stop.is_set():
+                await self.turn()
+        finally:
+            await self._inbox.close()
+        await self._checkpoint(self._now_ms(), everything=True)
+        await self._save(self._now_ms())
+        await self._store.close()
+
+    async def turn(self) -> None:
+        """One batch, however small, then whatever is due besides."""
+        carried = bool(self._carried.messages)
+        messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
+        urgent: list[int] = []
+        if messages or carried:
+            urgent = await self._batch(messages)
+        now_ms = self._now_ms()
+        urgent += await self._end_patience(now_ms)
+        self._send_receipts(urgent, now_ms)
+        self._metrics.held_bytes.set(self._inbox.held_bytes)
+        if self._is_due("save", SAVE_EVERY_MS, now_ms):
+            await self._save(now_ms)
+        if self._is_due("mark", MARK_EVERY_MS, now_ms):
+            self._inbox.send_marker()
+        if self._is_due("registry", REGISTRY_EVERY_MS, now_ms):
+            await self._reload_registry(now_ms)
+        await self._checkpoint(now_ms)
+
+    async def _batch(self, messages: list[RawMessage]) -> list[int]:
+        with self._timed("decode"):
+            decoded = decode(messages, self._fleet.row_of)
+        if decoded.unknown_pumps:
+            decoded = await self._enrol(messages, decoded)
+        messages = self._carried.put_before(messages, decoded)
+        rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
+        with self._timed("decide"):
+            now_items, later = take(decoded)
+            of_event = now_items["message"][now_items["kind"] != EventType.READING]
+            decisions = on_batch(self._fleet, now_items, decoded.held_from, self._now_ms())
+        is_event = decisions.stored["kind"] != EventType.READING
+        bodies = [decoded.bodies[index] for index in decisions.stored["message"][is_event].tolist()]
+        if len(now_items) or rejected:
+            with self._timed("commit"):
+                await self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
+        with self._timed("settle"):
+            publish(self._fleet, decisions)
+            done = messages_done(len(messages), later)
+            self._inbox.settle([messages[index].token for index in done.tolist()])
+        self._carried.keep(messages, decoded, later)
+        self._count(decisions, rejected, len(of_event))
+        return await self._follow_up(decisions)
+
+    async def _follow_up(self, decisions: Decisions) -> list[int]:
+        """What has to be worked out from the store, now that the batch is in it."""
+        admission, now = decisions.admission, self._clock()
+        if admission.from_store:
+            await catch_up(self._store, self._fleet, admission.from_store, {}, now)
+        for row, position in admission.rebuild.items():
+            await rebuild(self._store, self._fleet, row, position, now)
+        return [*admission.holes_noticed, *admission.holes_closed, *admission.repeated]
+
+    async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:
+        """Enter pumps that no list has, and read the batch again; or keep their messages aside."""
+        unknown = decoded.unknown_pumps
+        if not self._enrolment_open:
+            for pump_id, indexes in unknown.items():
+                decoded.rejections += [
+                    Rejection(index, Reason.ENROLMENT_CLOSED, f"{pump_id.decode()} is not registered")
+                    for index in indexes
+                ]
+            return decoded
+        first = decode([messages[indexes[0]] for indexes in unknown.values()], dict.fromkeys(unknown, 0))
+        simulated = [bool(said) for said in first.simulated]
+        entries = await self._store.enrol([pump_id.decode() for pump_id in unknown], simulated)
+        self._fleet.enter(entries)
+        tell("pumps_enrolled", count=len(entries), first=entries[0].pump_id)
+        return decode(messages, self._fleet.row_of)
+
+    async def _end_patience(self, now_ms: int) -> list[int]:
+        accounts = patience_ended(self._fleet, now_ms)
+        for row, account in accounts.items():
+            self._fleet.ledger.enter(row, account)
+            tell("hole_given_up_waiting", pump=self._fleet.pump_ids[row], gaps=len(account.missing))
+        if accounts:
+            gaps = {row: account.missing for row, account in accounts.items()}
+            await catch_up(self._store, self._fleet, list(accounts), gaps, self._clock())
+        return list(accounts)
+
+    def _send_receipts(self, urgent: Sequence[int], now_ms: int) -> None:
+        for row, boot, seq in receipts_due(self._fleet, urgent, now_ms):
+            payload = b'{"boot":%d,"through":%d}' % (boot, seq)
+            self._inbox.publish(f"receipts/v1/{self._fleet.pump_ids[row]}", payload)
+            self._metrics.receipts.inc()
+
+    async def _save(self, now_ms: int) -> None:
+        fleet = self._fleet
+        rows = np.flatnonzero(fleet.unsaved & (fleet.latest["position"] >= 0))
+        status = ShardStatus(self._inbox.marker_seen_at, self._inbox.session_since, self._inbox.problem)
+        await self._store.save_latest(fleet, rows, status, self._clock())
+        fleet.unsaved[rows] = False
+
+    async def _reload_registry(self, now_ms: int) -> None:
+        since = self._changed_since
+        self._changed_since = self._clock()
+        entries = await self._store.pumps(since)
+        if not entries:
+            return
+        known = [self._fleet.row_of_key[entry.key] for entry in entries if entry.key in self._fleet.row_of_key]
+        # New limits apply from here on: what was evaluated under the old ones must not be folded again under these.
+        await self._write_checkpoints([row for row in known if self._fleet.ledger.evaluated[row] >= 0], now_ms)
+        self._fleet.enter(entries)
+
+    async def _checkpoint(self, now_ms: int, *, everything: bool = False) -> None:
+        fleet = self._fleet
+        behind = fleet.ledger.evaluated != fleet.checkpointed
+        due = behind if everything else behind & (now_ms - fleet.checkpointed_ms >= CHECKPOINT_EVERY_MS)
+        rows = np.flatnonzero(due)
+        for at in range(0, len(rows) if everything else min(len(rows), CHECKPOINTS_AT_ONCE), CHECKPOINTS_AT_ONCE):
+            await self._write_checkpoints(rows[at : at + CHECKPOINTS_AT_ONCE].tolist(), now_ms)
+
+    async def _write_checkpoints(self, rows: Sequence[int], now_ms: int) -> None:
+        if not rows:
+            return
+        fleet = self._fleet
+        await self._store.save_checkpoints(checkpoints_of(fleet, rows), self._clock())
+        fleet.checkpointed[list(rows)] = fleet.ledger.evaluated[list(rows)]
+        fleet.checkpointed_ms[list(rows)] = now_ms
+
+    def _count(self, decisions: Decisions, rejected: Sequence[tuple[RawMessage, Rejection]], events: int) -> None:
+        metrics = self._metrics
+        is_event = decisions.stored["kind"] != EventType.READING
+        metrics.batches.inc()
+        metrics.readings_stored.inc(int((~is_event).sum()))
+        metrics.events_stored.inc(int(is_event.sum()))
+        metrics.messages.labels("event").inc(events)
+        metrics.duplicates.inc(decisions.admission.duplicates)
+        for _, rejection in rejected:
+            metrics.quarantined.labels(rejection.reason).inc()
+        for change in decisions.folded.changes:
+            metrics.alert_changes.labels(change.condition, change.turn).inc()
+            tell("condition_turned", pump=change.pump, condition=change.condition, turn=change.turn, step=change.step)
+
+    def _is_due(self, what: str, every_ms: int, now_ms: int) -> bool:
+        if now_ms - self._done_ms.get(what, 0) < every_ms:
+            return False
+        self._done_ms[what] = now_ms
+        return True
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock())
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._metrics.stage_seconds.labels(stage).observe(perf_counter() - began)

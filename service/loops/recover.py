@@ -1,0 +1,170 @@
+"""How does an ingester go on where the last one stopped? Latest checkpoint, then the fold of what is stored after it.
+
+The same fold serves a pump whose hole has closed, and one whose history has changed because a reading came late.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.fleet import Fleet
+from service.core.ledger import NOTHING, Gap, Span, restore
+from service.core.pipeline import Folded, fold_copy, publish_folded
+from service.core.reading import EventType, Items, seq_of
+from service.core.state import Field
+from service.logs import tell
+from service.ports import Checkpoint, IngestStore
+
+PUMPS_AT_ONCE: Final = 2_000
+_BEGINNING: Final = datetime(1970, 1, 3, tzinfo=UTC)
+
+
+async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
+    """Load the shard's pumps and bring their rules to where everything stored is evaluated."""
+    entries = await store.pumps(None)
+    fleet.enter(entries)
+    found = await store.recovered()
+    now_ms = to_ms(now)
+    for key, checkpoint in found.checkpoints.items():
+        row = fleet.row_of_key[key]
+        fleet.state[row] = checkpoint.state
+        fleet.ledger.evaluated[row] = fleet.checkpointed[row] = checkpoint.position
+        fleet.ledger.through[row] = checkpoint.through
+    for key, offset_ms in found.offset_ms.items():
+        fleet.offset_ms[fleet.row_of_key[key]] = offset_ms
+    heard = [fleet.row_of_key[key] for key in found.checkpoints]
+    for at in range(0, len(heard), PUMPS_AT_ONCE):
+        rows = heard[at : at + PUMPS_AT_ONCE]
+        lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
+        await _recover_some(store, fleet, rows, lost, now)
+    for key, position in found.rebuild_from.items():
+        await rebuild(store, fleet, fleet.row_of_key[key], position, now)
+    # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
+    fleet.receipted_ms[:] = now_ms - np.arange(len(fleet)) * 7919 % 10_000
+    tell("recovered", pumps=len(fleet), heard=len(heard), rebuilt=len(found.rebuild_from))
+
+
+async def _recover_some(
+    store: IngestStore, fleet: Fleet, rows: Sequence[int], lost: dict[int, Sequence[Span]], now: datetime
+) -> None:
+    ledger = fleet.ledger
+    after = [int(min(ledger.evaluated[row], ledger.through[row])) for row in rows]
+    # The time bound of a checkpoint holds for its evaluated position; the ledger's may be earlier, so it has none.
+    since = [_since(fleet, row) if ledger.through[row] >= ledger.evaluated[row] else _BEGINNING for row in rows]
+    items = await store.items_after([int(fleet.keys[row]) for row in rows], after, since)
+    item_rows = rows_of(fleet, items)
+    starts = np.flatnonzero(np.r_[True, item_rows[1:] != item_rows[:-1]]) if len(items) else np.zeros(0, np.intp)
+    spans = (
+        {
+            int(item_rows[start]): positions
+            for start, positions in zip(starts, np.split(items["position"], starts[1:]), strict=True)
+        }
+        if len(items)
+        else {}
+    )
+    for row in rows:
+        runs = _runs(spans.get(row, np.zeros(0, np.int64)))
+        account = restore(int(ledger.through[row]), int(ledger.evaluated[row]), runs, lost[row], to_ms(now))
+        ledger.enter(row, account)
+    may = np.array([ledger.account(row).may_evaluate for row in rows])
+    limit = np.full(len(fleet), NOTHING, np.int64)
+    limit[list(rows)] = may
+    due = (items["position"] > ledger.evaluated[item_rows]) & (items["position"] <= limit[item_rows])
+    folded = fold_copy(fleet, items[due], item_rows[due])
+    if folded.changes:
+        await store.commit_fold(folded.changes, {}, now)
+    publish_folded(fleet, folded)
+    is_reading = items["kind"] == EventType.READING
+    fleet.latest[item_rows[is_reading]] = items[is_reading]  # the last assignment of a row wins: the newest
+
+
+async def catch_up(
+    store: IngestStore, fleet: Fleet, rows: Sequence[int], gaps: dict[int, list[Gap]], now: datetime
+) -> Folded:
+    """Evaluate what waits in the store for these pumps, as far as their accounts allow."""
+    ledger = fleet.ledger
+    items = await store.items_after(
+        [int(fleet.keys[row]) for row in rows],
+        [int(ledger.evaluated[row]) for row in rows],
+        [_since(fleet, row) for row in rows],
+    )
+    item_rows = rows_of(fleet, items)
+    may = np.array([ledger.account(int(row)).may_evaluate for row in item_rows], np.int64)
+    due = items["position"] <= may
+    folded = fold_copy(fleet, items[due], item_rows[due])
+    if folded.changes or gaps:
+        await store.commit_fold(folded.changes, {int(fleet.keys[row]): missing for row, missing in gaps.items()}, now)
+    publish_folded(fleet, folded)
+    return folded
+
+
+async def rebuild(store: IngestStore, fleet: Fleet, row: int, late_from: int, now: datetime) -> None:
+    """Work a pump out again from the checkpoint before `late_from`, since something there was not seen in its order."""
+    key = int(fleet.keys[row])
+    start = await store.checkpoint_before(key, late_from)
+    items = await store.items_after([key], [start.position], [start.since])
+    account = fleet.ledger.account(row)
+    items = items[items["position"] <= account.may_evaluate]
+    state_before, evaluated_before = fleet.state[row].copy(), int(fleet.ledger.evaluated[row])
+    fleet.state[row], fleet.ledger.evaluated[row] = start.state, start.position
+    folded = fold_copy(fleet, items, np.full(len(items), row, np.intp))
+    fleet.state[row], fleet.ledger.evaluated[row] = state_before, evaluated_before
+    if not len(folded.rows):
+        return
+    rebuilt = Checkpoint(key, int(folded.evaluated[0]), account.through, _measured(folded.state[0]), folded.state[0])
+    await store.commit_rebuild(late_from, start.position, folded.changes, rebuilt, now)
+    publish_folded(fleet, folded)
+    fleet.checkpointed[row] = rebuilt.position
+    tell(
+        "pump_rebuilt",
+        pump=fleet.pump_ids[row],
+        late_seq=seq_of(late_from),
+        items=len(items),
+        turns=len(folded.changes),
+    )
+
+
+def checkpoints_of(fleet: Fleet, rows: Sequence[int]) -> list[Checkpoint]:
+    ledger = fleet.ledger
+    return [
+        Checkpoint(
+            int(fleet.keys[row]),
+            int(ledger.evaluated[row]),
+            int(ledger.through[row]),
+            _since(fleet, row),
+            fleet.state[row],
+        )
+        for row in rows
+    ]
+
+
+def rows_of(fleet: Fleet, items: Items) -> npt.NDArray[np.intp]:
+    """The fleet's row of each item read back from the store."""
+    keys, inverse = np.unique(items["pump"], return_inverse=True)
+    return (
+        np.array([fleet.row_of_key[int(key)] for key in keys], np.intp)[inverse] if len(items) else np.zeros(0, np.intp)
+    )
+
+
+def to_ms(now: datetime) -> int:
+    return int(now.timestamp() * 1000)
+
+
+def _runs(positions: npt.NDArray[np.int64]) -> list[Span]:
+    """Positions, sorted, as runs without a hole."""
+    if not len(positions):
+        return []
+    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    return [(int(run[0]), int(run[-1])) for run in np.split(positions, breaks)]
+
+
+def _since(fleet: Fleet, row: int) -> datetime:
+    return _measured(fleet.state[row])
+
+
+def _measured(state: npt.NDArray[np.float64]) -> datetime:
+    measured_ms = float(state[Field.READING_MS])
+    return datetime.fromtimestamp(measured_ms / 1000, UTC) if measured_ms > 0 else _BEGINNING

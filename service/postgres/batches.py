@@ -1,0 +1,120 @@
+"""What does one batch write? Readings, events, offsets, gaps, quarantine, alerts and their notifications: one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from service.core.change import Change, Turn
+from service.core.fleet import Fleet
+from service.core.ledger import Gap
+from service.core.pipeline import Decisions
+from service.core.reading import EventType
+from service.core.rejection import Rejection
+from service.ports import RawMessage
+from service.postgres import checkpoint
+from service.postgres.alerts import AlertStore
+from service.postgres.quarantine import keep
+from service.postgres.readings import copy_in, insert_events, instant
+
+# How far each pump's clock is off, from the reading on that showed it.
+_INSERT_OFFSETS: Final = """
+    INSERT INTO clock_offset (pump, from_position, offset_ms)
+    SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING
+"""
+# What was missing and is missing no longer.
+_CLOSE_GAPS: Final = """
+    UPDATE gap SET closed_at = $3 WHERE pump = $1 AND closed_at IS NULL AND NOT from_position = ANY ($2::bigint[])
+"""
+# Every span that a pump lacks now; one that has shrunk from its end keeps its row.
+_UPSERT_GAPS: Final = """
+    INSERT INTO gap (pump, from_position, to_position, lost, noticed_at)
+    SELECT $1, given.*, $5 FROM unnest($2::bigint[], $3::bigint[], $4::boolean[]) AS given
+    ON CONFLICT (pump, from_position) DO UPDATE SET to_position = excluded.to_position, lost = excluded.lost, closed_at = NULL
+"""
+# The lowest position that came late stays the one to rebuild from.
+_ASK_REBUILD: Final = """
+    INSERT INTO rebuild (pump, from_position) SELECT * FROM unnest($1::integer[], $2::bigint[])
+    ON CONFLICT (pump) DO UPDATE SET from_position = least(rebuild.from_position, excluded.from_position)
+"""
+# What each condition says now, and since when in pump time.
+_UPSERT_VERDICTS: Final = """
+    INSERT INTO verdict (pump, condition, verdict, since)
+    SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::timestamptz[])
+    ON CONFLICT (pump, condition) DO UPDATE SET verdict = excluded.verdict, since = excluded.since
+"""
+
+
+async def write_batch(
+    connection: asyncpg.Connection,
+    fleet: Fleet,
+    decisions: Decisions,
+    bodies: Sequence[bytes],
+    rejected: Sequence[tuple[RawMessage, Rejection]],
+    alerts: AlertStore,
+    now: datetime,
+) -> None:
+    """Write all of it; the caller holds the transaction. `bodies` are those of the new events, in their order."""
+    stored = decisions.stored
+    is_event = stored["kind"] != EventType.READING
+    await copy_in(connection, stored[~is_event])
+    await insert_events(connection, stored[is_event], list(bodies))
+    if decisions.offsets:
+        await connection.execute(
+            _INSERT_OFFSETS,
+            [int(fleet.keys[offset.row]) for offset in decisions.offsets],
+            [offset.from_position for offset in decisions.offsets],
+            [offset.offset_ms for offset in decisions.offsets],
+        )
+    for row, missing in decisions.gaps.items():
+        await write_gaps(connection, int(fleet.keys[row]), missing, now)
+    if decisions.admission.rebuild:
+        rebuild = decisions.admission.rebuild
+        await connection.execute(_ASK_REBUILD, [int(fleet.keys[row]) for row in rebuild], list(rebuild.values()))
+    if decisions.admission.first_heard:
+        # Without it a restart could not tell a hole before the first stored position from a beginning.
+        first = decisions.admission.first_heard
+        begun = [
+            checkpoint.beginning(int(fleet.keys[row]))._replace(position=at, through=at) for row, at in first.items()
+        ]
+        await checkpoint.save(connection, begun, now)
+    if rejected:
+        await keep(connection, rejected)
+    await write_changes(connection, decisions.folded.changes, alerts, now)
+    if decisions.caught_up:
+        await alerts.release(connection, [int(fleet.keys[row]) for row in decisions.caught_up], now)
+
+
+async def write_changes(
+    connection: asyncpg.Connection, changes: Sequence[Change], alerts: AlertStore, now: datetime
+) -> None:
+    if not changes:
+        return
+    await alerts.apply(connection, changes, now)
+    await write_verdicts(connection, changes)
+
+
+async def write_verdicts(connection: asyncpg.Connection, changes: Sequence[Change]) -> None:
+    last = {(change.pump, change.condition): change for change in changes}.values()
+    await connection.execute(
+        _UPSERT_VERDICTS,
+        [change.pump for change in last],
+        [change.condition for change in last],
+        ["does_not_hold" if change.turn is Turn.ENDED else "holds" for change in last],
+        [instant(change.at_ms) for change in last],
+    )
+
+
+async def write_gaps(connection: asyncpg.Connection, key: int, missing: Sequence[Gap], now: datetime) -> None:
+    """Make the ledger's table say what this pump lacks now."""
+    await connection.execute(_CLOSE_GAPS, key, [gap.from_position for gap in missing], now)
+    if missing:
+        await connection.execute(
+            _UPSERT_GAPS,
+            key,
+            [gap.from_position for gap in missing],
+            [gap.to_position for gap in missing],
+            [gap.lost for gap in missing],
+            now,
+        )

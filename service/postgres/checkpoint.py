@@ -1,0 +1,120 @@
+"""Where were the rules, and from what do they go on? Checkpoints of pump states; what is stored after them is folded again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import numpy as np
+
+from service.core.state import FIELDS, LAYOUT
+from service.ports import Checkpoint
+from service.postgres.readings import BEGINNING, instant
+
+# The latest of each pump, and the first of each day.
+_SAVE: Final = """
+    WITH given AS (
+        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])
+            AS given (pump, position, through, measured_at, state)
+    ), daily AS (
+        INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state)
+        SELECT pump, $7::date, position, through, measured_at, $6, state FROM given
+        ON CONFLICT (pump, taken_on) DO NOTHING
+    )
+    INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state)
+    SELECT pump, NULL, position, through, measured_at, $6, state FROM given
+    ON CONFLICT (pump, taken_on) DO UPDATE SET position = excluded.position, through = excluded.through,
+        measured_at = excluded.measured_at, layout = excluded.layout, state = excluded.state
+"""
+
+
+async def save(connection: asyncpg.Connection, checkpoints: Sequence[Checkpoint], now: datetime) -> None:
+    await connection.execute(
+        _SAVE,
+        [checkpoint.key for checkpoint in checkpoints],
+        [checkpoint.position for checkpoint in checkpoints],
+        [checkpoint.through for checkpoint in checkpoints],
+        [checkpoint.since for checkpoint in checkpoints],
+        [checkpoint.state.astype("<f8").tobytes() for checkpoint in checkpoints],
+        LAYOUT,
+        now.date(),
+    )
+
+
+# The newest checkpoint of each pump of a shard.
+_LATEST: Final = """
+    SELECT c.pump, c.position, c.through, c.measured_at, c.layout, c.state
+    FROM rule_checkpoint c JOIN pump USING (pump)
+    WHERE pump.shard = $1 AND c.taken_on IS NULL
+"""
+# The newest checkpoint of a pump that knows nothing of a position or of what follows it.
+_BEFORE: Final = """
+    SELECT pump, position, through, measured_at, layout, state FROM rule_checkpoint
+    WHERE pump = $1 AND position < $2 AND layout = $3 ORDER BY position DESC LIMIT 1
+"""
+# Checkpoints that were taken without a reading that has come late since.
+_FORGET: Final = "DELETE FROM rule_checkpoint WHERE pump = $1 AND position >= $2"
+
+
+async def latest(connection: asyncpg.Connection, shard: int) -> dict[int, Checkpoint]:
+    """What each pump's rules go on from. State of another layout is not read: the pump is folded from its beginning."""
+    return {row["pump"]: _checkpoint(row) for row in await connection.fetch(_LATEST, shard)}
+
+
+async def before(connection: asyncpg.Connection, key: int, position: int) -> Checkpoint:
+    """Where to fold again from so that `position` is seen; the beginning of everything if nothing nearer is kept."""
+    row = await connection.fetchrow(_BEFORE, key, position, LAYOUT)
+    return beginning(key) if row is None else _checkpoint(row)
+
+
+def beginning(key: int) -> Checkpoint:
+    return Checkpoint(key, -1, -1, BEGINNING, np.zeros(FIELDS))
+
+
+async def forget(connection: asyncpg.Connection, key: int, position: int) -> None:
+    await connection.execute(_FORGET, key, position)
+
+
+def _checkpoint(row: asyncpg.Record) -> Checkpoint:
+    if row["layout"] != LAYOUT:
+        return beginning(row["pump"])._replace(through=row["through"])
+    state = np.frombuffer(row["state"], "<f8").astype(np.float64)
+    return Checkpoint(row["pump"], row["position"], row["through"], row["measured_at"], state)
+
+
+def measured_since(measured_ms: float) -> datetime:
+    """The time bound of a checkpoint; before its first reading a pump has none."""
+    return instant(measured_ms) if measured_ms > 0 else BEGINNING
+
+
+# What the ledger knows to be lost for good, and which offset each pump's clock has, for the pumps of a shard.
+_LOST: Final = """
+    SELECT gap.pump, from_position, to_position FROM gap JOIN pump USING (pump)
+    WHERE pump.shard = $1 AND lost AND closed_at IS NULL ORDER BY 1, 2
+"""
+_OFFSETS: Final = """
+    SELECT DISTINCT ON (o.pump) o.pump, o.offset_ms FROM clock_offset o JOIN pump USING (pump)
+    WHERE pump.shard = $1 ORDER BY o.pump, o.from_position DESC
+"""
+_REBUILDS: Final = "SELECT r.pump, r.from_position FROM rebuild r JOIN pump USING (pump) WHERE pump.shard = $1"
+_REBUILT: Final = "DELETE FROM rebuild WHERE pump = $1"
+
+
+async def lost_spans(connection: asyncpg.Connection, shard: int) -> dict[int, list[tuple[int, int]]]:
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for row in await connection.fetch(_LOST, shard):
+        spans.setdefault(row["pump"], []).append((row["from_position"], row["to_position"]))
+    return spans
+
+
+async def clock_offsets(connection: asyncpg.Connection, shard: int) -> dict[int, int]:
+    return {row["pump"]: row["offset_ms"] for row in await connection.fetch(_OFFSETS, shard)}
+
+
+async def rebuilds(connection: asyncpg.Connection, shard: int) -> dict[int, int]:
+    """Pumps whose verdicts must be worked out again, and from which position."""
+    return {row["pump"]: row["from_position"] for row in await connection.fetch(_REBUILDS, shard)}
+
+
+async def rebuilt(connection: asyncpg.Connection, key: int) -> None:
+    await connection.execute(_REBUILT, key)

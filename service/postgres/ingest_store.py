@@ -1,0 +1,176 @@
+"""What does the ingester write and read back? `ports.IngestStore` on PostgreSQL, over one fenced connection."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from service.core.change import Change
+from service.core.fleet import Fleet, PumpEntry
+from service.core.ledger import Gap
+from service.core.pipeline import Decisions
+from service.core.reading import DrugClass, Items
+from service.core.rejection import Rejection
+from service.core.rulebook import PumpFacts
+from service.core.state import DECIDED, Field
+from service.ports import Checkpoint, RawMessage, Recovered, ShardStatus
+from service.postgres import batches, checkpoint, latest, readings, registry
+from service.postgres.alerts import AlertStore
+from service.postgres.fence import FencedWriter
+
+# The registry's word on a shard's pumps; changed ones only, where a time is given.
+_PUMPS: Final = """
+    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, updated_at FROM pump
+    WHERE shard = $1 AND ($2::timestamptz IS NULL OR updated_at > $2) ORDER BY pump
+"""
+_BY_ID: Final = """
+    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s FROM pump
+    WHERE pump_id = ANY ($1::text[]) ORDER BY pump
+"""
+# Verdicts that a rebuilt pump no longer has.
+_DROP_VERDICTS: Final = """
+    UPDATE verdict SET verdict = 'does_not_hold', since = $3
+    WHERE pump = $1 AND condition = ANY ($2::text[]) AND verdict = 'holds'
+"""
+# This ingester lives, and this is how it is.
+_HEARTBEAT: Final = """
+    INSERT INTO role_heartbeat (role, instance, at, ready, reason) VALUES ('ingest', $1, $2, $3, $4)
+    ON CONFLICT (role, instance) DO UPDATE SET at = excluded.at, ready = excluded.ready, reason = excluded.reason
+"""
+
+
+class PostgresIngestStore:
+    def __init__(self, url: str, shard: int, alerts: AlertStore) -> None:
+        self._writer = FencedWriter(url, shard)
+        self._shard = shard
+        self._alerts = alerts
+        self._instance = f"shard-{shard}"
+
+    @property
+    def problem(self) -> str:
+        return self._writer.problem
+
+    async def take_over(self, owner: str) -> None:
+        await self._writer.take_over(f"{owner}/{os.getpid()}")
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    async def pumps(self, changed_since: datetime | None) -> list[PumpEntry]:
+        found: list[PumpEntry] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = map(_entry, await connection.fetch(_PUMPS, self._shard, changed_since))
+
+        await self._writer.read(look)
+        return found
+
+    async def enrol(self, pump_ids: Sequence[str], simulated: Sequence[bool]) -> list[PumpEntry]:
+        found: list[PumpEntry] = []
+
+        async def write(connection: asyncpg.Connection) -> None:
+            await registry.enrol(connection, pump_ids, simulated, self._shard)
+            found[:] = map(_entry, await connection.fetch(_BY_ID, list(pump_ids)))
+
+        await self._writer.write(write)
+        return found
+
+    async def recovered(self) -> Recovered:
+        found: list[Recovered] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = [
+                Recovered(
+                    await checkpoint.latest(connection, self._shard),
+                    await checkpoint.lost_spans(connection, self._shard),
+                    await checkpoint.clock_offsets(connection, self._shard),
+                    await checkpoint.rebuilds(connection, self._shard),
+                )
+            ]
+
+        await self._writer.read(look)
+        return found[0]
+
+    async def items_after(self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime]) -> Items:
+        found: list[Items] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = [await readings.read_back(connection, list(keys), list(after), list(since))]
+
+        await self._writer.read(look)
+        return found[0]
+
+    async def checkpoint_before(self, key: int, position: int) -> Checkpoint:
+        found: list[Checkpoint] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = [await checkpoint.before(connection, key, position)]
+
+        await self._writer.read(look)
+        return found[0]
+
+    async def commit_batch(
+        self,
+        fleet: Fleet,
+        decisions: Decisions,
+        bodies: Sequence[bytes],
+        rejected: Sequence[tuple[RawMessage, Rejection]],
+        now: datetime,
+    ) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await batches.write_batch(connection, fleet, decisions, bodies, rejected, self._alerts, now)
+
+        await self._writer.write(write)
+
+    async def commit_fold(self, changes: Sequence[Change], gaps: Mapping[int, Sequence[Gap]], now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await batches.write_changes(connection, changes, self._alerts, now)
+            for key, missing in gaps.items():
+                await batches.write_gaps(connection, key, missing, now)
+
+        await self._writer.write(write)
+
+    async def commit_rebuild(
+        self, late_from: int, since_position: int, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
+    ) -> None:
+        ended = [name for number, name in enumerate(DECIDED) if rebuilt.state[Field.STALL_LEVEL + number] == 0]
+
+        async def write(connection: asyncpg.Connection) -> None:
+            await checkpoint.forget(connection, rebuilt.key, late_from)
+            await self._alerts.reconcile(connection, rebuilt.key, since_position, episodes, now)
+            if episodes:
+                await batches.write_verdicts(connection, episodes)
+            await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)
+            await checkpoint.save(connection, [rebuilt], now)
+            await checkpoint.rebuilt(connection, rebuilt.key)
+
+        await self._writer.write(write)
+
+    async def save_checkpoints(self, checkpoints: Sequence[Checkpoint], now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await checkpoint.save(connection, checkpoints, now)
+
+        await self._writer.write(write)
+
+    async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp], status: ShardStatus, now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await latest.save_latest(connection, fleet, rows)
+            await latest.save_shard(connection, self._shard, *status)
+            await connection.execute(_HEARTBEAT, self._instance, now, not status.problem, status.problem)
+
+        await self._writer.write(write)
+
+
+def _entry(row: asyncpg.Record) -> PumpEntry:
+    facts = PumpFacts(
+        drug_class=DrugClass(row["drug_class"]),
+        flow_sensor=row["flow_channel"] == "sensor",
+        reservoir_sensor=row["reservoir_channel"] == "sensor",
+        capacity_ml=row["capacity_ml"],
+        interval_s=row["interval_s"],
+    )
+    return PumpEntry(row["pump"], row["pump_id"], facts)

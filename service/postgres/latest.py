@@ -1,0 +1,56 @@
+"""When was each pump last heard, and is its shard caught up? What the `watch` role and the board read."""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from service.core.fleet import Fleet
+from service.postgres.readings import instant
+
+# Last heard and last values. An older reading never replaces a newer one, and our time of hearing never goes back.
+_UPSERT: Final = """
+    INSERT INTO pump_latest AS l (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode)
+    SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::real[], $6::real[], $7::real[],
+                         $8::real[], $9::smallint[])
+    ON CONFLICT (pump) DO UPDATE SET
+        received_at = greatest(l.received_at, excluded.received_at),
+        (measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode) = (
+            SELECT newest.* FROM (VALUES
+                (excluded.measured_at, excluded.position, excluded.program_ml_d, excluded.flow_ml_d, excluded.reservoir_ml,
+                 excluded.battery_v, excluded.mode),
+                (l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode)
+            ) AS newest ORDER BY newest.column2 DESC LIMIT 1
+        )
+"""
+# How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
+_SHARD: Final = """
+    UPDATE shard SET marker_at = coalesce($2, marker_at), session_since = $3, reason = $4 WHERE shard = $1
+"""
+
+
+async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
+    """Write what was last heard of the pumps in `rows`, which all have a reading."""
+    if not len(rows):
+        return
+    newest = fleet.latest[rows]
+    await connection.execute(
+        _UPSERT,
+        fleet.keys[rows].tolist(),
+        [instant(ms) for ms in fleet.heard_ms[rows].tolist()],
+        [instant(ms) for ms in newest["measured_ms"].tolist()],
+        newest["position"].tolist(),
+        newest["program_ml_d"].tolist(),
+        newest["flow_ml_d"].tolist(),
+        newest["reservoir_ml"].tolist(),
+        newest["battery_v"].tolist(),
+        newest["mode"].tolist(),
+    )
+
+
+async def save_shard(
+    connection: asyncpg.Connection, shard: int, marker_at: datetime | None, session_since: datetime | None, reason: str
+) -> None:
+    await connection.execute(_SHARD, shard, marker_at, session_since, reason)

@@ -1,0 +1,175 @@
+"""How do readings get in and out of the store? As binary COPY, built from and parsed into NumPy columns."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+import numpy as np
+
+from service.core.reading import ITEM, EventType, Items
+
+_EPOCH_2000_US: Final = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000
+_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+
+_COLUMNS: Final = (
+    ("measured_at", ">i8"),
+    ("position", ">i8"),
+    ("received_at", ">i8"),
+    ("pump", ">i4"),
+    ("program_ml_d", ">f4"),
+    ("flow_ml_d", ">f4"),
+    ("reservoir_ml", ">f4"),
+    ("battery_v", ">f4"),
+    ("mode", ">i2"),
+    ("delivered_ul", ">f8"),
+)
+
+
+def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
+    """One tuple of the binary COPY format: a count, then length and value of each field, without padding."""
+    fields: list[tuple[str, str]] = [("count", ">i2")]
+    for name, kind in columns:
+        fields += [(f"{name}_length", ">i4"), (name, kind)]
+    return np.dtype(fields)
+
+
+_FULL: Final = _row(_COLUMNS)
+_WITHOUT_DELIVERED: Final = np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_ul_length", ">i4")])
+
+
+async def copy_in(connection: asyncpg.Connection, readings: Items) -> None:
+    """Copy `readings` (`pump` being the database's key) straight into the table.
+
+    Raises UniqueViolationError where one is stored already; the ledger should have known.
+    """
+    if not len(readings):
+        return
+    said = ~np.isnan(readings["delivered_ul"])
+    data = _HEADER + _encode(readings[said], _FULL) + _encode(readings[~said], _WITHOUT_DELIVERED) + _TRAILER
+    await connection.copy_to_table(
+        "reading", source=_once(data), format="binary", columns=[name for name, _ in _COLUMNS]
+    )
+
+
+def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
+    table = np.empty(len(readings), row)
+    table["count"] = len(_COLUMNS)
+    for name, kind in _COLUMNS:
+        absent = name not in (row.names or ())
+        table[f"{name}_length"] = -1 if absent else np.dtype(kind).itemsize
+        if absent:
+            continue
+        if name.endswith("_at"):
+            table[name] = readings[name.replace("_at", "_ms")] * 1000 - _EPOCH_2000_US
+        else:
+            table[name] = readings[name]
+    return table.tobytes()
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+_STORED: Final = _row(
+    (
+        ("pump", ">i4"),
+        ("position", ">i8"),
+        ("kind", ">i2"),
+        ("mode", ">i2"),
+        ("measured_at", ">i8"),
+        ("received_at", ">i8"),
+        ("program_ml_d", ">f8"),
+        ("flow_ml_d", ">f8"),
+        ("reservoir_ml", ">f8"),
+        ("battery_v", ">f8"),
+        ("delivered_ul", ">f8"),
+        ("value", ">f8"),
+    )
+)
+
+_KINDS: Final = " ".join(f"WHEN '{kind.name.lower()}' THEN {kind.value}" for kind in EventType)
+
+# What each of some pumps measured and did after a position, in order. A position's time is at most a day before that of an earlier
+# one (core/clocks.py), so the time bound lets old partitions be left alone.
+_READ_BACK: Final = f"""
+    WITH wanted AS (
+        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS wanted (pump, after, since)
+    )
+    SELECT r.pump, r.position, 0::smallint, r.mode, r.measured_at, r.received_at, r.program_ml_d::float8, r.flow_ml_d::float8,
+           r.reservoir_ml::float8, r.battery_v::float8, coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8
+    FROM wanted JOIN reading r ON r.pump = wanted.pump AND r.position > wanted.after
+        AND r.measured_at >= wanted.since - interval '1 day' AND r.measured_at >= $4::timestamptz
+    UNION ALL
+    SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint, (-1)::smallint, e.measured_at, e.received_at, 'NaN', 'NaN',
+           'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN')
+    FROM wanted JOIN event e ON e.pump = wanted.pump AND e.position > wanted.after
+    ORDER BY 1, 2
+"""
+
+BEGINNING: Final = datetime(1970, 1, 3, tzinfo=UTC)
+"""Before any stored time: for pumps without a checkpoint."""
+
+
+async def read_back(connection: asyncpg.Connection, keys: list[int], after: list[int], since: list[datetime]) -> Items:
+    """Return the stored items of pumps `keys` beyond positions `after`, sorted by key and position.
+
+    `since`: a time at or before which the item at `after` was measured. `message` is -1 and `pump` the database's key.
+    """
+    if not keys:
+        return np.zeros(0, ITEM)
+    parts: list[bytes] = []
+
+    async def keep(part: bytes) -> None:
+        parts.append(part)
+
+    earliest = min(since) - (BEGINNING - datetime(1970, 1, 1, tzinfo=UTC)) / 2
+    await connection.copy_from_query(_READ_BACK, keys, after, since, earliest, output=keep, format="binary")
+    stored = np.frombuffer(b"".join(parts)[len(_HEADER) : -len(_TRAILER)], _STORED)
+    items = np.zeros(len(stored), ITEM)
+    for name in (
+        "pump",
+        "position",
+        "kind",
+        "mode",
+        "program_ml_d",
+        "flow_ml_d",
+        "reservoir_ml",
+        "battery_v",
+        "delivered_ul",
+        "value",
+    ):
+        items[name] = stored[name]
+    for name in ("measured", "received"):
+        items[f"{name}_ms"] = (stored[f"{name}_at"].astype(np.int64) + _EPOCH_2000_US) // 1000
+    items["device_ms"] = items["measured_ms"]
+    items["message"] = -1
+    return items
+
+
+# Pump events, one a row; `body` is the event as it came.
+_INSERT_EVENTS: Final = """
+    INSERT INTO event (pump, position, type, measured_at, received_at, value, body)
+    SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[], $7::jsonb[])
+"""
+
+
+async def insert_events(connection: asyncpg.Connection, events: Items, bodies: list[bytes]) -> None:
+    if not len(events):
+        return
+    values = [None if np.isnan(value) else float(value) for value in events["value"]]
+    await connection.execute(
+        _INSERT_EVENTS,
+        events["pump"].tolist(),
+        events["position"].tolist(),
+        [EventType(kind).name.lower() for kind in events["kind"]],
+        [instant(ms) for ms in events["measured_ms"]],
+        [instant(ms) for ms in events["received_ms"]],
+        values,
+        [body.decode() for body in bodies],
+    )
+
+
+def instant(ms: float) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)
