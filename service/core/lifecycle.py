@@ -86,6 +86,10 @@ class Move:
     held: bool = False  # not to be told before the pump has caught up
     shown: Change | None = None  # the turn that began or raised it: its readings are evidence
 
+    @property
+    def begins(self) -> bool:
+        return self.history.number == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:

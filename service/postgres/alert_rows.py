@@ -1,0 +1,273 @@
+"""How do alerts get in and out of their tables? Whole sets of rows at a time, as JSON that has the columns' names.
+
+However many alerts a batch changes, it takes one statement a table.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from service.core.alert import Alert
+from service.core.change import Change, Condition
+from service.core.lifecycle import AlertedPump, HistoryRow, NotificationKind, pump_time
+from service.core.reading import DrugClass
+from service.core.routing import Route
+
+READINGS_KEPT: Final = 120
+"""How many of an episode's readings its alert keeps as evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRow:
+    """The fields are columns of the table `notification`; the others have defaults."""
+
+    id: str
+    alert_id: UUID
+    number: int
+    endpoint: UUID
+    kind: NotificationKind
+    priority: str
+    body: dict[str, Any]
+    created_at: datetime
+    due_at: datetime
+
+
+def _columns(row: type) -> str:
+    return ", ".join(field.name for field in fields(row))
+
+
+# The evidence's readings stay where they are: nothing is decided from them.
+_ALERT_JSON: Final = "(to_jsonb(a) || jsonb_build_object('evidence', a.evidence - 'readings'))::text"
+
+# The open alerts of some conditions, locked in id order so that two writers never wait for each other in a circle.
+_LOCK_OPEN: Final = f"""
+SELECT {_ALERT_JSON}
+FROM alert AS a JOIN unnest($1::integer[], $2::text[]) AS given (pump, condition) USING (pump, condition)
+WHERE a.state <> 'resolved'
+ORDER BY a.id
+FOR UPDATE OF a
+"""
+# The newest resolved alert of each of some conditions.
+_NEWEST_RESOLVED: Final = f"""
+SELECT {_ALERT_JSON}
+FROM unnest($1::integer[], $2::text[]) AS given (pump, condition)
+CROSS JOIN LATERAL (
+    SELECT * FROM alert WHERE alert.pump = given.pump AND alert.condition = given.condition AND state = 'resolved'
+    ORDER BY detected_position DESC LIMIT 1
+) AS a
+"""
+
+
+async def lock_open(connection: asyncpg.Connection, keys: Collection[tuple[int, Condition]]) -> list[Alert]:
+    return _alerts(await connection.fetch(_LOCK_OPEN, *_key_columns(keys)))
+
+
+async def newest_resolved(connection: asyncpg.Connection, keys: Collection[tuple[int, Condition]]) -> list[Alert]:
+    return _alerts(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
+
+
+# Every alert of a pump that may have to change when it was rebuilt from a position on.
+_LOCK_SINCE: Final = f"""
+SELECT {_ALERT_JSON} FROM alert AS a
+WHERE a.pump = $1 AND (a.state <> 'resolved' OR a.last_position > $2)
+ORDER BY a.id
+FOR UPDATE
+"""
+
+
+async def lock_since(connection: asyncpg.Connection, pump: int, since_position: int) -> list[Alert]:
+    return _alerts(await connection.fetch(_LOCK_SINCE, pump, since_position))
+
+
+# One alert, for what a person does to it.
+_LOCK_ONE: Final = f"SELECT {_ALERT_JSON} FROM alert AS a WHERE a.id = $1 FOR UPDATE"
+
+
+async def lock_one(connection: asyncpg.Connection, alert: UUID) -> Alert | None:
+    rows = await connection.fetch(_LOCK_ONE, alert)
+    return _alerts(rows)[0] if rows else None
+
+
+# Real columns go through text: the shortest decimal that means them, 20.3 and not 20.299999.
+_PUMPS: Final = """
+SELECT pump, pump_id, site, drug_class, concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated
+FROM pump WHERE pump = ANY ($1::integer[])
+"""
+
+
+async def pumps_of(connection: asyncpg.Connection, pumps: Collection[int]) -> dict[int, AlertedPump]:
+    rows = await connection.fetch(_PUMPS, list(pumps))
+    return {row["pump"]: AlertedPump(**{**row, "drug_class": DrugClass(row["drug_class"])}) for row in rows}
+
+
+_ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled FROM endpoint WHERE enabled"
+
+
+async def routes(connection: asyncpg.Connection) -> list[Route]:
+    return [Route(**row) for row in await connection.fetch(_ROUTES)]
+
+
+# Who may have been told of some alerts. A lease counts: its request may be under way. Locked: none begins meanwhile.
+_ATTEMPTED: Final = """
+SELECT DISTINCT alert_id, endpoint
+FROM (
+    SELECT alert_id, endpoint, attempts, lease_token FROM notification
+    WHERE alert_id = ANY ($1::uuid[]) AND kind = 'activated'
+    ORDER BY id
+    FOR UPDATE
+) AS activated
+WHERE attempts > 0 OR lease_token IS NOT NULL
+"""
+
+
+async def lock_attempted(connection: asyncpg.Connection, alerts: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """The endpoints at which `activated` was attempted, by alert; alerts without any are left out."""
+    attempted: dict[UUID, set[UUID]] = {}
+    if alerts:
+        for row in await connection.fetch(_ATTEMPTED, list(alerts)):
+            attempted.setdefault(row["alert_id"], set()).add(row["endpoint"])
+    return attempted
+
+
+# The last stored readings of each of some spans of pump time, as columns.
+_READINGS: Final = f"""
+SELECT given.number, jsonb_build_object(
+    'position', jsonb_agg(r.position ORDER BY r.measured_at, r.position),
+    'measured_at', jsonb_agg(r.measured_at ORDER BY r.measured_at, r.position),
+    'program_ml_d', jsonb_agg(r.program_ml_d ORDER BY r.measured_at, r.position),
+    'flow_ml_d', jsonb_agg(r.flow_ml_d ORDER BY r.measured_at, r.position),
+    'reservoir_ml', jsonb_agg(r.reservoir_ml ORDER BY r.measured_at, r.position),
+    'battery_v', jsonb_agg(r.battery_v ORDER BY r.measured_at, r.position)
+)::text AS readings
+FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[])
+    WITH ORDINALITY AS given (pump, from_at, to_at, position, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM reading
+    WHERE reading.pump = given.pump AND reading.measured_at BETWEEN given.from_at AND given.to_at
+        AND reading.position <= given.position
+    ORDER BY reading.measured_at DESC, reading.position DESC
+    LIMIT {READINGS_KEPT}
+) AS r
+GROUP BY given.number
+"""
+
+
+async def readings_of(connection: asyncpg.Connection, changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """The readings from each change's onset to the one that decided; {} where none are stored."""
+    found: list[dict[str, Any]] = [{} for _ in changes]
+    if changes:
+        rows = await connection.fetch(
+            _READINGS,
+            [change.pump for change in changes],
+            [pump_time(change.began_ms) for change in changes],
+            [pump_time(change.at_ms) for change in changes],
+            [change.position for change in changes],
+        )
+        for row in rows:
+            found[row["number"] - 1] = msgspec.json.decode(row["readings"])
+    return found
+
+
+# Nobody can have raised the same episode but ourselves, before: then all of it was written.
+_INSERT_ALERTS: Final = f"""
+INSERT INTO alert ({_columns(Alert)})
+SELECT {_columns(Alert)} FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) ORDER BY id
+ON CONFLICT DO NOTHING
+RETURNING id
+"""
+
+
+async def insert_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert]) -> set[UUID]:
+    """Return the ids of those that were not there."""
+    if not alerts:
+        return set()
+    return {row["id"] for row in await connection.fetch(_INSERT_ALERTS, _json(alerts))}
+
+
+# What can change of an alert; evidence is added to, so its readings stay unless newer ones replace them.
+_UPDATE_ALERTS: Final = """
+UPDATE alert SET
+    priority = new.priority, state = new.state, state_since = new.state_since, latching = new.latching,
+    ended_at = new.ended_at, resolved_at = new.resolved_at, last_position = new.last_position,
+    found_late = new.found_late, reason = new.reason, acknowledged_at = new.acknowledged_at,
+    acknowledged_by = new.acknowledged_by, rulebook_version = new.rulebook_version,
+    evidence = alert.evidence || new.evidence, version = new.version
+FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) AS new
+WHERE alert.id = new.id
+"""
+
+
+async def update_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert]) -> None:
+    if alerts:
+        await connection.execute(_UPDATE_ALERTS, _json(alerts))
+
+
+_INSERT_HISTORY: Final = f"""
+INSERT INTO alert_history ({_columns(HistoryRow)})
+SELECT {_columns(HistoryRow)} FROM jsonb_populate_recordset(NULL::alert_history, $1::text::jsonb)
+"""
+
+
+async def insert_history(connection: asyncpg.Connection, rows: Sequence[HistoryRow]) -> None:
+    if rows:
+        await connection.execute(_INSERT_HISTORY, _json(rows))
+
+
+_INSERT_NOTIFICATIONS: Final = f"""
+INSERT INTO notification ({_columns(NotificationRow)})
+SELECT {_columns(NotificationRow)} FROM jsonb_populate_recordset(NULL::notification, $1::text::jsonb)
+"""
+
+
+async def insert_notifications(connection: asyncpg.Connection, rows: Sequence[NotificationRow]) -> None:
+    if rows:
+        await connection.execute(_INSERT_NOTIFICATIONS, _json(rows))
+
+
+# An endpoint that was never told that it began need not be told the rest.
+_COLLAPSE: Final = """
+UPDATE notification AS n SET state = 'collapsed', settled_at = $2
+WHERE n.alert_id = ANY ($1::uuid[]) AND n.state = 'pending' AND n.attempts = 0 AND n.lease_token IS NULL
+    AND NOT EXISTS (
+        SELECT FROM notification AS activated
+        WHERE activated.alert_id = n.alert_id AND activated.endpoint = n.endpoint AND activated.kind = 'activated'
+            AND (activated.attempts > 0 OR activated.lease_token IS NOT NULL)
+    )
+"""
+
+
+async def collapse(connection: asyncpg.Connection, alerts: Collection[UUID], now: datetime) -> None:
+    if alerts:
+        await connection.execute(_COLLAPSE, list(alerts), now)
+
+
+# What was held until the pump has caught up, and was not tried yet.
+_RELEASE: Final = """
+UPDATE notification AS n SET due_at = $2
+FROM alert AS a
+WHERE a.id = n.alert_id AND a.pump = ANY ($1::integer[])
+    AND n.state = 'pending' AND n.attempts = 0 AND n.lease_token IS NULL AND n.due_at > $2
+RETURNING n.id
+"""
+
+
+async def release(connection: asyncpg.Connection, pumps: Collection[int], now: datetime) -> int:
+    """Return how many became due."""
+    return len(await connection.fetch(_RELEASE, list(pumps), now))
+
+
+def _key_columns(keys: Collection[tuple[int, Condition]]) -> tuple[list[int], list[str]]:
+    return [pump for pump, _ in keys], [str(condition) for _, condition in keys]
+
+
+def _alerts(rows: Sequence[asyncpg.Record]) -> list[Alert]:
+    return [msgspec.json.decode(row[0], type=Alert) for row in rows]
+
+
+def _json(rows: Sequence[Any]) -> str:
+    return msgspec.json.encode(rows, enc_hook=lambda scalar: scalar.item()).decode()

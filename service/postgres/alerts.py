@@ -1,0 +1,218 @@
+"""What do the turns of conditions, and what people do, change in the database? Alert, history and outbox together.
+
+Every change is: lock the row, one move of core/lifecycle.py, write row, history and notifications; one transaction.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from service.core import lifecycle
+from service.core.alert import Alert, AlertEvent, AlertState
+from service.core.bodies import body_of
+from service.core.change import Change, Condition, Priority, Turn
+from service.core.lifecycle import AlertedPump, Circumstances, Move, NotificationKind
+from service.core.reconcile import InOrder, reconcile
+from service.core.routing import Route, told
+from service.core.rulebook import Rulebook
+from service.postgres import alert_rows
+from service.postgres.alert_rows import NotificationRow
+from service.postgres.outbox import CHANNEL
+
+
+class UnknownAlertError(Exception):
+    """There is no alert of this id."""
+
+
+class AlertWritten(NamedTuple):
+    """One change of one alert, for the log and the metrics."""
+
+    alert_id: UUID
+    pump_id: str
+    condition: Condition
+    event: AlertEvent
+    state: AlertState
+    priority: Priority
+
+
+_WAKE: Final = f"NOTIFY {CHANNEL}"
+
+
+class AlertStore:
+    """Holds nothing but the rulebook: the rows are the truth, and each call locks those that it changes."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._rulebook = rulebook
+
+    async def apply(
+        self, connection: asyncpg.Connection, changes: Sequence[Change], now: datetime
+    ) -> list[AlertWritten]:
+        """Make of each turn, in their order, what it means for its alert. What was applied before changes nothing."""
+        keys = dict.fromkeys((change.pump, change.condition) for change in changes)
+        if not keys:
+            return []
+        locked = await alert_rows.lock_open(connection, keys)
+        current = {(alert.pump, alert.condition): alert for alert in locked}
+        resolved = await alert_rows.newest_resolved(connection, keys)
+        previous = {(alert.pump, alert.condition): alert for alert in resolved}
+        pumps = await alert_rows.pumps_of(connection, {change.pump for change in changes})
+        ending = {(change.pump, change.condition) for change in changes if change.turn is Turn.ENDED}
+        attempted = await alert_rows.lock_attempted(connection, [current[key].id for key in ending & current.keys()])
+        moves = []
+        for change in changes:
+            key = change.pump, change.condition
+            alert = current.get(key)
+            move = lifecycle.turn(
+                change,
+                alert,
+                previous.get(key),
+                Circumstances(pumps[change.pump], self._rulebook, now),
+                announced=alert is not None and alert.id in attempted,
+            )
+            if move is None:
+                continue
+            moves.append(move)
+            if move.alert.state is AlertState.RESOLVED:
+                previous[key] = move.alert
+                current.pop(key, None)
+            else:
+                current[key] = move.alert
+        return await self._write(connection, moves, pumps, attempted, now)
+
+    async def reconcile(
+        self,
+        connection: asyncpg.Connection,
+        pump: int,
+        since_position: int,
+        episodes: Sequence[Change],
+        now: datetime,
+        *,
+        held: Collection[Condition],
+    ) -> list[AlertWritten]:
+        """Make the pump's alerts those of in-order arrival, after it was rebuilt from `since_position`.
+
+        `episodes` are all turns that in-order evaluation gives after it, `held` the conditions that held there.
+        """
+        alerts = await alert_rows.lock_since(connection, pump, since_position)
+        pumps = await alert_rows.pumps_of(connection, [pump])
+        attempted = await alert_rows.lock_attempted(connection, [alert.id for alert in alerts])
+        moves = reconcile(
+            alerts,
+            attempted,
+            InOrder(since_position, held, episodes),
+            Circumstances(pumps[pump], self._rulebook, now, late_data=True),
+        )
+        return await self._write(connection, moves, pumps, attempted, now)
+
+    async def release(self, connection: asyncpg.Connection, pumps: Sequence[int], now: datetime) -> None:
+        """These pumps have caught up with our clock: what their delayed data found is announced now."""
+        if await alert_rows.release(connection, pumps, now):
+            await connection.execute(_WAKE)
+
+    async def acknowledge(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
+    ) -> AlertWritten:
+        """Raises UnknownAlertError, IllegalTransitionError and AlreadyAcknowledgedError."""
+        return await self._command(connection, alert_id, now, lambda a: lifecycle.acknowledge(a, actor, note, now))
+
+    async def reset(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
+    ) -> AlertWritten:
+        """Raises UnknownAlertError and IllegalTransitionError."""
+        return await self._command(connection, alert_id, now, lambda a: lifecycle.reset(a, actor, note, now))
+
+    async def _command(
+        self, connection: asyncpg.Connection, alert_id: UUID, now: datetime, command: Callable[[Alert], Move]
+    ) -> AlertWritten:
+        async with connection.transaction():
+            alert = await alert_rows.lock_one(connection, alert_id)
+            if alert is None:
+                raise UnknownAlertError(f"no alert {alert_id}")
+            move = command(alert)
+            pumps = await alert_rows.pumps_of(connection, [alert.pump])
+            attempted = await alert_rows.lock_attempted(connection, [alert.id])
+            written = await self._write(connection, [move], pumps, attempted, now)
+        return written[0]
+
+    async def _write(
+        self,
+        connection: asyncpg.Connection,
+        moves: Sequence[Move],
+        pumps: Mapping[int, AlertedPump],
+        attempted: Mapping[UUID, Collection[UUID]],
+        now: datetime,
+    ) -> list[AlertWritten]:
+        if not moves:
+            return []
+        after = await _after(connection, moves)
+        new = {move.alert.id for move in moves if move.begins}
+        # First what there is: an alert that is resolved makes room for the next one of its condition.
+        await alert_rows.update_alerts(connection, [alert for key, alert in after.items() if key not in new])
+        inserted = await alert_rows.insert_alerts(connection, [after[key] for key in new])
+        moves = [move for move in moves if move.alert.id not in new or move.alert.id in inserted]
+        await alert_rows.insert_history(connection, [move.history for move in moves])
+        await self._notify(connection, moves, pumps, attempted, now)
+        return [_written(move, pumps[move.alert.pump]) for move in moves]
+
+    async def _notify(
+        self,
+        connection: asyncpg.Connection,
+        moves: Sequence[Move],
+        pumps: Mapping[int, AlertedPump],
+        attempted: Mapping[UUID, Collection[UUID]],
+        now: datetime,
+    ) -> None:
+        """Put into the outbox what the moves ask for, and take out what nobody needs to hear any more."""
+        routes = await alert_rows.routes(connection)
+        rows = [
+            row
+            for move in moves
+            if move.tells is not None
+            for row in self._rows(move, move.tells, pumps[move.alert.pump], routes, now)
+            if move.tells is not NotificationKind.RESOLVED or row.endpoint in attempted.get(move.alert.id, ())
+        ]
+        await alert_rows.insert_notifications(connection, rows)
+        over = [move.alert.id for move in moves if move.alert.state is AlertState.RESOLVED]
+        await alert_rows.collapse(connection, over, now)
+        if rows or over:
+            await connection.execute(_WAKE)
+
+    def _rows(
+        self, move: Move, kind: NotificationKind, pump: AlertedPump, routes: Sequence[Route], now: datetime
+    ) -> list[NotificationRow]:
+        alert = move.alert
+        body = body_of(kind, alert, pump, self._rulebook.do_now(alert.condition), now)
+        hold = timedelta(seconds=self._rulebook.delayed_announcement_s if move.held else 0)
+        return [
+            NotificationRow(
+                id=str(uuid5(alert.id, f"{move.history.number}/{endpoint}")),
+                alert_id=alert.id,
+                number=move.history.number,
+                endpoint=endpoint,
+                kind=kind,
+                priority=alert.priority,
+                body=body,
+                created_at=now,
+                due_at=now + hold,
+            )
+            for endpoint in told(routes, simulated=alert.simulated)
+        ]
+
+
+async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[UUID, Alert]:
+    """The rows as the last of their moves leaves them, with the readings that began or raised each."""
+    after = {move.alert.id: move.alert for move in moves}
+    shown = {move.alert.id: move.shown for move in moves if move.shown is not None}
+    readings = await alert_rows.readings_of(connection, list(shown.values()))
+    for key, columns in zip(shown, readings, strict=True):
+        after[key] = replace(after[key], evidence=after[key].evidence | {"readings": columns})
+    return after
+
+
+def _written(move: Move, pump: AlertedPump) -> AlertWritten:
+    alert = move.alert
+    return AlertWritten(alert.id, pump.pump_id, alert.condition, move.history.event, alert.state, alert.priority)
