@@ -4,12 +4,13 @@ Thousands of decoded payloads, kept as lists of numbers until the end of a batch
 take twice the time. Packed bytes do not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from struct import Struct
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET
 
 from service.core.payload import Telemetry, UnreadableError
@@ -18,50 +19,51 @@ from service.core.rejection import Reason
 
 _NUMBERS: Final = ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "delivered_ul")
 
+Heads = npt.NDArray[np.void]
+"""One a message: whose it is, what it says as a whole, and its columns as they were packed."""
+
 
 class Columns:
-    """The telemetry of one batch. `silent`: the messages without `delivered_ul`, in whose rows 0 stands for it."""
+    """The telemetry of one batch."""
 
     def __init__(self) -> None:
-        self.silent: list[int] = []
         self._singles: list[bytes] = []
         self._longer: dict[int, list[bytes]] = {}  # by the number of readings in the message
 
     def add(self, message: int, pump: int, said: Telemetry) -> None:
         """Take in one payload. Raises UnreadableError if its columns do not fit together."""
-        delivered_ul = said.delivered_ul
-        if delivered_ul is UNSET:
-            delivered_ul = [0.0] * len(said.time_ms)
-            self.silent.append(message)
+        delivered_ul = [0.0] * len(said.time_ms) if said.delivered_ul is UNSET else said.delivered_ul
         try:  # one reading, as live telemetry has: taken apart by name it costs half
-            [time_ms], [program], [flow], [reservoir] = (
-                said.time_ms,
-                said.program_ml_d,
-                said.flow_ml_d,
-                said.reservoir_ml,
-            )
-            [battery], [delivered], [mode] = said.battery_v, delivered_ul, said.mode
+            [time_ms], [program], [flow] = said.time_ms, said.program_ml_d, said.flow_ml_d
+            [reservoir], [battery], [delivered], [mode] = said.reservoir_ml, said.battery_v, delivered_ul, said.mode
         except ValueError:
             self._add_longer(message, pump, said, delivered_ul)
             return
-        position = said.boot << SEQ_BITS | said.seq
+        held_boot, held_seq = said.held_from
         self._singles.append(
-            _pack_single(position, message, pump, time_ms, program, flow, reservoir, battery, delivered, mode)
+            _pack_single(
+                said.boot,
+                said.seq,
+                held_boot,
+                held_seq,
+                message,
+                pump,
+                time_ms,
+                program,
+                flow,
+                reservoir,
+                battery,
+                delivered,
+                mode,
+                said.simulated,
+                said.delivered_ul is not UNSET,
+            )
         )
 
     def _add_longer(self, message: int, pump: int, said: Telemetry, delivered_ul: list[float]) -> None:
-        times_ms, programs, flows, reservoirs = said.time_ms, said.program_ml_d, said.flow_ml_d, said.reservoir_ml
-        batteries, modes = said.battery_v, said.mode
-        readings = len(times_ms)
-        if not (
-            readings
-            == len(programs)
-            == len(flows)
-            == len(reservoirs)
-            == len(batteries)
-            == len(delivered_ul)
-            == len(modes)
-        ):
+        readings = len(said.time_ms)
+        lists = (said.program_ml_d, said.flow_ml_d, said.reservoir_ml, said.battery_v, delivered_ul, said.mode)
+        if any(len(column) != readings for column in lists):
             raise UnreadableError(Reason.UNEQUAL_COLUMNS, "the columns are not equally long")
         if readings == 0:
             raise UnreadableError(Reason.NO_READINGS, "the columns are empty")
@@ -69,47 +71,62 @@ class Columns:
             raise UnreadableError(Reason.TOO_MANY_READINGS, f"{readings} readings, more than {MAX_READINGS_A_MESSAGE}")
         if said.seq + readings - 1 > MAX_SEQ:
             raise UnreadableError(Reason.OUT_OF_RANGE, f"seq {said.seq} and {readings} readings end after {MAX_SEQ}")
-        position = said.boot << SEQ_BITS | said.seq
-        numbers = (*programs, *flows, *reservoirs, *batteries, *delivered_ul)
-        packed = _packer(readings)(position, message, pump, *times_ms, *numbers, b"".join(modes))
-        self._longer.setdefault(readings, []).append(packed)
+        self._longer.setdefault(readings, []).append(
+            _packer(readings)(
+                *(said.boot, said.seq, *said.held_from, message, pump),
+                *said.time_ms,
+                *said.program_ml_d,
+                *said.flow_ml_d,
+                *said.reservoir_ml,
+                *said.battery_v,
+                *delivered_ul,
+                b"".join(said.mode),
+                *(said.simulated, said.delivered_ul is not UNSET),
+            )
+        )
 
-    def rows(self) -> list[Items]:
-        """Return the rows of messages of each length, in message order, neither judged nor rounded yet."""
-        by_length = {1: self._singles} | self._longer
-        return [_unpacked(readings, packed) for readings, packed in by_length.items() if packed]
+    def unpacked(self) -> Iterator[tuple[Items, Heads]]:
+        """Yield the rows of messages of each length, in message order, neither judged nor rounded yet."""
+        for readings, packed in ({1: self._singles} | self._longer).items():
+            if packed:
+                heads = np.frombuffer(b"".join(packed), _form(readings))
+                yield _rows(heads, readings), heads
 
 
-def _form(readings: int) -> str:
-    return f"qii{readings}q{readings * len(_NUMBERS)}d{readings}s"
+def _layout(readings: int) -> str:
+    return f"qqqqii{readings}q{readings * len(_NUMBERS)}d{readings}s??"
 
 
-_pack_single: Final = Struct(_form(1)).pack
+_pack_single: Final = Struct(_layout(1)).pack
 
 
 @lru_cache(maxsize=MAX_READINGS_A_MESSAGE)
 def _packer(readings: int) -> Callable[..., bytes]:
-    return Struct(_form(readings)).pack
+    return Struct(_layout(readings)).pack
 
 
-def _unpacked(readings: int, packed: list[bytes]) -> Items:
-    form = np.dtype(
+def _form(readings: int) -> np.dtype[np.void]:
+    """The same layout, to NumPy."""
+    return np.dtype(
         [
-            ("position", "q"),
-            ("message", "i"),
-            ("pump", "i"),
+            *((name, "q") for name in ("boot", "seq", "held_boot", "held_seq")),
+            *((name, "i") for name in ("message", "pump")),
             ("device_ms", "q", (readings,)),
             *((name, "d", (readings,)) for name in _NUMBERS),
             ("mode", "b", (readings,)),
+            *((name, "?") for name in ("simulated", "says_delivered")),
         ]
     )
-    messages = np.frombuffer(b"".join(packed), form)
-    rows = np.zeros((len(messages), readings), ITEM)
+
+
+def _rows(heads: Heads, readings: int) -> Items:
+    rows = np.zeros((len(heads), readings), ITEM)
     rows["kind"] = EventType.READING
     rows["value"] = np.nan
-    rows["position"] = messages["position"][:, None] + np.arange(readings)
+    first = heads["boot"] << SEQ_BITS | heads["seq"]
+    rows["position"] = first[:, None] + np.arange(readings)
     for name in ("message", "pump"):
-        rows[name] = messages[name][:, None]
+        rows[name] = heads[name][:, None]
     for name in ("device_ms", "mode", *_NUMBERS):
-        rows[name] = messages[name]
+        rows[name] = heads[name]
     return rows.reshape(-1)

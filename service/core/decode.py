@@ -73,8 +73,6 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
 
     Raises nothing, whatever the bytes are: what cannot be understood or cannot be true is in `rejections`.
     """
-    held_from = [NOT_SAID] * len(messages)
-    simulated = [False] * len(messages)
     telemetry = Columns()
     events: list[tuple[int, int, Event]] = []
     statuses: list[tuple[int, bool]] = []
@@ -93,33 +91,24 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
                 telemetry.add(index, pump, said)
             elif isinstance(said, Event):
                 events.append((index, pump, said))
+            elif isinstance(said, Status):
+                statuses.append((index, said.online))
         except UNREADABLE as error:
             rejections.append(Rejection(index, reason_of(error), one_line(str(error))))
             continue
         if pump == UNKNOWN_PUMP:
             unknown_pumps.setdefault(pump_id, []).append(index)
-        if isinstance(said, Status):
-            statuses.append((index, said.online))
-            continue
-        held_boot, held_seq = said.held_from
-        held_from[index] = held_boot << SEQ_BITS | held_seq
-        simulated[index] = said.simulated
 
-    readings = _in_message_order(telemetry.rows())
-    rejections += implausible(readings)
-    if telemetry.silent:
-        says_delivered = np.ones(len(messages), bool)
-        says_delivered[telemetry.silent] = False
-        readings["delivered_ul"][~says_delivered[readings["message"]]] = np.nan
     batch = Decoded(
-        items=_in_message_order([readings, _rows_of_events(events)]) if events else readings,
-        held_from=np.array(held_from, np.int64),
-        simulated=np.array(simulated, bool),
+        items=np.empty(0, ITEM),
+        held_from=np.full(len(messages), NOT_SAID, np.int64),
+        simulated=np.zeros(len(messages), bool),
         bodies={index: msgspec.json.encode(event, order="deterministic") for index, _, event in events},
         statuses=statuses,
         unknown_pumps=unknown_pumps,
         rejections=rejections,
     )
+    _add_rows(batch, telemetry, events)
     batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
     if batch.rejections or batch.unknown_pumps:
         _leave_out(batch)
@@ -154,11 +143,24 @@ def _wrong_size(payload: bytes) -> UnreadableError:
     return UnreadableError(Reason.TRUNCATED, "the payload is empty")
 
 
-def _in_message_order(parts: Sequence[Items]) -> Items:
+def _add_rows(batch: Decoded, telemetry: Columns, events: Sequence[tuple[int, int, Event]]) -> None:
+    parts = []
+    for rows, heads in telemetry.unpacked():
+        batch.rejections += implausible(rows)
+        rows.reshape(len(heads), -1)["delivered_ul"][~heads["says_delivered"]] = np.nan
+        batch.held_from[heads["message"]] = heads["held_boot"] << SEQ_BITS | heads["held_seq"]
+        batch.simulated[heads["message"]] = heads["simulated"]
+        parts.append(rows)
+    if events:
+        parts.append(_rows_of_events(events))
+    for index, _, event in events:
+        batch.held_from[index] = position_of(*event.held_from)
+        batch.simulated[index] = event.simulated
     if len(parts) == 1:
-        return parts[0]
-    rows = np.concatenate([np.empty(0, ITEM), *parts])
-    return rows[np.argsort(rows["message"], kind="stable")]
+        batch.items = parts[0]
+    elif parts:
+        rows = np.concatenate(parts)
+        batch.items = rows[np.argsort(rows["message"], kind="stable")]
 
 
 def _rows_of_events(events: Sequence[tuple[int, int, Event]]) -> Items:
