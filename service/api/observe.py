@@ -50,4 +50,10 @@ class Observe:
 
 def _route(scope: Scope) -> str:
     """The route's pattern, never the path: that would be a series for each pump, and for each guess of a stranger."""
-    return getattr(scope.get("route"), "path", "none")
+    route = scope.get("route")
+    if route is None:
+        return "none"
+    # An included router's pattern lacks the prefix, which has no parameters.
+    pattern = route.path.split("/")[1:]
+    prefix = scope["path"].split("/")[: -len(pattern)]
+    return "/".join([*prefix, *pattern])
