@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -150,15 +150,25 @@ class IngestStore(Protocol):
         """What followed from items that were stored before. `gaps` by key."""
 
     async def commit_rebuild(
-        self, late_from: int, since_position: int, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
+        self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
     ) -> None:
-        """The pump's alerts become those of in-order arrival; `episodes` are its turns after `since_position`."""
+        """The pump's alerts become those of in-order arrival; `episodes` are its turns after `start`."""
 
     async def save_checkpoints(self, checkpoints: Sequence[Checkpoint], now: datetime) -> None: ...
     async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp], status: ShardStatus, now: datetime) -> None:
         """What was last heard, how the shard is, and that this role lives: one transaction."""
 
     async def close(self) -> None: ...
+
+
+class Housekeeping(Protocol):
+    """What the store needs now and then. Raises StoreUnavailableError while the database is away."""
+
+    async def make_ahead(self, first: date, last: date) -> list[str]:
+        """Make room for the days from `first` to `last`; return the days that could not have their own."""
+
+    async def drop_before(self, first_kept: date) -> list[str]:
+        """Forget readings measured before that day; return what was dropped."""
 
 
 class FencedError(Exception):

@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A TOML file over the defaults; None: the defaults."""
     enrolment: str = "open"
     """`open`: an unlisted pump is enrolled as unregistered; `closed`: its messages go to quarantine."""
+    retention_d: int = 400
+    """Readings are kept for this many days."""
     metrics_dir: Path | None = None
     """Where the processes of one machine share their metrics; None: each keeps its own."""
     log_level: str = "info"
@@ -98,6 +100,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_ENROLMENT: must be open or closed")
     if not 0 <= settings.api_port <= 65535:
         raise SettingsError("PUMPWATCH_API_PORT: must be 0 to 65535")
+    if settings.retention_d < 1:
+        raise SettingsError("PUMPWATCH_RETENTION_D: must be at least 1")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
     if settings.rulebook is not None and not settings.rulebook.is_file():

@@ -115,7 +115,7 @@ async def rebuild(store: IngestStore, fleet: Fleet, row: int, late_from: int, no
     if not len(folded.rows):
         return
     rebuilt = Checkpoint(key, int(folded.evaluated[0]), account.through, _measured(folded.state[0]), folded.state[0])
-    await store.commit_rebuild(late_from, start.position, folded.changes, rebuilt, now)
+    await store.commit_rebuild(late_from, start, folded.changes, rebuilt, now)
     publish_folded(fleet, folded)
     fleet.checkpointed[row] = rebuilt.position
     tell(

@@ -9,14 +9,14 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from service.core.change import Change
+from service.core.change import Change, Condition
 from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
 from service.core.pipeline import Decisions
 from service.core.reading import DrugClass, Items
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts
-from service.core.state import DECIDED, Field
+from service.core.state import DECIDED, LEVELS
 from service.ports import Checkpoint, RawMessage, Recovered, ShardStatus
 from service.postgres import batches, checkpoint, latest, readings, registry
 from service.postgres.alerts import AlertStore
@@ -135,13 +135,14 @@ class PostgresIngestStore:
         await self._writer.write(write)
 
     async def commit_rebuild(
-        self, late_from: int, since_position: int, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
+        self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
     ) -> None:
-        ended = [name for number, name in enumerate(DECIDED) if rebuilt.state[Field.STALL_LEVEL + number] == 0]
+        held = _holding(start)
+        ended = [condition for condition in DECIDED if condition not in _holding(rebuilt)]
 
         async def write(connection: asyncpg.Connection) -> None:
             await checkpoint.forget(connection, rebuilt.key, late_from)
-            await self._alerts.reconcile(connection, rebuilt.key, since_position, episodes, now)
+            await self._alerts.reconcile(connection, rebuilt.key, start.position, episodes, now, held=held)
             if episodes:
                 await batches.write_verdicts(connection, episodes)
             await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)
@@ -163,6 +164,11 @@ class PostgresIngestStore:
             await connection.execute(_HEARTBEAT, self._instance, now, not status.problem, status.problem)
 
         await self._writer.write(write)
+
+
+def _holding(checkpoint: Checkpoint) -> list[Condition]:
+    levels = checkpoint.state[LEVELS]
+    return [condition for condition, level in zip(DECIDED, levels, strict=True) if level > 0]
 
 
 def _entry(row: asyncpg.Record) -> PumpEntry:

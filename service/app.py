@@ -1,0 +1,156 @@
+"""Which parts make up a running role? One straight function each: nothing is composed anywhere else."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+
+from service.api.app import create_app
+from service.api.server import listen, serve
+from service.core.fleet import Fleet
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
+from service.logs import tell
+from service.loops.deliver import deliver as deliver_loop
+from service.loops.ingest import Ingester
+from service.loops.maintain import look_after, maintain
+from service.loops.watch import watch as watch_loop
+from service.metrics import Metrics
+from service.mqtt.inbox import MqttInbox
+from service.postgres.alerts import AlertStore
+from service.postgres.heartbeat import beat
+from service.postgres.ingest_store import PostgresIngestStore
+from service.postgres.outage import OUTAGES
+from service.postgres.outbox import PostgresOutbox, woken_by
+from service.postgres.partitions import PostgresHousekeeping
+from service.postgres.rulebooks import enter_into_force, newest_text
+from service.settings import Settings
+from service.webhooks.sender import HttpSender
+
+HEARTBEAT_EVERY_S: Final = 2.0
+DATABASE_AGAIN_S: Final = 1.0
+
+
+async def ingest(settings: Settings) -> None:
+    """Take what the pumps say: the only role that reads the broker."""
+    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    async with _pool(settings, most=2) as pool:
+        rulebook = await _rulebook(settings, pool)
+        await look_after(PostgresHousekeeping(pool), _now, settings.retention_d)
+    inbox = MqttInbox(
+        settings.broker_url,
+        f"pumpwatch-ingest-{settings.shard}",
+        [settings.topic_filter],
+        marker_topic=f"pumpwatch/marker/{settings.shard}",
+        clock=_now,
+        metrics=metrics,
+    )
+    store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(rulebook))
+    ingester = Ingester(inbox, store, Fleet(rulebook), metrics, _now, enrolment_open=settings.enrolment == "open")
+    await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
+
+
+async def watch(settings: Settings) -> None:
+    """Judge silence from the database alone, and keep the store fit: one leader."""
+    stop = _told_to_stop()
+    async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
+        rulebook = await _rulebook(settings, pool)
+        tasks.create_task(_heartbeat(pool, "watch", stop))
+        tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
+        tasks.create_task(watch_loop(pool, AlertStore(rulebook), rulebook, _now, stop))
+
+
+async def deliver(settings: Settings) -> None:
+    """Send what the outbox holds: any number of these."""
+    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    async with (
+        _pool(settings, most=8) as pool,
+        HttpSender() as sender,
+        woken_by(settings.database_url) as wake,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(_heartbeat(pool, "deliver", stop))
+        tasks.create_task(deliver_loop(PostgresOutbox(pool), sender, metrics=metrics, clock=_now, stop=stop, wake=wake))
+
+
+async def api(settings: Settings) -> None:
+    """Answer people and dashboards."""
+    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    listening = listen(settings.api_host, settings.api_port)
+    async with _pool(settings, most=10) as pool:
+        rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings) or DEFAULT_RULEBOOK
+        app = create_app(pool, settings, metrics, _now, AlertStore(rulebook), rulebook=rulebook)
+        serving = asyncio.create_task(serve(app, listening))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        stopping.cancel()
+        await asyncio.gather(serving, stopping, return_exceptions=True)
+
+
+async def _heartbeat(pool: asyncpg.Pool, role: str, stop: asyncio.Event) -> None:
+    """Say that this role lives, while the database is there to hear it."""
+    instance = f"{socket.gethostname()}/{os.getpid()}"
+    while not stop.is_set():
+        with suppress(*OUTAGES):
+            await beat(pool, role, instance, _now())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), HEARTBEAT_EVERY_S)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _told_to_stop() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def _pool(settings: Settings, most: int) -> AsyncIterator[asyncpg.Pool]:
+    """A pool that connects when it is first used: a database that is away keeps nobody from starting."""
+    pool = asyncpg.create_pool(settings.database_url, min_size=0, max_size=most, timeout=5, command_timeout=60)
+    await pool.__aenter__()
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+async def _rulebook(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
+    """The rulebook of the settings; where it has problems they are told, and the one last in force stays so."""
+    rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings)
+    while True:
+        try:
+            if rulebook is None:
+                kept = parse_rulebook(await newest_text(pool) or "")
+                rulebook = kept if isinstance(kept, Rulebook) else DEFAULT_RULEBOOK
+            await enter_into_force(pool, rulebook)
+        except OUTAGES as error:
+            tell("database_unreachable", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+            await asyncio.sleep(DATABASE_AGAIN_S)
+        else:
+            tell("rulebook_in_force", version=rulebook.version)
+            return rulebook
+
+
+def _parsed(settings: Settings) -> Rulebook | None:
+    if settings.rulebook is None:
+        return None
+    found = parse_rulebook(settings.rulebook.read_text(encoding="utf-8"))
+    if isinstance(found, Rulebook):
+        return found
+    for problem in found:
+        print(f"{settings.rulebook}:{problem.line}: {problem.message}", file=sys.stderr)
+    print(f"{settings.rulebook}: has problems; the rulebook last in force stays so", file=sys.stderr)
+    return None
