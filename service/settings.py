@@ -114,6 +114,11 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {_variable(name): str(value) for name, value in values.items() if value not in (None, "")}
 
 
+def inherited_environment() -> dict[str, str]:
+    """What a child process inherits of our environment: everything but PUMPWATCH_*."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
+
+
 def _variable(name: str) -> str:
     return f"PUMPWATCH_{name.upper()}"
 

@@ -1,8 +1,7 @@
-"""How are the roles kept running on one machine? As child processes: started after the migration, again when one ends."""
+"""How are the roles kept running on one machine? As child processes, started after the migration, again if one ends."""
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from prometheus_client.multiprocess import mark_process_dead
 from service.embedded.child import free_port, leashed, need_free
 from service.exits import EXIT_OK, EXIT_USAGE
 from service.logs import tell
+from service.postgres.accounts import ensure_first_token
 from service.postgres.migrate import migrate
-from service.settings import Settings, environment_of
+from service.settings import Settings, environment_of, inherited_environment
 
 ROLES = ("ingest", "watch", "deliver", "api")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -53,12 +53,13 @@ class Supervisor:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - to ask, not to listen on
         return f"http://{host}:{self._settings.api_port}"
 
-    async def run(self, when_ready: Callable[[str], None]) -> int:
+    async def run(self, say: Callable[[str], None]) -> int:
+        """`say` is given the lines that are for people: the first token, and when it is ready."""
         told_to_end = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
-        work = asyncio.create_task(self._work(when_ready))
+        work = asyncio.create_task(self._work(say))
         waiting = asyncio.create_task(told_to_end.wait())
         await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -69,9 +70,11 @@ class Supervisor:
             await work
         return EXIT_USAGE if self._refused else EXIT_OK
 
-    async def _work(self, when_ready: Callable[[str], None]) -> None:
+    async def _work(self, say: Callable[[str], None]) -> None:
         for name in await self._migrate():
             tell("migration_applied", name=name)
+        if token := await self._first_token():
+            say(f"administrator's token, shown this once: {token}")
         with _metrics_directory(self._settings.metrics_dir) as metrics_dir:
             environment = self._environment(metrics_dir)
             try:
@@ -79,14 +82,13 @@ class Supervisor:
                     for role in self._roles:
                         group.create_task(_keep(role, environment, metrics_dir))
                     if "api" in self._roles:
-                        group.create_task(self._say_when_ready(when_ready))
+                        group.create_task(self._say_when_ready(say))
             except* RefusedError:
                 self._refused = True
 
     def _environment(self, metrics_dir: Path) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
         settings = msgspec.structs.replace(self._settings, metrics_dir=metrics_dir)
-        return ours | environment_of(settings) | {"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)}
+        return inherited_environment() | environment_of(settings) | {"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)}
 
     async def _migrate(self) -> list[str]:
         """Try until the database answers. What it says of who we are or what we want of it is not tried again."""
@@ -99,7 +101,14 @@ class Supervisor:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _say_when_ready(self, when_ready: Callable[[str], None]) -> None:
+    async def _first_token(self) -> str | None:
+        connection = await asyncpg.connect(self._settings.database_url)
+        try:
+            return await ensure_first_token(connection)
+        finally:
+            await connection.close()
+
+    async def _say_when_ready(self, say: Callable[[str], None]) -> None:
         told_at = time.monotonic()
         async with httpx.AsyncClient(base_url=self.api_url, timeout=5.0) as client:
             while True:
@@ -113,7 +122,7 @@ class Supervisor:
                     told_at = time.monotonic()
                     tell("not_ready_yet", reason=reason)
                 await asyncio.sleep(PROBE_EVERY_S)
-        when_ready(self.api_url)
+        say(f"ready: {self.api_url}")
 
 
 async def _keep(role: str, environment: dict[str, str], metrics_dir: Path) -> None:
@@ -127,7 +136,7 @@ async def _keep(role: str, environment: dict[str, str], metrics_dir: Path) -> No
         try:
             code = await child.wait()
         finally:
-            await _end(child)
+            await end_child(child)
             mark_process_dead(child.pid, str(metrics_dir))  # type: ignore[no-untyped-call]
         if code == EXIT_USAGE:
             raise RefusedError(role)
@@ -138,7 +147,8 @@ async def _keep(role: str, environment: dict[str, str], metrics_dir: Path) -> No
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-async def _end(child: Process) -> None:
+async def end_child(child: Process) -> None:
+    """SIGTERM, and SIGKILL if it does not end within `ENDS_WITHIN_S`."""
     with contextlib.suppress(ProcessLookupError):
         if child.returncode is None:
             child.terminate()

@@ -27,4 +27,4 @@ def run(arguments: argparse.Namespace) -> int:
         rulebook=arguments.rulebook,
     )
     logs.configure("up", settings.log_level)
-    return asyncio.run(Supervisor(settings).run(when_ready=lambda url: print(f"ready: {url}", flush=True)))
+    return asyncio.run(Supervisor(settings).run(lambda line: print(line, flush=True)))

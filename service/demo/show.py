@@ -1,0 +1,186 @@
+"""How does the demonstration go? Servers, service, a day of backlog, live time, and a verdict."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from asyncio.subprocess import Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from rich.console import Console
+
+from service.demo.board import Board, Seen
+from service.demo.judge import Judgement, Label, judge
+from service.demo.look import Outside
+from service.demo.stage import Stage
+from service.embedded.child import EmbeddedServerError
+from service.exits import EXIT_OK, EXIT_PROBLEMS
+
+BACKLOG_H = 24
+LOOK_EVERY_S = 0.5
+# The last alerts are on their way when the fleet ends. Its own silence begins to be judged only later.
+LAST_ALERTS_WITHIN_S = 15.0
+A_VERY_LONG_TIME_S = 10 * 365 * 86_400
+
+
+@dataclass(frozen=True)
+class Options:
+    directory: Path
+    pumps: int
+    seed: int
+    live_s: int | None
+    """None: until told to end."""
+    report: Path | None
+
+
+class Report(msgspec.Struct):
+    well: bool
+    problems: list[str]
+    pumps: int
+    seed: int
+    live_s: int | None
+    ready_after_s: float
+    first_alert_delivered_after_s: float | None
+    counts: dict[str, int]
+    webhooks_verified: int
+    judgement: Judgement
+    fleet: Any
+
+
+class Show:
+    """One run. A first SIGINT or SIGTERM ends the live time, a second one everything at once."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self._options = options
+        self._board = Board(console)
+        self._seen = Seen(pumps=options.pumps)
+        self._fleet: Process | None = None
+        self._ready_after_s = 0.0
+        self._first_told_after_s: float | None = None
+        self._read_at = (0.0, 0)
+
+    async def run(self) -> int:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._told_to_end, task)
+        try:
+            async with Stage(self._options.directory) as stage:
+                return await self._run(stage)
+        except asyncio.CancelledError:
+            self._board.say("Ended before there was anything to judge")
+            return EXIT_PROBLEMS
+
+    def _told_to_end(self, task: "asyncio.Task[int] | None") -> None:
+        if self._fleet and self._fleet.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._fleet.terminate()
+            self._fleet = None
+        elif task:
+            task.cancel()
+
+    async def _run(self, stage: Stage) -> int:
+        options, say, place = self._options, self._board.say, stage.directory
+        say(f"Starting PostgreSQL and NATS in {options.directory}")
+        csv = place / "fleet.csv"
+        who = ["--pumps", options.pumps, "--seed", options.seed, "--interval", 1]
+        writing = await stage.program("simulators", "registry", *who, "--out", csv)
+        database_url, broker_url = await stage.servers()
+        if await writing.wait():
+            raise EmbeddedServerError(f"no fleet: {stage.last_words('registry')}")
+        say("Starting the service and the clinic")
+        at = await stage.service(database_url, broker_url, csv)
+        self._ready_after_s = self._board.elapsed_s
+        say(f"Ready. The API is {at.api_url}, the token of this demo {at.token}")
+        say(f"  curl -H 'Authorization: Bearer {at.token}' {at.api_url}/api/v1/alerts")
+        labels = place / "labels.json"
+        live_s = A_VERY_LONG_TIME_S if options.live_s is None else options.live_s
+        publishing = ["--broker", broker_url, "--backlog-hours", BACKLOG_H, "--live-s", live_s, "--faults", "demo"]
+        writing_down = ["--labels", labels, "--report", place / "fleet.json"]
+        fleet = await stage.program("simulators", "fleet", *who, *publishing, *writing_down)
+        self._fleet = fleet
+        outside = Outside(at.api_url, at.token, at.clinic_url)
+        self._board.open()
+        try:
+            judgement = await self._watch(outside, fleet, labels)
+        finally:
+            self._board.close()
+            await outside.close()
+        if fleet.returncode:
+            say(f"The fleet ended with problems: {stage.last_words('fleet')}")
+        return self._conclude(judgement, place / "fleet.json", fleet_code=fleet.returncode or 0)
+
+    async def _watch(self, outside: Outside, fleet: Process, labels: Path) -> Judgement:
+        """Look on until the fleet has ended and what was due has arrived, or time is up."""
+        live_since: float | None = None
+        ended_at: float | None = None
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                await self._look(outside)
+            backlog = self._options.pumps * BACKLOG_H * 60
+            if live_since is None and self._seen.counts.get("readings", 0) >= backlog:
+                live_since = time.monotonic()
+            if ended_at is None and fleet.returncode is not None:
+                ended_at = time.time()
+            self._seen.progress = self._progress(live_since, backlog, ended=ended_at is not None)
+            self._board.show(self._seen)
+            if ended_at is not None:
+                judgement = judge(_read(labels), self._seen.alerts, self._seen.told, round(ended_at * 1000))
+                if judgement.well or time.time() - ended_at > LAST_ALERTS_WITHIN_S:
+                    return judgement
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self, outside: Outside) -> None:
+        seen = self._seen
+        seen.counts, seen.alerts, seen.told = await asyncio.gather(outside.counts(), outside.alerts(), outside.told())
+        (at, readings), now = self._read_at, time.monotonic()
+        self._read_at = now, seen.counts["readings"]
+        seen.readings_per_s = (seen.counts["readings"] - readings) / (now - at) if at else 0.0
+        if seen.told and self._first_told_after_s is None:
+            self._first_told_after_s = self._board.elapsed_s
+
+    def _progress(self, live_since: float | None, backlog: int, *, ended: bool) -> str:
+        if ended:
+            return "the fleet has ended"
+        if live_since is None:
+            return f"the last day, {min(100, self._seen.counts.get('readings', 0) * 100 // backlog)} %"
+        live_s = time.monotonic() - live_since
+        return f"live {live_s:.0f} s" + (f" of {self._options.live_s}" if self._options.live_s else "; Ctrl-C ends it")
+
+    def _conclude(self, judgement: Judgement, fleet_report: Path, *, fleet_code: int) -> int:
+        problems = judgement.problems()
+        if fleet_code:
+            problems.append(f"the fleet ended with exit code {fleet_code}")
+        if not judgement.faults:
+            problems.append("the fleet injected nothing")
+        due = [fault for fault in judgement.faults if fault.due]
+        for fault in due:
+            self._board.say(f"{'✓' if fault.well else '✗'} {fault.pump_id}  {fault.fault}")
+        for problem in problems:
+            self._board.say(f"✗ {problem}")
+        if not problems:
+            self._board.say(f"All {len(due)} faults that were due raised their alerts, and no other alert was raised")
+        if self._options.report:
+            report = Report(
+                well=not problems,
+                problems=problems,
+                pumps=self._options.pumps,
+                seed=self._options.seed,
+                live_s=self._options.live_s,
+                ready_after_s=round(self._ready_after_s, 1),
+                first_alert_delivered_after_s=self._first_told_after_s and round(self._first_told_after_s, 1),
+                counts=self._seen.counts,
+                webhooks_verified=len(self._seen.told),
+                judgement=judgement,
+                fleet=msgspec.json.decode(fleet_report.read_bytes()) if fleet_report.exists() else None,
+            )
+            self._options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        return EXIT_PROBLEMS if problems else EXIT_OK
+
+
+def _read(labels: Path) -> list[Label]:
+    return msgspec.json.decode(labels.read_bytes(), type=list[Label]) if labels.exists() else []
