@@ -39,12 +39,11 @@ class WireMode(bytes, Enum):
     MINIMUM = Mode.MINIMUM
 
 
-class Telemetry(Struct, gc=False):
-    """Readings as columns. The order of the fields is that in which `decode` takes them apart."""
+class Telemetry(Struct, gc=False, kw_only=True):
+    """Readings as columns. Keys that come in this order are found at once; any order is read."""
 
     boot: Boot
     seq: Seq
-    held_from: tuple[Boot, Seq]
     time_ms: list[TimeMs]
     mode: list[WireMode]
     program_ml_d: list[float]
@@ -53,6 +52,7 @@ class Telemetry(Struct, gc=False):
     battery_v: list[float]
     delivered_ul: list[float] | UnsetType = UNSET
     simulated: bool = False
+    held_from: tuple[Boot, Seq]
 
 
 class Event(Struct, gc=False, kw_only=True, tag_field="type"):
@@ -233,8 +233,9 @@ def reason_of(error: BaseException) -> Reason:
 
 
 def _reason_of_text(text: str) -> Reason:
-    if text.startswith("Invalid enum value") and "`$.mode" in text[-20:]:
+    what, _, where = text.rpartition(" - at ")
+    if what.startswith("Invalid enum value") and where.startswith("`$.mode"):
         return Reason.UNKNOWN_MODE
-    if text.startswith("Expected `object`") and "at `$" not in text:
+    if text.startswith("Expected `object`") and not where.startswith("`$"):
         return Reason.NOT_AN_OBJECT
     return next((reason for start, reason in _REASONS if text.startswith(start)), Reason.WRONG_TYPE)
