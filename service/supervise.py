@@ -21,6 +21,7 @@ from service.exits import EXIT_OK, EXIT_USAGE
 from service.logs import tell
 from service.postgres.accounts import ensure_first_token
 from service.postgres.migrate import migrate
+from service.postgres.outage import OUTAGES
 from service.settings import Settings, environment_of, inherited_environment
 
 ROLES = ("ingest", "watch", "deliver", "api")
@@ -66,23 +67,27 @@ class Supervisor:
         if not work.done():
             tell("ending")
             work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await work
+        except asyncio.CancelledError:
+            pass
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         return EXIT_USAGE if self._refused else EXIT_OK
 
     async def _work(self, say: Callable[[str], None]) -> None:
-        for name in await self._migrate():
-            tell("migration_applied", name=name)
-        if token := await self._first_token():
-            say(f"administrator's token, shown this once: {token}")
         with _metrics_directory(self._settings.metrics_dir) as metrics_dir:
             environment = self._environment(metrics_dir)
             try:
                 async with asyncio.TaskGroup() as group:
-                    for role in self._roles:
-                        group.create_task(_keep(role, environment, metrics_dir))
+                    # Before the database is asked anything: while that is away, /ready says so.
                     if "api" in self._roles:
+                        group.create_task(_keep("api", environment, metrics_dir))
                         group.create_task(self._say_when_ready(say))
+                    await self._prepare_database(say)
+                    for role in self._roles:
+                        if role != "api":
+                            group.create_task(_keep(role, environment, metrics_dir))
             except* RefusedError:
                 self._refused = True
 
@@ -90,14 +95,19 @@ class Supervisor:
         settings = msgspec.structs.replace(self._settings, metrics_dir=metrics_dir)
         return inherited_environment() | environment_of(settings) | {"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)}
 
-    async def _migrate(self) -> list[str]:
-        """Try until the database answers. What it says of who we are or what we want of it is not tried again."""
+    async def _prepare_database(self, say: Callable[[str], None]) -> None:
+        """Migrate it, and make the first token. Tried until it is there; what it refuses is not tried again."""
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                return await migrate(self._settings.database_url)
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-                tell("database_unreachable", WARNING, reason=error, again_in_s=pause_s)
+                for name in await migrate(self._settings.database_url):
+                    tell("migration_applied", name=name)
+                if token := await self._first_token():
+                    say(f"administrator's token, shown this once: {token}")
+            except OUTAGES as error:
+                tell("database_unreachable", WARNING, reason=error or type(error).__name__, again_in_s=pause_s)
+            else:
+                return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
