@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
@@ -13,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from service.api.app import create_app
 from service.api.server import listen, serve
+from service.core.change import Change, Condition, Turn
+from service.core.reading import position_of
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.metrics import Metrics
 from service.postgres.accounts import Role, create_token
@@ -51,6 +54,7 @@ class Ward(Api):
     clinician: httpx.AsyncClient
     administrator: httpx.AsyncClient
     tokens: dict[Role, str]
+    alert_store: AlertStore
 
     async def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         return await self.database.fetch(sql, *arguments)
@@ -99,6 +103,7 @@ async def staffed(database_url: str) -> AsyncIterator[Ward]:
             clinician=clients[Role.CLINICIAN],
             administrator=clients[Role.ADMINISTRATOR],
             tokens=tokens,
+            alert_store=AlertStore(DEFAULT_RULEBOOK),
         )
 
 
@@ -118,3 +123,52 @@ async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 30.
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for is on the other side of a socket
             await asyncio.sleep(0.02)
+
+
+ENTRY: dict[str, Any] = {
+    "site": "north",
+    "time_zone": "Europe/Zurich",
+    "model": "sensor-20",
+    "flow_channel": "sensor",
+    "reservoir_channel": "computed",
+    "capacity_ml": 20.3,
+    "drug": "baclofen",
+    "drug_class": "baclofen",
+    "concentration_ug_ml": 500.0,
+    "interval_s": 60.0,
+    "next_refill_on": "2026-12-31",
+    "in_service": True,
+    "simulated": False,
+}
+
+
+async def enter(ward: Ward, *pump_ids: str, **fields: object) -> dict[str, int]:
+    """Enter pumps in the registry; their keys."""
+    for pump_id in pump_ids:
+        answer = await ward.administrator.put(f"/pumps/{pump_id}", json=ENTRY | fields)
+        assert answer.is_success, answer.text
+    return {row["pump_id"]: row["pump"] for row in await ward.rows("SELECT pump_id, pump FROM pump")}
+
+
+async def hear(ward: Ward, pump: int, heard_s_ago: float = 10.0) -> None:
+    """Write what the ingester flushes: the pump was heard."""
+    at = ward.clock.now - timedelta(seconds=heard_s_ago)
+    await ward.rows(
+        "INSERT INTO pump_latest VALUES ($1, $2, $2, $3, 0.5, 0.497, 17.93, 2.91, 0) "
+        "ON CONFLICT (pump) DO UPDATE SET received_at = $2, measured_at = $2",
+        pump,
+        at,
+        position_of(7, 18042),
+    )
+
+
+def turn(pump: int, condition: Condition, what: Turn = Turn.BEGAN, position: int = position_of(7, 18042)) -> Change:
+    ms = int(NOW.timestamp() * 1000)
+    return Change(pump, condition, what, 1, position, ms, ms - 60_000, ms, evidence={"missed_ul": 10.5})
+
+
+async def raise_alert(ward: Ward, change: Change) -> str:
+    """Let the rules have found something; the alert's id."""
+    async with ward.database.transaction():
+        written = await ward.alert_store.apply(ward.database, [change], ward.clock())
+    return str(written[-1].alert_id)

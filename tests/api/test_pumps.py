@@ -1,0 +1,154 @@
+"""The registry over HTTP, and what is shown of a pump."""
+
+import asyncio
+import json
+
+from service.core.change import Condition, Turn
+from service.postgres.registry import CHANNEL, enrol
+from tests.api.ward import ENTRY, Ward, enter, hear, problem, raise_alert, turn
+
+
+async def test_an_entry_is_kept_as_it_was_given_and_its_version_counts_its_changes(ward: Ward) -> None:
+    made = await ward.administrator.put("/pumps/p1", json=ENTRY)
+    assert made.status_code == 201
+    assert made.headers["etag"] == '"1"'
+    shown = made.json()
+    assert {name: shown[name] for name in ENTRY} == ENTRY
+    assert (shown["registered"], shown["version"], shown["latest"]) == (True, 1, None)
+
+    same = await ward.administrator.put("/pumps/p1", json=ENTRY | {"pump_id": "p1"})
+    assert (same.status_code, same.headers["etag"]) == (200, '"1"')
+    changed = await ward.administrator.put("/pumps/p1", json=ENTRY | {"interval_s": 30})
+    assert (changed.status_code, changed.json()["version"], changed.json()["interval_s"]) == (200, 2, 30.0)
+    assert (await ward.viewer.get("/pumps/p1")).json() == changed.json()
+    assert await ward.rows("SELECT site, time_zone FROM site") == [("north", "Europe/Zurich")]
+
+
+async def test_a_version_that_was_overtaken_replaces_nothing(ward: Ward) -> None:
+    await enter(ward, "p1")
+    first, second = await asyncio.gather(
+        *(
+            ward.administrator.put("/pumps/p1", json=ENTRY | {"interval_s": seconds}, headers={"If-Match": '"1"'})
+            for seconds in (10, 20)
+        )
+    )
+    winner, loser = sorted((first, second), key=lambda answer: answer.status_code)
+    assert winner.json()["version"] == 2
+    assert "stored version is 2" in problem(loser, 412)["detail"]
+    assert (await ward.viewer.get("/pumps/p1")).json()["interval_s"] == winner.json()["interval_s"]
+    problem(await ward.administrator.put("/pumps/p2", json=ENTRY, headers={"If-Match": "*"}), 412)
+    answer = await ward.administrator.put("/pumps/p1", json=ENTRY, headers={"If-Match": "*"})
+    assert answer.status_code == 200
+
+
+async def test_a_wrong_entry_is_refused_with_every_mistake_and_changes_nothing(ward: Ward) -> None:
+    wrong = ENTRY | {"time_zone": 1, "capacity_ml": -3, "drug_class": "coke", "size": 1}
+    found = problem(await ward.administrator.put("/pumps/p1", json=wrong), 422)
+    assert [error["field"] for error in found["errors"]] == ["time_zone", "capacity_ml", "drug_class", "size"]
+    for change in ({"time_zone": "Mars/Base"}, {"pump_id": "p2"}, {"drug": "a\x00b"}, {"site": "\ud800"}):
+        found = problem(
+            await ward.administrator.put("/pumps/p1", content=json.dumps(ENTRY | change), headers=JSON), 422
+        )
+        assert [error["field"] for error in found["errors"]] in (list(change), ["body"])
+    assert await ward.rows("SELECT FROM pump") == []
+    assert await ward.rows("SELECT FROM site") == []
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_every_change_is_audited_with_what_was_and_what_is_and_the_ingester_is_woken(ward: Ward) -> None:
+    woken = asyncio.Event()
+    await ward.database.add_listener(CHANNEL, lambda *_: woken.set())
+    await enter(ward, "p1")
+    await asyncio.wait_for(woken.wait(), 10)
+    await enter(ward, "p1", interval_s=30.0)
+
+    first, second = await ward.rows("SELECT actor, action, subject, detail::text FROM audit WHERE actor <> 'test'")
+    assert tuple(first)[:3] == ("the-administrator", "pump_written", "p1")
+    assert json.loads(first["detail"])["before"] is None
+    detail = json.loads(second["detail"])
+    assert (detail["before"]["interval_s"], detail["after"]["interval_s"], detail["version"]) == (60.0, 30.0, 2)
+
+
+async def test_an_unlisted_pump_becomes_listed_by_its_entry(ward: Ward) -> None:
+    await enrol(ward.database, ["p1"], [True], 0)
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert (shown["registered"], shown["site"], shown["drug_class"]) == (False, None, "unknown")
+    assert shown["verdicts"]["unregistered"]["verdict"] == "holds"
+
+    answer = await ward.administrator.put("/pumps/p1", json=ENTRY)
+    assert answer.status_code == 200
+    assert (answer.json()["registered"], answer.json()["version"]) == (True, 2)
+    assert answer.json()["verdicts"]["unregistered"]["verdict"] == "does_not_hold"
+
+
+async def test_a_pump_shows_what_it_said_last_with_its_dose_and_what_is_known_of_it(ward: Ward) -> None:
+    keys = await enter(ward, "p1")
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert shown["latest"] is None
+    assert shown["verdicts"]["stall"] == {"verdict": "unknown", "since": None}
+
+    await hear(ward, keys["p1"])
+    await raise_alert(ward, turn(keys["p1"], Condition.STALL))
+    await ward.rows("INSERT INTO verdict VALUES ($1, 'stall', 'holds', $2)", keys["p1"], ward.clock())
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert shown["latest"] == {
+        "received_at": "2026-11-22T20:29:50Z",
+        "measured_at": "2026-11-22T20:29:50Z",
+        "boot": 7,
+        "seq": 18042,
+        "mode": "running",
+        "program_ml_d": 0.5,
+        "program_ug_d": 250.0,
+        "flow_ml_d": 0.497,
+        "reservoir_ml": 17.93,
+        "battery_v": 2.91,
+    }
+    assert shown["open_alerts"] == 1
+    assert shown["verdicts"]["stall"] == {"verdict": "holds", "since": "2026-11-22T20:30:00Z"}
+    assert shown["verdicts"]["over_delivery"]["verdict"] == "does_not_hold"
+
+
+async def test_silence_hides_every_verdict_and_counts_as_an_open_alert(ward: Ward) -> None:
+    keys = await enter(ward, "p1", flow_channel="rotor")
+    await hear(ward, keys["p1"])
+    await raise_alert(ward, turn(keys["p1"], Condition.SILENCE))
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert shown["open_alerts"] == 1
+    told = {condition: known["verdict"] for condition, known in shown["verdicts"].items()}
+    assert told.pop("silence") == "holds"
+    assert told.pop("unregistered") == "does_not_hold"
+    assert told.pop("over_delivery") == told.pop("over_delivery_gross") == "not_available"
+    assert set(told.values()) == {"unknown"}
+
+    await raise_alert(ward, turn(keys["p1"], Condition.SILENCE, Turn.ENDED, position=(7 << 40) + 18043))
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert (shown["open_alerts"], shown["verdicts"]["stall"]["verdict"]) == (0, "does_not_hold")
+
+    ward.clock.advance(3600)
+    shown = (await ward.viewer.get("/pumps/p1")).json()
+    assert shown["verdicts"]["stall"]["verdict"] == "unknown"
+
+
+async def test_pages_hold_every_pump_once_whatever_is_added_meanwhile(ward: Ward) -> None:
+    ids = [f"p{number:02}" for number in range(25)]
+    await enter(ward, *ids[:24:2], site="north")
+    await enter(ward, *ids[1::2], site="south")
+    found: list[str] = []
+    cursor = None
+    while True:
+        query = {"limit": 4} | ({"cursor": cursor} if cursor else {})
+        page = (await ward.viewer.get("/pumps", params=query)).json()
+        found += [pump["pump_id"] for pump in page["items"]]
+        await enter(ward, "a-newcomer", "p24")
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert found == ids
+
+    async def matching(**query: str) -> list[str]:
+        return [pump["pump_id"] for pump in (await ward.viewer.get("/pumps", params=query)).json()["items"]]
+
+    assert await matching(site="south") == ids[1::2]
+    assert await matching(q="P1", site="south") == ["p11", "p13", "p15", "p17", "p19"]
+    assert await matching(q="_") == []
