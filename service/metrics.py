@@ -25,6 +25,16 @@ class Metrics:
         self.duplicates = counter("pumpwatch_duplicates_total", "Readings and events that were stored already.")
         self.quarantined = counter("pumpwatch_quarantined_total", "Messages kept aside, by reason.", "reason")
         self.settled = counter("pumpwatch_settled_total", "PUBACKs sent after their commit.")
+        self.tokens_forgotten = counter(
+            "pumpwatch_tokens_forgotten_total", "Messages that could not be settled any more, by reason.", "reason"
+        )
+        self.broker_connections = counter("pumpwatch_broker_connections_total", "CONNACKs.")
+        self.broker_sessions_lost = counter(
+            "pumpwatch_broker_sessions_lost_total", "Sessions that the broker had forgotten."
+        )
+        self.publishes_dropped = counter(
+            "pumpwatch_publishes_dropped_total", "Receipts and markers that could not be sent."
+        )
         self.receipts = counter("pumpwatch_receipts_total", "Receipts published.")
         self.gaps = counter("pumpwatch_gaps_total", "Holes in a pump's sequence, by what became of them.", "outcome")
         self.batches = counter("pumpwatch_batches_total", "Batches committed.")

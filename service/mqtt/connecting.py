@@ -1,0 +1,106 @@
+"""How do we get from a broker's URL to a connected socket, without stopping the event loop?"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    host: str
+    port: int
+    tls: bool
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"broker {self.host}:{self.port}"
+
+
+def broker_of(url: str) -> Broker:
+    """Parse mqtt://[user[:password]@]host[:port] or mqtts://…; ValueError says what is wrong, without the password."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise ValueError("a broker's URL begins with mqtt:// or mqtts:// and names a host")
+    tls = parts.scheme == "mqtts"
+    return Broker(
+        parts.hostname,
+        parts.port or (8883 if tls else 1883),
+        tls,
+        None if parts.username is None else unquote(parts.username),
+        None if parts.password is None else unquote(parts.password),
+    )
+
+
+def tls_context() -> ssl.SSLContext:
+    """The system's authorities; SSL_CERT_FILE names others."""
+    return ssl.create_default_context()
+
+
+async def connect(broker: Broker) -> socket.socket:
+    """Return a non-blocking socket, after the TLS handshake where the broker wants one. OSError if none is to be had."""
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM)
+    failure = OSError("no address")
+    for family, kind, protocol, _, address in addresses:
+        connected = socket.socket(family, kind, protocol)
+        try:
+            connected.setblocking(False)  # noqa: FBT003 - as the standard library has it
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(connected, address)
+            return await _shake_hands(connected, broker.host) if broker.tls else connected
+        except OSError as error:
+            connected.close()
+            failure = error
+        except BaseException:
+            connected.close()
+            raise
+    raise failure
+
+
+async def _shake_hands(connected: socket.socket, host: str) -> ssl.SSLSocket:
+    loop = asyncio.get_running_loop()
+    shaken = tls_context().wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        while True:
+            try:
+                shaken.do_handshake()
+            except ssl.SSLWantReadError:
+                await _once(loop.add_reader, loop.remove_reader, shaken)
+            except ssl.SSLWantWriteError:
+                await _once(loop.add_writer, loop.remove_writer, shaken)
+            else:
+                return shaken
+    except BaseException:
+        shaken.close()
+        raise
+
+
+async def _once(
+    add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], bool], ready: socket.socket
+) -> None:
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    number = ready.fileno()
+    add(number, lambda: None if waiting.done() else waiting.set_result(None))
+    try:
+        await waiting
+    finally:
+        remove(number)
+
+
+def why(error: BaseException) -> str:
+    """One line for a failure to connect, without addresses or secrets in it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or 'handshake'}".lower().replace("tls", "TLS", 1)
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, socket.gaierror):
+        return "host name not known"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return type(error).__name__

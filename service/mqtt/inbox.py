@@ -1,0 +1,282 @@
+"""How do messages get from the broker to the ingest loop, and PUBACKs back, over any number of connections?
+
+Design §11 H1. The session is persistent; a message is named by (connection, packet id); it is settled only on the
+connection that delivered it; the socket is always read, and what is held is bounded by disconnecting.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from random import SystemRandom
+from secrets import token_hex
+from time import monotonic
+from typing import Final
+
+from service.logs import tell
+from service.metrics import Metrics
+from service.mqtt.client import PlainClient, best_client
+from service.mqtt.connecting import broker_of
+from service.mqtt.held import Held
+from service.mqtt.link import LEAVE_WITHIN_S, Link
+from service.mqtt.packets import Publish
+from service.ports import Clock, RawMessage, Token
+
+MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+MAX_HELD_MESSAGES: Final = 50_000
+"""Below the 65,535 packet ids that there are, above what a broker should send unsettled (20,000)."""
+
+RETRY_FIRST_S: Final = 0.1
+RETRY_AT_MOST_S: Final = 10.0
+
+BUSY_A_SECOND: Final = 2_000
+LINGER_S: Final = 0.025
+"""From `BUSY_A_SECOND` messages a second on, batches are drained at most this often: fewer, larger transactions."""
+
+
+class MqttInbox:
+    """Implements service.ports.Inbox on the running event loop, without threads.
+
+    `client_id` names the session and is fixed; `session_recorded` says that an earlier process has had it.
+    """
+
+    def __init__(
+        self,
+        broker_url: str,
+        client_id: str,
+        topic_filters: Sequence[str],
+        *,
+        marker_topic: str,
+        clock: Clock,
+        metrics: Metrics,
+        session_recorded: bool = False,
+        max_held_bytes: int = MAX_HELD_BYTES,
+        max_held_messages: int = MAX_HELD_MESSAGES,
+        paho: type[PlainClient] | None = None,
+    ) -> None:
+        if "." in client_id or not client_id:
+            raise ValueError("a persistent session needs a client id, and NATS wants none with a dot in it")
+        self._broker = broker_of(broker_url)
+        self._client_id = client_id
+        self._subscriptions = [(topic, 1) for topic in topic_filters] + [(marker_topic, 0)]
+        self._marker_topic = marker_topic
+        self._clock = clock
+        self._metrics = metrics
+        self._paho = paho or best_client()
+        self._held = Held(max_held_bytes, max_held_messages)
+        self._link: Link | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._problem = "not started"
+        self._session_recorded = session_recorded
+        self._session_present: bool | None = None
+        self._sessions_lost = 0
+        self._nonce = token_hex(4)
+        self._markers: deque[tuple[int, datetime]] = deque(maxlen=64)  # (arrived before it, when it came back)
+        self._marker_seen_at: datetime | None = None
+        self._session_since: datetime | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted = 1
+        self._drained_at = 0.0
+        self._busy = False
+
+    async def start(self) -> None:
+        """Begin to connect. Returns at once, whether there is a broker or not; `problem` says how it goes."""
+        self._problem = f"{self._broker}: connecting"
+        self._keeper = asyncio.create_task(self._stay_connected(), name=f"mqtt {self._client_id}")
+
+    async def close(self, *, graceful: bool = True) -> None:
+        """Stop. The session stays at the broker; graceful: what was settled is sent before DISCONNECT."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        if graceful and self._link is not None and not self._problem:
+            self._link.leave("closed")
+            await asyncio.wait([keeper], timeout=LEAVE_WITHIN_S)
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        self._problem = "closed"
+
+    # --- Inbox
+
+    async def drain(self, max_messages: int, max_wait_s: float) -> list[RawMessage]:
+        """See service.ports. Under load a batch is `LINGER_S` of messages, unless `max_messages` come before."""
+        if self._link is not None:
+            self._link.read()  # the kernel may have more than the loop has had time to look for
+        began = monotonic()
+        if self._busy and self._held.queued < max_messages:
+            await self._arrival_of(max_messages, min(max_wait_s, self._drained_at + LINGER_S - began))
+        if self._held.queued == 0:
+            await self._arrival_of(1, began + max_wait_s - monotonic())
+        batch = self._held.drain(max_messages)
+        now = monotonic()
+        self._busy = len(batch) > BUSY_A_SECOND * (now - self._drained_at)
+        self._drained_at = now
+        self._after_change()
+        return batch
+
+    def settle(self, tokens: Sequence[Token]) -> None:
+        settled = self._held.settle(tokens)
+        if settled.packet_ids and self._link is not None:
+            self._link.settle(settled.packet_ids)
+            self._metrics.settled.inc(len(settled.packet_ids))
+        if settled.earlier_connection:
+            self._metrics.tokens_forgotten.labels("earlier_connection").inc(settled.earlier_connection)
+        if settled.unknown:
+            self._metrics.tokens_forgotten.labels("unknown").inc(settled.unknown)
+        self._after_change()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        if self._link is None or not self._link.publish(topic, payload):
+            self._metrics.publishes_dropped.inc()
+
+    @property
+    def connection(self) -> int:
+        return self._held.connection
+
+    @property
+    def problem(self) -> str:
+        return self._problem
+
+    # --- what /ready, the loops and the watch want to know
+
+    @property
+    def session_present(self) -> bool | None:
+        """What the newest CONNACK said; None before the first."""
+        return self._session_present
+
+    @property
+    def sessions_lost(self) -> int:
+        """How often the broker had forgotten a session that it once had: what it held for us is gone."""
+        return self._sessions_lost
+
+    @property
+    def held_messages(self) -> int:
+        return self._held.messages
+
+    @property
+    def held_bytes(self) -> int:
+        return self._held.bytes
+
+    def send_marker(self) -> None:
+        """Publish a mark through the broker to ourselves."""
+        self.publish(self._marker_topic, self._nonce.encode())
+
+    @property
+    def marker_seen_at(self) -> datetime | None:
+        """When the newest marker came back, of those before which all that arrived is settled.
+
+        None before the first and after the connection has ended: then nothing shows that we hear the pumps.
+        """
+        return self._marker_seen_at
+
+    @property
+    def session_since(self) -> datetime | None:
+        """When the subscription was last accepted; None before the first time."""
+        return self._session_since
+
+    # --- Listener: called from within paho
+
+    def on_accepted(self, *, session_present: bool) -> None:
+        self._held.began()
+        self._session_present = session_present
+        self._metrics.broker_connections.inc()
+        if self._session_recorded and not session_present:
+            self._sessions_lost += 1
+            self._metrics.broker_sessions_lost.inc()
+            tell("broker_session_lost", logging.ERROR, client_id=self._client_id, connection=self.connection)
+
+    def on_subscribed(self) -> None:
+        self._session_recorded = True
+        self._session_since = self._clock()
+        self._problem = ""
+        tell(
+            "broker_connected",
+            broker=self._broker,
+            client_id=self._client_id,
+            connection=self.connection,
+            session_present=self._session_present,
+        )
+
+    def on_publishes(self, publishes: list[Publish]) -> None:
+        redelivered = self._held.redelivered
+        agreed = self._held.take(publishes, self._now_ms())
+        if self._held.redelivered > redelivered:
+            self._metrics.messages_discarded.labels("pending_already").inc(self._held.redelivered - redelivered)
+        if not agreed and self._link is not None:
+            self._link.leave("sent another message under a packet id that is pending")
+        self._after_arrival()
+
+    def on_qos_0(self, topic: bytes, payload: bytes) -> None:
+        if topic != self._marker_topic.encode():
+            self._held.take_loose(topic, payload, self._now_ms())
+            self._after_arrival()
+        elif payload == self._nonce.encode():  # not another process's
+            self._markers.append((self._held.arrived, self._clock()))
+            self._after_change()
+
+    def on_ended(self) -> None:
+        self._held.ended()
+        self._markers.clear()
+        self._marker_seen_at = None
+
+    # ---
+
+    async def _stay_connected(self) -> None:
+        retry_s, told = RETRY_FIRST_S, ""
+        while True:
+            await self._roomy.wait()
+            self._link = Link(self._paho, self._broker, self._client_id, self._subscriptions, self)
+            began, connection = monotonic(), self.connection
+            try:
+                reason = await self._link.live()
+            finally:
+                self._link = None
+            if self._keeper is None:
+                return
+            if self.connection > connection:
+                told = ""
+            if reason != told:
+                tell("broker_connection_ended", logging.WARNING, reason=reason, connection=self.connection)
+                told = reason
+            self._problem = reason
+            # A broker that accepts us and then hangs up, again and again, is not one that works.
+            retry_s = RETRY_FIRST_S if monotonic() - began > RETRY_AT_MOST_S else min(2 * retry_s, RETRY_AT_MOST_S)
+            await asyncio.sleep(SystemRandom().uniform(0.5, 1.0) * retry_s)
+
+    async def _arrival_of(self, wanted: int, wait_s: float) -> None:
+        if wait_s <= 0:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter, self._wanted = loop.create_future(), wanted
+        deadline = loop.call_later(wait_s, self._wake)
+        try:
+            await self._waiter
+        finally:
+            deadline.cancel()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _now_ms(self) -> int:
+        return int(self._clock().timestamp() * 1000)
+
+    def _after_arrival(self) -> None:
+        if self._held.full and self._link is not None:
+            self._roomy.clear()
+            self._link.leave("disconnected until less is held")
+        self._metrics.held_bytes.set(self._held.bytes)
+        if self._held.queued >= self._wanted:
+            self._wake()
+
+    def _after_change(self) -> None:
+        passed = self._held.passed
+        while self._markers and self._markers[0][0] <= passed:
+            self._marker_seen_at = self._markers.popleft()[1]
+        if not self._roomy.is_set() and self._held.roomy:
+            self._roomy.set()
+        self._metrics.held_bytes.set(self._held.bytes)
