@@ -46,8 +46,9 @@ class Episode:
 def reconcile(alerts: Sequence[Alert], announced: Collection[UUID], found: InOrder, given: Circumstances) -> list[Move]:
     """Return what makes `alerts` those of in-order arrival; nothing if they are already.
 
-    `alerts`: every alert of the pump that is open, or was detected or changed after `found.since_position`.
-    `announced`: those that somebody may have been told of. Only conditions that the fold decides are touched.
+    `alerts`: every alert of the pump that is open or was changed after `found.since_position`, and the last of each
+    condition before it. `announced`: those that somebody may have been told of. Only conditions that the fold decides
+    are touched.
     """
     moves: list[Move] = []
     for condition in DECIDED:
@@ -125,11 +126,12 @@ def _hold(
 
 
 def _held_since_before(rows: Sequence[Alert], since_position: int) -> Change | None:
-    """The onset of an episode that goes on, from the alert that arrival out of order had ended."""
-    earlier = [row for row in rows if row.detected_position <= since_position < row.last_position]
-    if not earlier:
+    """The onset of an episode that goes on, from the alert that arrival out of order had ended or found later."""
+    if not rows:
         return None
-    return _as_turn(earlier[-1], Turn.BEGAN, earlier[-1].detected_position, _ms(earlier[-1], "detected_ms"))
+    earlier = [row for row in rows if row.detected_position <= since_position]
+    alert = earlier[-1] if earlier else rows[0]
+    return _as_turn(alert, Turn.BEGAN, alert.detected_position, _ms(alert, "detected_ms"))
 
 
 def _over_before(alert: Alert, since_position: int) -> Change:

@@ -72,7 +72,7 @@ def _stall(of: Evidence) -> str:
     motion = "has not advanced" if of.number("flow_ml_d") == 0 else f"has almost stopped ({of.short('flow_ml_d')} mL/d)"
     return (
         f"The motor {motion} since {of.since} although {of.short('program_ml_d')} mL/d is programmed: "
-        f"about {of.short('missed_ul')} µL are missed."
+        f"about {of.short('missed_ul')} µL have been missed."
     )
 
 

@@ -71,10 +71,16 @@ async def newest_resolved(connection: asyncpg.Connection, keys: Collection[tuple
     return _alerts(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
 
 
-# Every alert of a pump that may have to change when it was rebuilt from a position on.
+# Every alert of a pump that may have to change when it was rebuilt from a position on: what is open or was changed
+# after it, and of each condition the last one before it, which may turn out to have gone on.
 _LOCK_SINCE: Final = f"""
 SELECT {_ALERT_JSON} FROM alert AS a
-WHERE a.pump = $1 AND (a.state <> 'resolved' OR a.last_position > $2)
+WHERE a.pump = $1 AND (
+    a.state <> 'resolved' OR a.last_position > $2 OR a.detected_position = (
+        SELECT max(earlier.detected_position) FROM alert AS earlier
+        WHERE earlier.pump = a.pump AND earlier.condition = a.condition AND earlier.detected_position <= $2
+    )
+)
 ORDER BY a.id
 FOR UPDATE
 """
