@@ -38,7 +38,7 @@ def answers(status: int = 200, body: bytes = b"", **headers: str) -> Conduct:
     return conduct
 
 
-def answers_once(go: asyncio.Event, status: int = 200) -> Conduct:
+def answers_when(go: asyncio.Event, status: int = 200) -> Conduct:
     """Wait for `go`, then answer."""
 
     async def conduct(request: Request, writer: asyncio.StreamWriter) -> bool:

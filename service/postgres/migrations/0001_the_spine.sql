@@ -219,6 +219,7 @@ CREATE TABLE notification (
     UNIQUE (alert_id, endpoint, number)
 );
 CREATE INDEX notification_due ON notification (endpoint, priority, due_at) WHERE state = 'pending';
+CREATE INDEX notification_before ON notification (alert_id, endpoint, number) WHERE state = 'pending';
 
 CREATE TABLE attempt (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,287 @@
+"""Notifications on their way, over a real database and real endpoints, with workers that come and go."""
+
+import asyncio
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from service.embedded.postgres import PostgresServer
+from service.postgres.migrate import migrate
+from tests.loops.worker import working
+from tests.servers import eventually
+from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when, never_answers
+from tests.webhooks.rows import Rows, now
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def rows(postgres_url: str) -> AsyncIterator[Rows]:
+    async with asyncpg.create_pool(postgres_url, min_size=1, max_size=4) as pool:
+        yield Rows(pool)
+
+
+async def until(condition: Callable[[], Awaitable[Any]], patience_s: float = 60) -> None:
+    async with asyncio.timeout(patience_s):
+        while not await condition():  # noqa: ASYNC110 - another process sets it
+            await asyncio.sleep(0.02)
+
+
+async def until_settled(rows: Rows) -> None:
+    async def settled() -> bool:
+        return await rows.unsettled() == 0
+
+    await until(settled)
+
+
+@asynccontextmanager
+async def a_worker_process(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.loops.worker", database_url, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_what_was_committed_is_delivered_at_once_signed_and_counted(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint, working(postgres_url) as worker:
+        target = await rows.an_endpoint(endpoint)
+        notification = await rows.a_notification(target)
+        await rows.announce()
+        await until_settled(rows)
+        assert [(request.id, request.verified) for request in endpoint.requests] == [(notification, True)]
+        assert (await rows.of(notification))["state"] == "delivered"
+        sample = worker.metrics.registry.get_sample_value
+        assert sample("pumpwatch_attempts_total", {"outcome": "delivered"}) == 1
+        assert sample("pumpwatch_reading_to_webhook_seconds_count") == 1
+
+
+async def test_each_way_to_fail_leaves_exactly_its_attempts_and_one_id(postgres_url: str, rows: Rows) -> None:
+    # What the peers get wrong: 500, 429 with Retry-After, 400, no answer at all, and an answer that is only slow.
+    slow = asyncio.Event()
+    ways: dict[str, tuple[list[Conduct], list[tuple[int, str, int | None]]]] = {
+        "failing": (
+            [answers(500), answers(503)],
+            [(1, "failed", 500), (2, "failed", 503), (3, "delivered", 204)],
+        ),
+        "throttling": ([answers(429, retry_after="3")], [(1, "throttled", 429), (2, "delivered", 204)]),
+        "refusing": ([answers(400)], [(1, "refused", 400), (2, "delivered", 204)]),
+        "keeping us waiting": ([never_answers], [(1, "timed_out", None), (2, "delivered", 204)]),
+        "redirecting": ([answers(302, location="/elsewhere")], [(1, "failed", 302), (2, "delivered", 204)]),
+        "slow": ([answers_when(slow)], [(1, "delivered", 200)]),
+        "gone": ([answers(410)], [(1, "gone", 410)]),
+    }
+    endpoints = {way: Endpoint() for way in ways}
+    ids: dict[str, str] = {}
+    for way, endpoint in endpoints.items():
+        await endpoint.__aenter__()
+        endpoint.conducts.extend(ways[way][0])
+        ids[way] = await rows.a_notification(
+            await rows.an_endpoint(endpoint), priority="low" if way == "slow" else "high"
+        )
+    async with working(postgres_url):
+        # Slower than a page may be, in time for a report.
+        await until(lambda: _is(rows, ids["keeping us waiting"], "delivered"))
+        slow.set()
+        await until_settled(rows)
+    for way, endpoint in endpoints.items():
+        await endpoint.__aexit__(None, None, None)
+        assert await rows.attempts_of(ids[way]) == ways[way][1], way
+        assert {(request.id, request.verified) for request in endpoint.requests} == {(ids[way], True)}, way
+        assert len(endpoint.requests) == len(ways[way][1]), way
+        expected = "failed" if way == "gone" else "delivered"
+        assert (await rows.of(ids[way]))["state"] == expected, way
+    first, second = await rows.pool.fetch(
+        "SELECT at FROM attempt WHERE notification_id = $1 ORDER BY number", ids["throttling"]
+    )
+    assert second["at"] - first["at"] >= timedelta(seconds=3)
+
+
+async def _is(rows: Rows, notification: str, state: str) -> bool:
+    return bool((await rows.of(notification))["state"] == state)
+
+
+async def test_a_timestamp_is_that_of_the_attempt_and_the_body_never_changes(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint:
+        endpoint.conducts.append(answers(429, retry_after="2"))
+        await rows.a_notification(await rows.an_endpoint(endpoint))
+        async with working(postgres_url):
+            await until_settled(rows)
+        first, second = endpoint.requests
+        assert second.timestamp >= first.timestamp + 2
+        assert (first.id, first.body) == (second.id, second.body)
+        assert second.verified
+
+
+async def test_a_worker_killed_between_post_and_record_means_a_second_request_with_the_same_id(
+    postgres_url: str, rows: Rows
+) -> None:
+    async with Endpoint() as endpoint:
+        notification = await rows.a_notification(await rows.an_endpoint(endpoint))
+        async with rows.pool.acquire() as connection:
+            # Whoever wants to record must wait for this lock; so the kill falls after the answer, before the commit.
+            endpoint.conducts.append(_locking(connection, notification))
+            async with a_worker_process(postgres_url) as worker:
+                await until(lambda: _waits_for_a_lock(rows))
+                worker.kill()
+                await worker.wait()
+            await _end_what_waits(rows)
+            await connection.execute("ROLLBACK")
+        assert endpoint.answered == endpoint.requests
+        assert await rows.attempts_of(notification) == []
+        await rows.pass_leases()
+        async with working(postgres_url):
+            await until_settled(rows)
+    assert [(request.id, request.verified) for request in endpoint.requests] == [(notification, True)] * 2
+    assert await rows.attempts_of(notification) == [(1, "delivered", 204)]
+
+
+def _locking(connection: asyncpg.Connection, notification: str) -> Conduct:
+    """Take the notification's row before answering 204."""
+
+    async def conduct(request: Request, writer: asyncio.StreamWriter) -> bool:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT FROM notification WHERE id = $1 FOR UPDATE", notification)
+        return await answers(204)(request, writer)
+
+    return conduct
+
+
+_WAITING = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def _waits_for_a_lock(rows: Rows) -> bool:
+    return bool(await rows.pool.fetchval(f"SELECT count(*) {_WAITING}"))
+
+
+async def _end_what_waits(rows: Rows) -> None:
+    await rows.pool.fetch(f"SELECT pg_terminate_backend(pid, 10000) {_WAITING}")
+
+
+async def test_workers_killed_at_random_lose_nothing_and_keep_the_order(postgres_url: str, rows: Rows) -> None:
+    alerts = 60
+    async with Endpoint() as endpoint:
+        seen: set[str] = set()
+
+        def fail_every_third_at_first(request: Request) -> Conduct:
+            again = request.id in seen
+            seen.add(request.id)
+            return answers(204) if again or len(seen) % 3 else answers(500)
+
+        endpoint.conduct_of = fail_every_third_at_first
+        target = await rows.an_endpoint(endpoint)
+        for _ in range(alerts):
+            alert = await rows.an_alert()
+            await rows.a_notification(target, alert, number=2, kind="resolved")
+            await rows.a_notification(target, alert, number=1)
+        for kills in range(1, 4):
+            async with a_worker_process(postgres_url) as worker, a_worker_process(postgres_url):
+                await eventually(lambda goal=kills * 12: len(endpoint.answered) >= goal, 60)
+                worker.kill()  # the other one is killed on leaving
+            await rows.pass_leases()
+        async with working(postgres_url), working(postgres_url):
+            await _hurry_until_settled(rows)
+    assert {request.id for request in endpoint.answered} == set(rows.ids)
+    assert all(request.verified for request in endpoint.requests)
+    kinds = defaultdict(list)
+    for request in endpoint.requests:
+        kinds[request.body["data"]["alert_id"]].append(request.body["type"])
+    assert len(kinds) == alerts
+    for told in kinds.values():
+        assert told == sorted(told), "every request for activated comes before any for resolved"
+    assert await rows.pool.fetchval("SELECT count(*) FROM notification WHERE state = 'delivered'") == 2 * alerts
+
+
+async def _hurry_until_settled(rows: Rows) -> None:
+    """As if the waits between attempts had passed."""
+
+    async def settled() -> bool:
+        await rows.pool.execute(
+            "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
+        )
+        return await rows.unsettled() == 0
+
+    await until(settled)
+
+
+async def test_a_slow_endpoint_holds_up_only_itself_and_only_its_reports(postgres_url: str, rows: Rows) -> None:
+    go = asyncio.Event()
+    async with Endpoint() as slow, Endpoint() as quick, working(postgres_url):
+        slow.conduct_of = lambda _: answers_when(go)
+        slow_target, quick_target = await rows.an_endpoint(slow), await rows.an_endpoint(quick)
+        for _ in range(20):
+            await rows.a_notification(slow_target, priority="low")
+        await rows.announce()
+        await eventually(lambda: len(slow.requests) == 4)
+        slow.conduct_of = lambda _: answers(204)
+        for target in (slow_target, quick_target):
+            page = await rows.a_notification(target)
+            await rows.announce()
+            await until(lambda page=page: _is(rows, page, "delivered"), 10)
+        assert await rows.unsettled() == 20
+        assert slow.most_at_once == 5
+        go.set()
+        await until_settled(rows)
+
+
+async def test_a_graceful_stop_finishes_what_is_under_way_and_begins_nothing(postgres_url: str, rows: Rows) -> None:
+    go = asyncio.Event()
+    async with Endpoint() as endpoint, working(postgres_url) as worker:
+        endpoint.conducts.append(answers_when(go))
+        target = await rows.an_endpoint(endpoint)
+        under_way = await rows.a_notification(target)
+        await rows.announce()
+        await eventually(lambda: len(endpoint.requests) == 1)
+        worker.stop.set()
+        later = await rows.a_notification(target)
+        await rows.announce()
+        go.set()
+        await worker.done
+    assert (await rows.of(under_way))["state"] == "delivered"
+    assert (await rows.of(later))["state"] == "pending"
+    assert len(endpoint.requests) == 1
+
+
+async def test_a_database_that_is_killed_meanwhile_loses_no_outcome(postgres_server: PostgresServer) -> None:
+    url = postgres_server.url()
+    await migrate(url)
+    go = asyncio.Event()
+    async with Endpoint() as endpoint, working(url):
+        endpoint.conducts.append(answers_when(go))
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+            notification = await Rows(pool).a_notification(await Rows(pool).an_endpoint(endpoint))
+        await eventually(lambda: len(endpoint.requests) == 1)
+        await asyncio.to_thread(postgres_server.kill)
+        go.set()
+        await eventually(lambda: len(endpoint.answered) == 1)
+        await asyncio.to_thread(postgres_server.start)
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+            await until_settled(Rows(pool))
+            assert await Rows(pool).attempts_of(notification) == [(1, "delivered", 200)]
+    assert len(endpoint.requests) == 1
+
+
+async def test_no_log_line_holds_a_secret_or_an_address(
+    postgres_url: str, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with Endpoint() as endpoint, working(postgres_url):
+        endpoint.conducts.extend([answers(500), answers(302, location=endpoint.url)])
+        await rows.a_notification(await rows.an_endpoint(endpoint))
+        await rows.a_notification(await rows.an_endpoint(url="http://127.0.0.1:9/path-secret"), priority="low")
+        await until(lambda: rows.pool.fetchval("SELECT count(*) = 4 FROM attempt"))
+    events = [record.message for record in caplog.records if record.name.startswith("pumpwatch")]
+    assert events.count("attempt_failed") == 3
+    assert events.count("notification_delivered") == 1
+    shown = [str(record.__dict__) for record in caplog.records if record.name.startswith("pumpwatch")]
+    assert not [line for line in shown if "path-secret" in line or endpoint.secret in line]

@@ -1,0 +1,54 @@
+"""One delivery worker as a process of its own, to be killed: `python -m tests.loops.worker DATABASE_URL`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from service.loops.deliver import deliver
+from service.metrics import Metrics
+from service.postgres.outbox import PostgresOutbox, outbox_pool, woken_by
+from service.webhooks.sender import HttpSender
+
+
+async def work(database_url: str, stop: asyncio.Event, metrics: Metrics) -> None:
+    """What the role `deliver` is made of."""
+    async with (
+        outbox_pool(database_url) as pool,
+        HttpSender() as sender,
+        woken_by(database_url) as wake,
+    ):
+        await deliver(
+            PostgresOutbox(pool), sender, metrics=metrics, clock=lambda: datetime.now(UTC), stop=stop, wake=wake
+        )
+
+
+@dataclass
+class Working:
+    metrics: Metrics
+    stop: asyncio.Event
+    done: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def working(database_url: str) -> AsyncIterator[Working]:
+    """A worker inside this process; leaving stops it in good order, and shows its errors."""
+    stop, metrics = asyncio.Event(), Metrics(CollectorRegistry())
+    async with asyncio.TaskGroup() as tasks:
+        done = tasks.create_task(work(database_url, stop, metrics))
+        try:
+            yield Working(metrics, stop, done)
+        finally:
+            stop.set()
+
+
+async def main() -> None:
+    await work(sys.argv[1], asyncio.Event(), Metrics(CollectorRegistry()))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
