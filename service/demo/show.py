@@ -93,7 +93,7 @@ class Show:
         if await writing.wait():
             raise EmbeddedServerError(f"no fleet: {stage.last_words('registry')}")
         say("Starting the service and the clinic")
-        at = await stage.service(database_url, broker_url, csv)
+        at = await stage.open(database_url, broker_url, csv)
         self._ready_after_s = self._board.elapsed_s
         say(f"Ready. The API is {at.api_url}, the token of this demo {at.token}")
         say(f"  curl -H 'Authorization: Bearer {at.token}' {at.api_url}/api/v1/alerts")

@@ -71,7 +71,7 @@ class Stage:
         await migrate(postgres.url())
         return postgres.url(), nats.mqtt_url
 
-    async def service(self, database_url: str, broker_url: str, registry: Path) -> Addresses:
+    async def open(self, database_url: str, broker_url: str, registry: Path) -> Addresses:
         """Enter the fleet and the clinic, then start the clinic and the service; return when it is ready."""
         clinic_url = f"http://{LOOPBACK}:{free_port()}"
         entries = _read(registry)
