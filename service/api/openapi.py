@@ -20,6 +20,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         schemas = document["components"]["schemas"]
         _, entry = msgspec.json.schema_components([RegistryEntry], ref_template=_REFERENCE)
+        entry[RegistryEntry.__name__]["required"].remove("pump_id")  # the path says it
         problem = ProblemDetails.model_json_schema(ref_template=_REFERENCE.format(name="{model}"))
         schemas |= {**entry, **problem.pop("$defs"), "ProblemDetails": problem}
         # FastAPI's own form of an error: nothing answers in it here.
