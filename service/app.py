@@ -28,7 +28,7 @@ from service.postgres.alerts import AlertStore
 from service.postgres.heartbeat import beat
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.outage import OUTAGES
-from service.postgres.outbox import PostgresOutbox, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.postgres.partitions import PostgresHousekeeping
 from service.postgres.rulebooks import enter_into_force, newest_text
 from service.settings import Settings
@@ -71,7 +71,7 @@ async def deliver(settings: Settings) -> None:
     """Send what the outbox holds: any number of these."""
     metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
     async with (
-        _pool(settings, most=8) as pool,
+        _pool(settings, most=8, plans=PLANS) as pool,
         HttpSender() as sender,
         woken_by(settings.database_url) as wake,
         asyncio.TaskGroup() as tasks,
@@ -117,9 +117,11 @@ def _told_to_stop() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def _pool(settings: Settings, most: int) -> AsyncIterator[asyncpg.Pool]:
+async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = None) -> AsyncIterator[asyncpg.Pool]:
     """A pool that connects when it is first used: a database that is away keeps nobody from starting."""
-    pool = asyncpg.create_pool(settings.database_url, min_size=0, max_size=most, timeout=5, command_timeout=60)
+    pool = asyncpg.create_pool(
+        settings.database_url, min_size=0, max_size=most, timeout=5, command_timeout=60, server_settings=plans
+    )
     await pool.__aenter__()
     try:
         yield pool

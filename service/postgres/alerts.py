@@ -21,7 +21,7 @@ from service.core.routing import Route, told
 from service.core.rulebook import Rulebook
 from service.postgres import alert_rows
 from service.postgres.alert_rows import NotificationRow
-from service.postgres.outbox import CHANNEL
+from service.postgres.outbox import CHANNEL, hasten
 
 
 class UnknownAlertError(Exception):
@@ -176,6 +176,7 @@ class AlertStore:
             if move.tells is not NotificationKind.RESOLVED or row.endpoint in attempted.get(move.alert.id, ())
         ]
         await alert_rows.insert_notifications(connection, rows)
+        await hasten(connection, {row.alert_id for row in rows}, now)
         over = [move.alert.id for move in moves if move.alert.state is AlertState.RESOLVED]
         await alert_rows.collapse(connection, over, now)
         if rows or over:

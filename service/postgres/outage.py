@@ -22,5 +22,7 @@ def outages_told() -> Iterator[None]:
     try:
         yield
     except OUTAGES as error:
+        if isinstance(error, ValueError):  # asyncpg.DataError: an argument of ours was wrong
+            raise
         reason = str(error).partition("\n")[0]
         raise StoreUnavailableError(f"{type(error).__name__}: {reason}") from error

@@ -1,9 +1,10 @@
 """Which notifications may be sent now, and what became of them?"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 
@@ -95,7 +96,7 @@ _LEASES_S = [lease_s(Priority(priority)) for priority in _PRIORITIES]
 
 # The outbox is empty at one moment and holds thousands at the next, and statistics know only the first. These make the
 # statements above use their indexes whatever the planner believes.
-_PLANS = {
+PLANS = {
     "plan_cache_mode": "force_custom_plan",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -103,13 +104,7 @@ _PLANS = {
     "enable_sort": "off",
     "jit": "off",
 }
-
-
-def outbox_pool(database_url: str, most_connections: int = 8) -> asyncpg.Pool:
-    """The pool for a PostgresOutbox. Open it with `async with`."""
-    return asyncpg.create_pool(
-        database_url, min_size=1, max_size=most_connections, command_timeout=10, server_settings=_PLANS
-    )
+"""The `server_settings` for the pool of a PostgresOutbox."""
 
 
 class PostgresOutbox:
@@ -179,6 +174,19 @@ class PostgresOutbox:
         with outages_told():
             due: datetime | None = await self._pool.fetchval(_NEXT_DUE, now, _PRIORITIES)
         return due
+
+
+# Only the oldest of an alert and endpoint can have been tried.
+_HASTEN = """
+UPDATE notification SET due_at = $2
+WHERE alert_id = ANY ($1::uuid[]) AND state = 'pending' AND attempts > 0 AND lease_token IS NULL AND due_at > $2
+"""
+
+
+async def hasten(connection: asyncpg.Connection, alerts: Collection[UUID], now: datetime) -> None:
+    """Try again at once what failed and has news of its alert behind it: a page must not wait out another's backoff."""
+    if alerts:
+        await connection.execute(_HASTEN, list(alerts), now)
 
 
 @asynccontextmanager

@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import asyncpg
 from prometheus_client import CollectorRegistry
 
 from service.loops.deliver import deliver
 from service.metrics import Metrics
-from service.postgres.outbox import PostgresOutbox, outbox_pool, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.webhooks.sender import HttpSender
 
 
 async def work(database_url: str, stop: asyncio.Event, metrics: Metrics) -> None:
     """What the role `deliver` is made of."""
     async with (
-        outbox_pool(database_url) as pool,
+        asyncpg.create_pool(database_url, min_size=1, max_size=4, server_settings=PLANS) as pool,
         HttpSender() as sender,
         woken_by(database_url) as wake,
     ):

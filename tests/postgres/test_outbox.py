@@ -13,7 +13,7 @@ import pytest
 
 from service.core.delivery import Attempt, Outcome
 from service.ports import Claimed, StoreUnavailableError
-from service.postgres.outbox import PostgresOutbox, outbox_pool, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox, hasten, woken_by
 from tests.webhooks.rows import Rows, now
 
 DELIVERED = Attempt(Outcome.DELIVERED, 204, 12.5)
@@ -23,7 +23,7 @@ GONE = Attempt(Outcome.GONE, 410, 12.5, "Gone")
 
 @pytest.fixture
 async def pool(postgres_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with outbox_pool(postgres_url) as pool:
+    async with asyncpg.create_pool(postgres_url, min_size=1, max_size=8, server_settings=PLANS) as pool:
         yield pool
 
 
@@ -119,6 +119,26 @@ async def test_another_alert_or_endpoint_does_not_wait(outbox: PostgresOutbox, r
     elsewhere = await rows.a_notification(other, alert, number=2, kind="resolved")
     unrelated = await rows.a_notification(one, number=2, kind="resolved")
     assert {each.notification_id for each in await claim(outbox)} == {first, elsewhere, unrelated}
+
+
+async def test_news_of_an_alert_does_not_wait_out_the_backoff_of_what_is_before_it(
+    outbox: PostgresOutbox, rows: Rows
+) -> None:
+    endpoint, alert = await rows.an_endpoint(), await rows.an_alert()
+    activated = await rows.a_notification(endpoint, alert, number=1, priority="low")
+    unrelated = await rows.a_notification(endpoint, priority="low")
+    for claimed in await claim(outbox):
+        assert await outbox.record(claimed, FAILED, now(), now() + timedelta(hours=24))
+    rose = await rows.a_notification(endpoint, alert, number=2, kind="priority_rose")
+    assert await claim(outbox) == []
+    at = now()
+    async with rows.pool.acquire() as connection:
+        await hasten(connection, [alert], at)
+    [claimed] = await claim(outbox, at)
+    assert claimed.notification_id == activated
+    assert await outbox.record(claimed, FAILED, at, None)
+    assert [each.notification_id for each in await claim(outbox, at)] == [rose]
+    assert (await rows.of(unrelated))["due_at"] > at + timedelta(hours=23)
 
 
 async def test_every_attempt_is_written_with_what_came_of_it(outbox: PostgresOutbox, rows: Rows) -> None:
