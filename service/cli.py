@@ -51,5 +51,7 @@ def explain(error: Exception) -> tuple[str, int]:
             return f"PUMPWATCH_DATABASE_URL: {error}", EXIT_USAGE
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
             return f"the database is of another version ({error}); see `pumpwatch migrate --check`", EXIT_PROBLEMS
+        case OSError() if error.filename is None:
+            return f"cannot reach the database: {error or type(error).__name__}", EXIT_PROBLEMS
         case _:
             return str(error) or type(error).__name__, EXIT_PROBLEMS
