@@ -37,6 +37,31 @@ class Columns(NamedTuple):
     battery_v: list[float]
     delivered_ul: list[float] | None = None
 
+    def part(self, begin: int, end: int) -> "Columns":
+        return Columns(
+            self.time_ms[begin:end],
+            self.mode[begin:end],
+            self.program_ml_d[begin:end],
+            self.flow_ml_d[begin:end],
+            self.reservoir_ml[begin:end],
+            self.battery_v[begin:end],
+            None if self.delivered_ul is None else self.delivered_ul[begin:end],
+        )
+
+    def followed_by(self, later: "Columns") -> "Columns":
+        counted = later.delivered_ul
+        if counted is not None:
+            counted = [*(self.delivered_ul or ()), *counted]
+        return Columns(
+            self.time_ms + later.time_ms,
+            self.mode + later.mode,
+            self.program_ml_d + later.program_ml_d,
+            self.flow_ml_d + later.flow_ml_d,
+            self.reservoir_ml + later.reservoir_ml,
+            self.battery_v + later.battery_v,
+            counted,
+        )
+
 
 class Event(NamedTuple):
     """What happened in a pump between two readings; `fields` are the further keys of its type."""

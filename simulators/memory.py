@@ -1,0 +1,176 @@
+"""What does a pump still hold, and what must it send now? Store and forward for one pump, without a clock.
+
+The rules are those of docs/interface.md, "Receipts". Times are seconds of any clock that never runs backwards.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from simulators.simulation import Message
+
+SEQ_BITS: Final = 40
+MAX_ON_THE_WIRE: Final = 32
+RESEND_AFTER_S: Final = 30.0
+RESEND_DOUBLINGS: Final = 3  # 30, 60, 120, 240 s: a service that is down is not helped by hurry
+IN_FLIGHT_S: Final = 3.0  # a receipt says nothing about what was sent less than this before it
+LEFT_OUT_AT_MOST: Final = 5
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One message in the memory. `sent_s` is when it was sent last."""
+
+    message: Message
+    first: int  # positions
+    last: int
+    sent_s: float = -math.inf
+    resend_s: float = math.inf
+    counted_s: float = -math.inf
+    tries: int = 0
+    left_out: int = 0
+    queued: bool = True
+    on_the_wire: bool = False  # sent on this connection, and the broker has not settled it
+    gone: bool = False  # covered by a receipt, given up or overwritten
+
+
+class Covered(NamedTuple):
+    """What a receipt did."""
+
+    receipted: list[Held]
+    given_up: list[Held]
+
+
+class Memory:
+    """The bounded memory of one pump. `jitter` returns a number in [0, 1)."""
+
+    def __init__(self, capacity_items: int, jitter: Callable[[], float]) -> None:
+        self._capacity_items = capacity_items
+        self._jitter = jitter
+        self.held: deque[Held] = deque()
+        self.items = 0
+        self.through = -1  # the highest position that a receipt has named
+        self.next_resend_s = math.inf  # not later than the first message to send again
+        self._queue: deque[Held] = deque()
+        self._on_the_wire = 0
+
+    @property
+    def held_from(self) -> tuple[int, int] | None:
+        """The oldest position held, as (boot, seq); None: nothing is held."""
+        return (self.held[0].message.boot, self.held[0].message.seq) if self.held else None
+
+    @property
+    def wants_to_send(self) -> bool:
+        return bool(self._queue) and self._on_the_wire < MAX_ON_THE_WIRE
+
+    def hold(self, message: Message) -> list[Held]:
+        """Keep a message until its receipt; return what had to go because the memory is full, oldest first."""
+        first = message.boot << SEQ_BITS | message.seq
+        held = Held(message, first, first + message.items - 1)
+        self.held.append(held)
+        self._queue.append(held)
+        self.items += message.items
+        overwritten = []
+        while self.items > self._capacity_items and len(self.held) > 1:
+            overwritten.append(self._let_go())
+        return overwritten
+
+    def take(self, now_s: float, at_most: int) -> list[Held]:
+        """Return what to send now, in order, and count it as sent."""
+        taken: list[Held] = []
+        room = min(at_most, MAX_ON_THE_WIRE - self._on_the_wire)
+        while self._queue and len(taken) < room:
+            held = self._queue.popleft()
+            held.queued = False
+            if held.gone or held.on_the_wire:
+                continue
+            patience = RESEND_AFTER_S * 2 ** min(held.tries, RESEND_DOUBLINGS)
+            held.sent_s = now_s
+            held.resend_s = now_s + patience * (1 + 0.25 * self._jitter())
+            held.tries += 1
+            held.on_the_wire = True
+            self.next_resend_s = min(self.next_resend_s, held.resend_s)
+            taken.append(held)
+        self._on_the_wire += len(taken)
+        return taken
+
+    def settled(self, held: Held) -> None:
+        """The broker has answered the PUBLISH. That frees the window and promises nothing: only a receipt does."""
+        if held.on_the_wire:
+            held.on_the_wire = False
+            self._on_the_wire -= 1
+
+    def unlinked(self) -> None:
+        """The connection is gone, and with it every answer that was under way."""
+        for held in self.held:
+            held.on_the_wire = False
+        self._on_the_wire = 0
+
+    def relinked(self) -> None:
+        """Connected again: everything without a receipt is to be sent, oldest first."""
+        self.unlinked()
+        for held in self.held:
+            held.queued = True
+        self._queue = deque(self.held)
+
+    def remind(self, now_s: float) -> None:
+        """Queue what was sent too long ago. Worth calling once `next_resend_s` has come."""
+        if now_s < self.next_resend_s:
+            return
+        self._send_again([held for held in self.held if held.resend_s <= now_s])
+        self.next_resend_s = min((held.resend_s for held in self.held if not held.queued), default=math.inf)
+        # What is still on the wire is the broker's to answer; look again in a while.
+        self.next_resend_s = max(self.next_resend_s, now_s + 1)
+
+    def receipt(self, boot: int, through: int, now_s: float) -> Covered:
+        """Forget what the receipt covers; send again, or give up, what it leaves out."""
+        position = boot << SEQ_BITS | through
+        receipted: list[Held] = []
+        if position < self.through:
+            return Covered(receipted, [])
+        self.through = position
+        while self.held and self.held[0].last <= position:
+            receipted.append(self._let_go())
+        given_up = self._count_left_out(now_s)
+        self._fill_hole(now_s)
+        return Covered(receipted, given_up)
+
+    def _count_left_out(self, now_s: float) -> list[Held]:
+        """Only the first message held can be what stops the receipts; a count needs a sending since the last one."""
+        if not self.held:
+            return []
+        first = self.held[0]
+        if first.tries == 0 or now_s - first.sent_s < IN_FLIGHT_S or first.sent_s <= first.counted_s:
+            return []
+        first.left_out += 1
+        first.counted_s = now_s
+        return [self._let_go()] if first.left_out >= LEFT_OUT_AT_MOST else []
+
+    def _fill_hole(self, now_s: float) -> None:
+        """A receipt ends below something that was sent, and more was sent above it."""
+        if len(self.held) < 2 or self.held[0].tries == 0 or self.held[1].tries == 0:
+            return
+        late: list[Held] = []
+        for held in self.held:
+            if held.tries == 0 or len(late) == MAX_ON_THE_WIRE:
+                break
+            if now_s - held.sent_s >= IN_FLIGHT_S:
+                late.append(held)
+        self._send_again(late)
+
+    def _send_again(self, those: list[Held]) -> None:
+        fresh = [held for held in those if not held.queued and not held.on_the_wire]
+        for held in fresh:
+            held.queued = True
+        self._queue.extendleft(reversed(fresh))
+
+    def _let_go(self) -> Held:
+        held = self.held.popleft()
+        self.items -= held.message.items
+        held.gone = True
+        if held.on_the_wire:
+            held.on_the_wire = False
+            self._on_the_wire -= 1
+        return held
