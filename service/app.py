@@ -1,10 +1,10 @@
 """Which parts make up a running role? One straight function each: nothing is composed anywhere else."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -153,6 +153,5 @@ def _parsed(settings: Settings) -> Rulebook | None:
     if isinstance(found, Rulebook):
         return found
     for problem in found:
-        print(f"{settings.rulebook}:{problem.line}: {problem.message}", file=sys.stderr)
-    print(f"{settings.rulebook}: has problems; the rulebook last in force stays so", file=sys.stderr)
+        tell("rulebook_refused", logging.ERROR, at=f"{settings.rulebook}:{problem.line}", problem=problem.message)
     return None

@@ -1,4 +1,6 @@
-"""How is a decision logged? One line each: event name first, past tense, then ids as fields; no secrets, no personal data."""
+"""How is a decision logged? One line each: event name first, past tense, then ids as fields; no secrets, no personal
+data.
+"""
 
 import json
 import logging

@@ -97,7 +97,9 @@ class Recovered(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """State of one pump after everything up to `position`; `since`: when that was measured; `through`: see core/ledger.py."""
+    """State of one pump after everything up to `position`; `since`: when that was measured; `through`: see
+    core/ledger.py.
+    """
 
     key: int
     position: int
@@ -107,7 +109,9 @@ class Checkpoint(NamedTuple):
 
 
 class ShardStatus(NamedTuple):
-    """How an ingester is: when its last marker came back through the broker, since when its session stands, what is wrong."""
+    """How an ingester is: when its last marker came back through the broker, since when its session stands, what is
+    wrong.
+    """
 
     marker_at: datetime | None
     session_since: datetime | None
@@ -133,7 +137,9 @@ class IngestStore(Protocol):
 
     async def recovered(self) -> Recovered: ...
     async def items_after(self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime]) -> Items:
-        """Stored items beyond positions `after`, sorted by key and position; `since`: when `after` was measured, or earlier."""
+        """Stored items beyond positions `after`, sorted by key and position; `since`: when `after` was measured, or
+        earlier.
+        """
 
     async def checkpoint_before(self, key: int, position: int) -> Checkpoint: ...
     async def commit_batch(
@@ -195,7 +201,9 @@ class MarkedInbox(Inbox, Protocol):
 
     @property
     def marker_seen_at(self) -> datetime | None:
-        """When the newest marker came back before which all that arrived is settled; None while nothing shows that we hear."""
+        """When the newest marker came back before which all that arrived is settled; None while nothing shows that we
+        hear.
+        """
 
     @property
     def session_since(self) -> datetime | None:

@@ -1,8 +1,8 @@
 """What time was it when a pump measured? The pump's clock plus the stored offset of its boot.
 
-A clock that says a time before pumps like this existed (a battery reset sets 1970), or a time ahead of ours, is not believed: the last
-reading of its message is taken to be as old as its arrival, and the offset is stored with the first reading that it applies to. A
-clock that is merely behind cannot be told from a reading that was long on its way.
+A clock that says a time before pumps like this existed (a battery reset sets 1970), or a time ahead of ours, is not
+believed: the last reading of its message is taken to be as old as its arrival, and the offset is stored with the first
+reading that it applies to. A clock that is merely behind cannot be told from a reading that was long on its way.
 """
 
 from typing import Final, NamedTuple

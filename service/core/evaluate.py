@@ -1,7 +1,9 @@
-"""What follows from the items that have arrived? The fold: each pump's rules over its readings and events, in position order.
+"""What follows from the items that have arrived? The fold: each pump's rules over its readings and events, in position
+order.
 
-Round k takes the k-th item of each pump, so a round is a few vectorised steps over many pumps. Every operation is elementwise: the
-result does not depend on how items were batched, and replaying the store gives the same state to the bit.
+Round k takes the k-th item of each pump, so a round is a few vectorised steps over many pumps. Every operation is
+elementwise: the result does not depend on how items were batched, and replaying the store gives the same state to the
+bit.
 """
 
 from collections.abc import Callable
@@ -36,8 +38,9 @@ def fold(
 ) -> list[Change]:
     """Advance the pumps over `items`, in place; return the turns of their conditions, round by round.
 
-    `state` is [pump, field] and `evaluated` [pump], the position of each pump's last item (-1: none): copies, published by the
-    caller once committed. `items` is sorted by pump and position; `rows` gives each item's row in `state`, `evaluated` and `limits`.
+    `state` is [pump, field] and `evaluated` [pump], the position of each pump's last item (-1: none): copies, published
+    by the caller once committed. `items` is sorted by pump and position; `rows` gives each item's row in `state`,
+    `evaluated` and `limits`.
     """
     changes: list[Change] = []
     if not len(items):

@@ -17,8 +17,8 @@ _STATISTICS: dict[Condition, dict[str, Field]] = {
 def evidence_of(condition: Condition, state: Columns, limits: Items, item: Items) -> dict[str, float | int | str]:
     """One pump's `state` [field], `limits` and `item` as they are once the condition has turned.
 
-    Keys: `limit_…` as in the rulebook, the condition's statistics, and the values of the reading that decided. For a stall
-    `missed_ul` is the volume that was programmed and not delivered.
+    Keys: `limit_…` as in the rulebook, the condition's statistics, and the values of the reading that decided. For a
+    stall `missed_ul` is the volume that was programmed and not delivered.
     """
     told: dict[str, float | int | str] = {
         f"limit_{name}": float(limits[f"{condition}_{name}"]) for name in LIMITS[condition]

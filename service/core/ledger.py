@@ -1,8 +1,9 @@
-"""Which positions of a pump do we hold, which are missing, and what may be evaluated and receipted? The sequence ledger.
+"""Which positions of a pump do we hold, which are missing, and what may be evaluated and receipted? The sequence
+ledger.
 
-A pump's positions are dense within a boot, so a position at or below `through` that is not known as lost is stored: duplicates are
-recognised here, before the store sees them. Stored runs beyond a hole are *islands*: they wait until the hole closes, until the pump
-says that it no longer holds what is missing (`held_from`), or until patience ends.
+A pump's positions are dense within a boot, so a position at or below `through` that is not known as lost is stored:
+duplicates are recognised here, before the store sees them. Stored runs beyond a hole are *islands*: they wait until the
+hole closes, until the pump says that it no longer holds what is missing (`held_from`), or until patience ends.
 """
 
 from collections.abc import Iterable, Sequence
@@ -101,7 +102,9 @@ def wait_no_longer(account: Account, now_ms: int) -> Account | None:
 
 
 def restore(through: int, evaluated: int, runs: Iterable[Span], lost: Sequence[Span], now_ms: int) -> Account:
-    """The account of a pump whose checkpoint covers `through` and `evaluated`, and whose stored runs beyond it are `runs`."""
+    """The account of a pump whose checkpoint covers `through` and `evaluated`, and whose stored runs beyond it are
+    `runs`.
+    """
     islands: list[Span] = []
     for first, last in runs:
         start = max(first, through + 1)
@@ -259,7 +262,7 @@ class Ledger:
         )
         for group in np.flatnonzero(~in_order):
             self._admit(
-                group,
+                int(group),
                 int(group_rows[group]),
                 slice(starts[group], ends[group]),
                 positions,

@@ -1,7 +1,8 @@
-"""What does a batch of messages mean? The table of contents: map clocks → order → ledger → fold → what to store, tell and settle.
+"""What does a batch of messages mean? The table of contents: map clocks → order → ledger → fold → what to store, tell
+and settle.
 
-Nothing here changes the fleet before `publish`: a batch whose commit fails is decided again from the same state, or kept and
-committed later, and either way comes to the same.
+Nothing here changes the fleet before `publish`: a batch whose commit fails is decided again from the same state, or
+kept and committed later, and either way comes to the same.
 """
 
 from collections.abc import Sequence

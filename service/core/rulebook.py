@@ -41,7 +41,7 @@ _DO_NOW: Final[dict[Condition, str]] = {
     Condition.OVER_DELIVERY: "Ask after drowsiness; have the pump interrogated and its residual volume compared.",
     Condition.UNDER_DELIVERY: "Ask after returning symptoms; have pump and catheter checked.",
     Condition.RESERVOIR_LOW: "Bring the refill visit forward so that it falls before the earliest date of emptiness.",
-    Condition.SILENCE: "Nothing is known of this pump while it is silent: reach the patient and restore the connection.",
+    Condition.SILENCE: "Nothing is known while a pump is silent: reach the patient and restore the connection.",
     Condition.CLOCK_OFF: "Have the pump's clock set at the next visit.",
     Condition.UNREGISTERED: "Enter this pump in the registry; until then it is watched with the strictest defaults.",
 }

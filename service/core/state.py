@@ -1,7 +1,7 @@
 """What do the rules remember of a pump? One row of numbers; nothing else survives from one reading to the next.
 
-A *step* is the unit of evaluation: readings are gathered until they cover about a minute, so that a verdict does not depend
-on how often a pump reports. Covered time is pump time that readings describe: a gap is not covered.
+A *step* is the unit of evaluation: readings are gathered until they cover about a minute, so that a verdict does not
+depend on how often a pump reports. Covered time is pump time that readings describe: a gap is not covered.
 """
 
 from enum import IntEnum, auto

@@ -90,22 +90,31 @@ class Ingester:
 
     async def run(self, owner: str, stop: asyncio.Event) -> None:
         """Win the shard, recover, connect, and go on until `stop`. Raises FencedError when the shard is lost."""
-        await self._store.take_over(owner)
-        self._changed_since = self._clock()
-        await recover(self._store, self._fleet, self._clock())
-        await self._inbox.start()
+        await self.begin(owner)
         try:
             while not stop.is_set():
                 await self.turn()
         finally:
             await self._inbox.close()
         await self._checkpoint(self._now_ms(), everything=True)
-        await self._save(self._now_ms())
+        await self._save()
         await self._store.close()
+
+    async def begin(self, owner: str) -> None:
+        """Win the shard, recover, and only then connect: nobody else may be settling what the session holds."""
+        await self._store.take_over(owner)
+        self._changed_since = self._clock()
+        await recover(self._store, self._fleet, self._clock())
+        await self._inbox.start()
+
+    @property
+    def carries(self) -> bool:
+        """Whether a part of the last batch is left for the next turn."""
+        return bool(self._carried.messages)
 
     async def turn(self) -> None:
         """One batch, however small, then whatever is due besides."""
-        carried = bool(self._carried.messages)
+        carried = self.carries
         messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
         urgent: list[int] = []
         if messages or carried:
@@ -115,7 +124,7 @@ class Ingester:
         self._send_receipts(urgent, now_ms)
         self._metrics.held_bytes.set(self._inbox.held_bytes)
         if self._is_due("save", SAVE_EVERY_MS, now_ms):
-            await self._save(now_ms)
+            await self._save()
         if self._is_due("mark", MARK_EVERY_MS, now_ms):
             self._inbox.send_marker()
         if self._is_due("registry", REGISTRY_EVERY_MS, now_ms):
@@ -188,7 +197,7 @@ class Ingester:
             self._inbox.publish(f"receipts/v1/{self._fleet.pump_ids[row]}", payload)
             self._metrics.receipts.inc()
 
-    async def _save(self, now_ms: int) -> None:
+    async def _save(self) -> None:
         fleet = self._fleet
         rows = np.flatnonzero(fleet.unsaved & (fleet.latest["position"] >= 0))
         status = ShardStatus(self._inbox.marker_seen_at, self._inbox.session_since, self._inbox.problem)

@@ -1,4 +1,6 @@
-"""What does one batch write? Readings, events, offsets, gaps, quarantine, alerts and their notifications: one transaction."""
+"""What does one batch write? Readings, events, offsets, gaps, quarantine, alerts and their notifications: one
+transaction.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,7 +33,8 @@ _CLOSE_GAPS: Final = """
 _UPSERT_GAPS: Final = """
     INSERT INTO gap (pump, from_position, to_position, lost, noticed_at)
     SELECT $1, given.*, $5 FROM unnest($2::bigint[], $3::bigint[], $4::boolean[]) AS given
-    ON CONFLICT (pump, from_position) DO UPDATE SET to_position = excluded.to_position, lost = excluded.lost, closed_at = NULL
+    ON CONFLICT (pump, from_position)
+    DO UPDATE SET to_position = excluded.to_position, lost = excluded.lost, closed_at = NULL
 """
 # The lowest position that came late stays the one to rebuild from.
 _ASK_REBUILD: Final = """

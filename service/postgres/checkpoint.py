@@ -1,4 +1,6 @@
-"""Where were the rules, and from what do they go on? Checkpoints of pump states; what is stored after them is folded again."""
+"""Where were the rules, and from what do they go on? Checkpoints of pump states; what is stored after them is folded
+again.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

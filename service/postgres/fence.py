@@ -1,8 +1,8 @@
 """Who may write for a shard, and did the last batch get in? One row is both the fence and the batch's record.
 
-Each batch updates the row first, in its own transaction, where epoch and owner match: a takeover waits for it, and makes every later
-batch of the old owner fail. When COMMIT's answer is lost, the row is read under its lock: the lock waits until the server has
-decided, and the batch number then says how.
+Each batch updates the row first, in its own transaction, where epoch and owner match: a takeover waits for it, and
+makes every later batch of the old owner fail. When COMMIT's answer is lost, the row is read under its lock: the lock
+waits until the server has decided, and the batch number then says how.
 """
 
 import asyncio
@@ -31,11 +31,12 @@ _NEIGHBOUR_TROUBLE: Final = (
 # Win the shard: every batch of an earlier owner fails from here on.
 _TAKE_OVER: Final = """
     INSERT INTO shard (shard, epoch, owner, reason) VALUES ($1, 1, $2, 'starting')
-    ON CONFLICT (shard) DO UPDATE SET epoch = shard.epoch + 1, owner = $2, batch_no = 0, reason = 'starting', marker_at = NULL
+    ON CONFLICT (shard)
+    DO UPDATE SET epoch = shard.epoch + 1, owner = $2, batch_no = 0, reason = 'starting', marker_at = NULL
     RETURNING epoch
 """
 # Pass the fence and leave the batch's number; no row: somebody else owns the shard.
-_PASS: Final = "UPDATE shard SET batch_no = $3 WHERE shard = $1 AND epoch = $2"
+_ENTER: Final = "UPDATE shard SET batch_no = $3 WHERE shard = $1 AND epoch = $2"
 # What did the server make of the last batch? Waits for a transaction that is still under way.
 _LOOK: Final = "SELECT epoch, batch_no FROM shard WHERE shard = $1 FOR UPDATE"
 
@@ -73,7 +74,7 @@ class FencedWriter:
                 if attempt and await self._happened(connection):
                     return
                 async with connection.transaction():
-                    if await connection.execute(_PASS, self._shard, self._epoch, self._batch_no) != "UPDATE 1":
+                    if await connection.execute(_ENTER, self._shard, self._epoch, self._batch_no) != "UPDATE 1":
                         raise FencedError(f"shard {self._shard} has a new owner")
                     await work(connection)
             except _NEIGHBOUR_TROUBLE as error:

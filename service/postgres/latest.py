@@ -12,14 +12,16 @@ from service.postgres.readings import instant
 
 # Last heard and last values. An older reading never replaces a newer one, and our time of hearing never goes back.
 _UPSERT: Final = """
-    INSERT INTO pump_latest AS l (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode)
-    SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::real[], $6::real[], $7::real[],
-                         $8::real[], $9::smallint[])
+    INSERT INTO pump_latest AS l
+        (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode)
+    SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::real[], $6::real[],
+                         $7::real[], $8::real[], $9::smallint[])
     ON CONFLICT (pump) DO UPDATE SET
         received_at = greatest(l.received_at, excluded.received_at),
         (measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode) = (
             SELECT newest.* FROM (VALUES
-                (excluded.measured_at, excluded.position, excluded.program_ml_d, excluded.flow_ml_d, excluded.reservoir_ml,
+                (excluded.measured_at, excluded.position, excluded.program_ml_d, excluded.flow_ml_d,
+                excluded.reservoir_ml,
                  excluded.battery_v, excluded.mode),
                 (l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode)
             ) AS newest ORDER BY newest.column2 DESC LIMIT 1

@@ -91,19 +91,20 @@ _STORED: Final = _row(
 
 _KINDS: Final = " ".join(f"WHEN '{kind.name.lower()}' THEN {kind.value}" for kind in EventType)
 
-# What each of some pumps measured and did after a position, in order. A position's time is at most a day before that of an earlier
-# one (core/clocks.py), so the time bound lets old partitions be left alone.
+# What each of some pumps measured and did after a position, in order. A position's time is at most a day before that of
+# an earlier one (core/clocks.py), so the time bound lets old partitions be left alone.
 _READ_BACK: Final = f"""
     WITH wanted AS (
         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS wanted (pump, after, since)
     )
-    SELECT r.pump, r.position, 0::smallint, r.mode, r.measured_at, r.received_at, r.program_ml_d::float8, r.flow_ml_d::float8,
-           r.reservoir_ml::float8, r.battery_v::float8, coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8
+    SELECT r.pump, r.position, 0::smallint, r.mode, r.measured_at, r.received_at,
+           r.program_ml_d::float8, r.flow_ml_d::float8, r.reservoir_ml::float8, r.battery_v::float8,
+           coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8
     FROM wanted JOIN reading r ON r.pump = wanted.pump AND r.position > wanted.after
         AND r.measured_at >= wanted.since - interval '1 day' AND r.measured_at >= $4::timestamptz
     UNION ALL
-    SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint, (-1)::smallint, e.measured_at, e.received_at, 'NaN', 'NaN',
-           'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN')
+    SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint, (-1)::smallint, e.measured_at, e.received_at,
+           'NaN', 'NaN', 'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN')
     FROM wanted JOIN event e ON e.pump = wanted.pump AND e.position > wanted.after
     ORDER BY 1, 2
 """
@@ -151,7 +152,8 @@ async def read_back(connection: asyncpg.Connection, keys: list[int], after: list
 # Pump events, one a row; `body` is the event as it came.
 _INSERT_EVENTS: Final = """
     INSERT INTO event (pump, position, type, measured_at, received_at, value, body)
-    SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[], $7::jsonb[])
+    SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+                         $6::float8[], $7::jsonb[])
 """
 
 

@@ -1,4 +1,4 @@
-"""Which rulebooks were ever in force? Their texts, so that every verdict can be replayed under the rules of its time."""
+"""Which rulebooks were ever in force? Their texts, so that a verdict can be replayed under the rules of its time."""
 
 from typing import Final
 

@@ -3,8 +3,9 @@
     V_cons = V − e · (V_full − V)          what may truly be left
     t      = V_cons / (q · (1 + e))        conservative time to empty, q programmed over about a day
 
-Low at t ≤ min(low_d, low_cycle_fraction of V_full / q) or V ≤ low_volume_ml; medium and high likewise with nearer limits. The level
-rises and never falls until a refill ends the condition. Cannot see: a computed reservoir that over-infusion has emptied (domain.md §0).
+Low at t ≤ min(low_d, low_cycle_fraction of V_full / q) or V ≤ low_volume_ml; medium and high likewise with nearer
+limits. The level rises and never falls until a refill ends the condition. Cannot see: a computed reservoir that
+over-infusion has emptied (domain.md §0).
 """
 
 import numpy as np

@@ -1,0 +1,91 @@
+"""The flow differs from the program: grossly, or for hours."""
+
+import numpy as np
+import pytest
+
+from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, Pumps, minutes_after, readings
+
+HOUR = 60
+
+
+def with_flow_from(minute: int, flow: float, minutes: int, sigma: float = 0.0, seed: int = 0) -> np.ndarray:
+    noise = sigma * np.random.default_rng(seed).standard_normal(minutes)
+    return np.clip(np.where(np.arange(minutes) < minute, 1.0, flow) + noise, 0, None)
+
+
+def test_half_as_much_again_for_three_minutes_is_gross() -> None:
+    pumps = Pumps()
+    pumps.take(readings(180, flow=with_flow_from(120, 1.7, 180)))
+    began = pumps.turns[0]
+    assert (began.condition, minutes_after(began)) == ("over_delivery_gross", 122)
+
+
+def test_two_wild_minutes_are_nothing() -> None:
+    flow = np.ones(300)
+    flow[100:102] = 4.0
+    pumps = Pumps()
+    pumps.take(readings(300, flow=flow))
+    assert pumps.turns == []
+
+
+def test_at_small_rates_the_sensors_noise_floor_is_no_gross_over_delivery() -> None:
+    pumps = Pumps()
+    pumps.take(readings(300, program_ml_d=0.05, flow=2.2))  # 0.06 mL/d above: three times the noise floor
+    assert "over_delivery_gross" not in {condition for condition, _ in pumps.told}
+
+
+@pytest.mark.parametrize(("flow", "condition"), [(1.3, "over_delivery"), (0.7, "under_delivery")])
+def test_thirty_per_cent_shows_within_the_second_whole_hour(flow: float, condition: str) -> None:
+    pumps = Pumps()
+    pumps.take(readings(10 * HOUR, flow=with_flow_from(4 * HOUR + 1, flow, 10 * HOUR)))
+    (began,) = pumps.turns
+    assert began.condition == condition
+    assert minutes_after(began) == 6 * HOUR + 1
+    assert began.began_ms == NOON_MS + 4 * HOUR * MINUTE_MS
+    assert began.evidence["deviation"] == pytest.approx(flow - 1, abs=0.01)
+
+
+@pytest.mark.parametrize("flow", [1.145, 0.855])
+def test_a_bias_at_the_edge_of_the_tolerance_never_accumulates(flow: float) -> None:
+    pumps = Pumps()
+    pumps.take(readings(7 * 24 * HOUR, flow=with_flow_from(0, flow, 7 * 24 * HOUR, sigma=0.15, seed=3)))
+    assert pumps.turns == []
+
+
+def test_one_wild_hour_decides_nothing() -> None:
+    flow = np.ones(12 * HOUR)
+    flow[4 * HOUR + 1 : 5 * HOUR + 1] = 1.49
+    pumps = Pumps()
+    pumps.take(readings(12 * HOUR, flow=flow))
+    assert pumps.turns == []
+
+
+def test_sustained_delivery_ends_after_three_hours_within_reference() -> None:
+    flow = np.ones(20 * HOUR)
+    flow[2 * HOUR + 1 : 8 * HOUR + 1] = 0.6
+    pumps = Pumps()
+    pumps.take(readings(20 * HOUR, flow=flow))
+    assert pumps.told == [("under_delivery", "began"), ("under_delivery", "ended")]
+    assert minutes_after(pumps.turns[1]) == 11 * HOUR + 1
+
+
+def test_a_full_stall_is_told_as_stall_and_not_as_under_delivery() -> None:
+    pumps = Pumps()
+    pumps.take(readings(24 * HOUR, flow=with_flow_from(4 * HOUR, 0.0, 24 * HOUR)))
+    assert pumps.told == [("stall", "began")]
+
+
+def test_a_rotor_shows_missed_steps_and_no_over_delivery() -> None:
+    over, missed = Pumps(facts=ROTOR), Pumps(facts=ROTOR)
+    over.take(readings(10 * HOUR, flow=with_flow_from(2 * HOUR, 1.8, 10 * HOUR)))
+    missed.take(readings(10 * HOUR, flow=with_flow_from(2 * HOUR, 0.6, 10 * HOUR)))
+    assert over.turns == []
+    assert missed.told == [("under_delivery", "began")]
+
+
+def test_an_hour_that_is_mostly_unheard_is_no_evidence() -> None:
+    pumps = Pumps()
+    pumps.take(readings(2 * HOUR))
+    for hour in range(2, 10):  # twenty minutes of each hour, 40 positions missing
+        pumps.take(readings(20, flow=0.6, first_seq=hour * HOUR, start_ms=NOON_MS + hour * HOUR * MINUTE_MS))
+    assert pumps.turns == []

@@ -1,0 +1,56 @@
+"""What time was it, by a clock that may be wrong?"""
+
+import numpy as np
+
+from service.core.clocks import Offset, map_to_ours
+from service.core.reading import EventType, Items, position_of
+from tests.pumps import MINUTE_MS, NOON_MS, event, readings
+
+
+def mapped(items: Items, offset_ms: int = 0, before: int = position_of(1, 0)) -> list[Offset]:
+    rows = np.zeros(len(items), np.intp)
+    return map_to_ours(items, rows, np.zeros(1, np.intp), np.array([offset_ms]), np.array([before]))
+
+
+def test_a_clock_that_is_right_is_believed_and_so_is_an_old_reading() -> None:
+    items = readings(60)
+    items["received_ms"] += 86_400_000
+    assert mapped(items) == []
+    assert (items["measured_ms"] == items["device_ms"]).all()
+
+
+def test_a_pump_in_1970_is_watched_as_of_now() -> None:
+    items = readings(3, first_seq=5, start_ms=1_000)
+    items["received_ms"] = NOON_MS
+    (offset,) = mapped(items)
+    assert offset.from_position == position_of(1, 5)
+    assert items["measured_ms"].tolist() == [NOON_MS - 2 * MINUTE_MS, NOON_MS - MINUTE_MS, NOON_MS]
+
+
+def test_a_clock_ahead_of_ours_is_corrected_and_stays_so_for_the_boot() -> None:
+    items = readings(1, first_seq=5, start_ms=NOON_MS + 7_200_000)
+    items["received_ms"] = NOON_MS
+    (offset,) = mapped(items)
+    assert offset.offset_ms == -7_200_000
+    following = readings(1, first_seq=6, start_ms=NOON_MS + 7_200_000 + MINUTE_MS)
+    following["received_ms"] = NOON_MS + 3 * MINUTE_MS  # slower on its way: the offset does not move with it
+    assert mapped(following, offset_ms=offset.offset_ms, before=position_of(1, 5)) == []
+    assert following["measured_ms"][0] == NOON_MS + MINUTE_MS
+
+
+def test_a_new_boot_and_a_set_clock_begin_without_an_offset() -> None:
+    rebooted = readings(1, boot=2)
+    assert mapped(rebooted, offset_ms=-7_200_000) == [Offset(0, position_of(2, 0), 0)]
+    assert rebooted["measured_ms"][0] == NOON_MS
+    corrected = np.concatenate([event(EventType.CLOCK_SET, seq=6, value=0.0), readings(1, first_seq=7)])
+    assert mapped(corrected, offset_ms=-7_200_000) == [Offset(0, position_of(1, 6), 0)]
+
+
+def test_only_the_pump_whose_clock_is_off_is_corrected() -> None:
+    items = np.concatenate([readings(1), readings(1, start_ms=0, pump=1), readings(1, pump=2)])
+    items["received_ms"] = NOON_MS
+    offsets = map_to_ours(
+        items, np.arange(3), np.arange(3), np.zeros(3, np.int64), np.full(3, position_of(1, 0), np.int64)
+    )
+    assert [offset.row for offset in offsets] == [1]
+    assert (items["measured_ms"] == NOON_MS).all()

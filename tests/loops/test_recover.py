@@ -1,0 +1,195 @@
+"""Stops and late data change nothing: what is evaluated at the end is what in-order arrival gives."""
+
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import numpy as np
+import pytest
+
+from service.core.reading import position_of
+from tests.loops.driven import Driven, telemetry
+
+STALLING = [1.0] * 60 + [0.0] * 60
+
+
+async def alerts(url: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "SELECT pump_id, condition, state, began_at, detected_at, found_late, reason"
+            " FROM alert JOIN pump USING (pump) ORDER BY 1, 2, 4"
+        )
+        return [tuple(row) for row in rows]
+    finally:
+        await connection.close()
+
+
+async def value(url: str, query: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def driven(postgres_url: str) -> AsyncIterator[Driven]:
+    driven = Driven(postgres_url)
+    await driven.start()
+    yield driven
+    await driven.store.close()
+
+
+def send_by_minute(driven: Driven, pump_id: str, flows: list[float], first_seq: int = 0) -> None:
+    for number, flow in enumerate(flows, start=first_seq):
+        driven.send(pump_id, telemetry(number, [flow]))
+
+
+async def test_an_ingester_that_stops_at_any_point_ends_where_one_that_never_stopped_does(
+    driven: Driven, postgres_url: str
+) -> None:
+    for stop_after in (1, 59, 75, 89, 95):
+        pump_id = f"stops-{stop_after}"
+        send_by_minute(driven, pump_id, STALLING[:stop_after])
+        await driven.turn()
+        await driven.restart()
+        send_by_minute(driven, pump_id, STALLING[stop_after:], stop_after)
+        await driven.turn()
+    send_by_minute(driven, "steady", STALLING)
+    await driven.turn()
+    steady = driven.fleet.row_of[b"steady"]
+    for row in range(len(driven.fleet)):
+        assert driven.fleet.state[row].tobytes() == driven.fleet.state[steady].tobytes(), driven.fleet.pump_ids[row]
+    found = await alerts(postgres_url)
+    assert len(found) == 6
+    assert {row[1:] for row in found} == {found[0][1:]}, "the same alert, once for each"
+
+
+async def test_what_comes_again_after_a_restart_is_stored_once_and_receipted(driven: Driven, postgres_url: str) -> None:
+    send_by_minute(driven, "again", STALLING)
+    await driven.turn()
+    await driven.restart()
+    driven.feed.receipts.clear()
+    send_by_minute(driven, "again", STALLING)
+    await driven.turn()
+    assert await value(postgres_url, "SELECT count(*) FROM reading") == 120
+    assert ("again", 1, 119) in driven.feed.receipts
+    assert len(await alerts(postgres_url)) == 1
+
+
+async def test_a_hole_holds_the_receipt_and_the_verdict_until_it_closes(driven: Driven, postgres_url: str) -> None:
+    driven.send("holed", telemetry(0, STALLING[:60]))
+    driven.send("holed", telemetry(70, STALLING[70:]))
+    await driven.turn()
+    assert driven.feed.receipts == [("holed", 1, 59)]
+    assert await alerts(postgres_url) == []
+    await driven.restart()
+    assert driven.fleet.ledger.through[0] == position_of(1, 59), "a restart forgets no hole"
+    driven.send("holed", telemetry(60, STALLING[60:70]))
+    await driven.turn()
+    assert driven.feed.receipts[-1] == ("holed", 1, 119)
+    (alert,) = await alerts(postgres_url)
+    assert alert[1:3] == ("stall", "active")
+
+
+async def test_after_patience_the_gap_is_named_and_late_data_makes_the_verdict_that_of_in_order_arrival(
+    driven: Driven, postgres_url: str
+) -> None:
+    flows = [1.0] * 60 + [0.0] * 40 + [1.0] * 60
+    driven.send("late", telemetry(0, flows[:50]))
+    driven.send("late", telemetry(110, flows[110:]))
+    await driven.turn()
+    await driven.wait_ms(44_000)
+    assert await value(postgres_url, "SELECT count(*) FROM gap") == 0
+    await driven.wait_ms(2_000)
+    gap = await value(postgres_url, "SELECT (from_position, to_position, lost) FROM gap WHERE closed_at IS NULL")
+    assert gap == (position_of(1, 50), position_of(1, 109), False)
+    assert driven.feed.receipts[-1] == ("late", 1, 49)
+    assert await alerts(postgres_url) == []
+
+    driven.send("late", telemetry(50, flows[50:110]))
+    await driven.turn()
+    assert driven.feed.receipts[-1] == ("late", 1, 159)
+    assert await value(postgres_url, "SELECT count(*) FROM gap WHERE closed_at IS NULL") == 0
+    (alert,) = await alerts(postgres_url)
+    assert alert[1:3] == ("stall", "resolved")
+    assert alert[5] is True, "over before it was found"
+    assert await value(postgres_url, "SELECT count(*) FROM rebuild") == 0
+
+    send_by_minute(driven, "in-order", flows)
+    await driven.turn()
+    late, in_order = (driven.fleet.row_of[pump] for pump in (b"late", b"in-order"))
+    assert driven.fleet.state[late].tobytes() == driven.fleet.state[in_order].tobytes()
+
+
+async def test_a_rebuild_that_a_stop_interrupted_is_done_at_the_next_start(driven: Driven, postgres_url: str) -> None:
+    flows = [1.0] * 60 + [0.0] * 100
+    driven.send("torn", telemetry(0, flows[:50]))
+    driven.send("torn", telemetry(110, flows[110:]))
+    await driven.turn()
+    await driven.wait_ms(46_000)
+    connection = await asyncpg.connect(postgres_url)
+    key = await connection.fetchval("SELECT pump FROM pump")
+    await connection.execute("INSERT INTO rebuild VALUES ($1, $2)", key, position_of(1, 50))
+    await connection.execute(
+        "INSERT INTO reading SELECT measured_at - interval '1 hour', position - 60, received_at, pump, program_ml_d,"
+        " flow_ml_d, reservoir_ml, battery_v, mode, delivered_ul FROM reading"
+        " WHERE position >= $1 AND position < $1 + 10",
+        position_of(1, 110),
+    )
+    await connection.close()
+    await driven.restart()
+    assert await value(postgres_url, "SELECT count(*) FROM rebuild") == 0
+    account = driven.fleet.ledger.account(0)
+    assert (account.through, account.islands) == (position_of(1, 59), ((position_of(1, 110), position_of(1, 159)),))
+    assert await value(postgres_url, "SELECT position FROM rule_checkpoint WHERE taken_on IS NULL") == position_of(
+        1, 59
+    )
+
+
+async def test_verdicts_follow_the_fold(driven: Driven, postgres_url: str) -> None:
+    send_by_minute(driven, "verdicts", [1.0] * 60 + [0.0] * 40 + [1.0] * 60)
+    await driven.turn()
+    row = await value(postgres_url, "SELECT (condition, verdict) FROM verdict")
+    assert row == ("stall", "does_not_hold")
+
+
+async def test_a_batch_with_a_long_message_is_settled_when_its_last_reading_is_committed(driven: Driven) -> None:
+    long = driven.send("long", telemetry(0, [1.0] * 150))
+    short = driven.send("short", telemetry(0, [1.0]))
+    await driven.ingester.turn()
+    assert driven.feed.settled == [short]
+    await driven.turn()
+    assert driven.feed.settled == [short, long]
+
+
+async def test_what_cannot_be_understood_is_kept_settled_and_blocks_nothing(driven: Driven, postgres_url: str) -> None:
+    good = driven.send("p1", telemetry(0, [1.0]))
+    bad = driven.send("p1", telemetry(1, [1.0]) | {"flow_ml_d": ["much"]})
+    after = driven.send("p1", telemetry(2, [1.0]))
+    await driven.turn()
+    assert driven.feed.settled == [good, bad, after]
+    assert await value(postgres_url, "SELECT reason FROM quarantine") == "wrong_type"
+    driven.send("p1", telemetry(3, [1.0], held_from=(1, 2)))
+    await driven.turn()
+    assert driven.fleet.ledger.through[0] == position_of(1, 3), "given up by the pump, it blocks nothing"
+
+
+async def test_events_take_part_in_the_order_and_come_back_from_the_store(driven: Driven, postgres_url: str) -> None:
+    driven.send("refilled", telemetry(0, [1.0] * 30) | {"reservoir_ml": [1.5] * 30})
+    refill = {
+        "boot": 1,
+        "seq": 30,
+        "time_ms": telemetry(30, [1])["time_ms"][0],
+        "type": "refill",
+        "reservoir_after_ml": 19.0,
+    }
+    driven.send("refilled", refill | {"held_from": [1, 0], "simulated": True}, "event")
+    driven.send("refilled", telemetry(31, [1.0] * 30) | {"reservoir_ml": [19.0] * 30})
+    await driven.turn()
+    body = await value(postgres_url, "SELECT body FROM event")
+    assert json.loads(str(body))["reservoir_after_ml"] == 19.0
+    state = driven.fleet.state[0].copy()
+    await driven.restart()
+    assert np.array_equal(driven.fleet.state[0], state)
