@@ -1,4 +1,4 @@
-"""Payloads as they are on the wire, and what they mean. The service reads them; what the simulator writes must equal them.
+"""Payloads as they are on the wire, and what they mean: the service reads them, the simulator writes them.
 
 `NAME.json` and `NAME.msgpack` hold the same message; `expected.json` says what it becomes, in stored precision.
 """
