@@ -1,6 +1,7 @@
 """`pumpwatch quarantine`: the messages that could not be understood, and why."""
 
 import argparse
+import base64
 import sys
 
 from service.commands.database import add_database_url, settings_of, with_database
@@ -20,7 +21,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing.set_defaults(run=run_list)
     show = actions.add_parser("show", help="one message, with its first bytes")
     show.add_argument("id", type=int)
-    show.add_argument("--raw", action="store_true", help="only the bytes, as they came")
+    show.add_argument("--base64", action="store_true", help="only the bytes, in base64")
     show.set_defaults(run=run_show)
     for action in (listing, show):
         add_database_url(action)
@@ -44,8 +45,8 @@ def run_show(arguments: argparse.Namespace) -> int:
     if row is None:
         print(f"{number}: no message of this id was kept aside", file=sys.stderr)
         return EXIT_PROBLEMS
-    if arguments.raw:
-        sys.stdout.buffer.write(row["head"])
+    if arguments.base64:
+        print(base64.b64encode(row["head"]).decode())
         return EXIT_OK
     for column in ("id", "received_at", "topic", "reason", "detail", "length"):
         print(f"{column}: {shown(row[column])}")

@@ -13,6 +13,15 @@ COVERED_ELSEWHERE = {
     "service/commands/up.py": "tests/test_supervise.py",
     "service/commands/migrate.py": "tests/test_cli.py",
     "service/commands/demo.py": "tests/journeys/test_demo.py",
+    "service/commands/database.py": "tests/commands/test_token.py",
+    "service/api/app.py": "tests/api/test_openapi.py",
+    "service/api/context.py": "tests/api/test_gate.py",
+    "service/api/alert_models.py": "tests/api/test_alerts.py",
+    "service/api/pump_models.py": "tests/api/test_pumps.py",
+    "service/postgres/alert_queries.py": "tests/api/test_alerts.py",
+    "service/postgres/endpoints.py": "tests/api/test_endpoints.py",
+    "service/postgres/health.py": "tests/api/test_health.py",
+    "service/postgres/queries.py": "tests/api/test_pumps.py",
 }
 
 

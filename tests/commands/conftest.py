@@ -1,0 +1,14 @@
+"""What the commands' tests ask for."""
+
+from functools import partial
+
+import pytest
+
+from tests.commands.program import Pumpwatch
+from tests.commands.program import pumpwatch as run
+
+
+@pytest.fixture
+def pumpwatch(postgres_url: str) -> Pumpwatch:
+    """The program, with a migrated database of the test's own."""
+    return partial(run, postgres_url)
