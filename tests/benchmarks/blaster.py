@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -41,6 +41,7 @@ class Blast:
 
     sent: int
     settled: int
+    began_at: float  # time.monotonic() at the first PUBLISH
     elapsed_s: float
     cpu_s: float
 
@@ -144,10 +145,11 @@ def blast(
     rate: float | None = None,
     boot: int = 1,
     within_s: float = 120.0,
+    build: Callable[..., Packets] = packets,
 ) -> Blast:
     """Publish `count` messages, at most `rate` a second, and wait for their PUBACKs; stop after `within_s` in any case.
 
-    A pump stays on one connection, so that its order is kept.
+    A pump stays on one connection, so that its order is kept. `build` makes the messages: see `packets`.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 1883
@@ -176,7 +178,7 @@ def blast(
                 batch = min(due, window - link.in_flight, MOST_IN_A_BLOCK)
                 # Half a window at once: a packet at a time would cost a system call each.
                 if batch > 0 and not link.unsent and (2 * batch >= window or batch == due):
-                    link.send(packets(link.sent, batch, pumps=pump, newest_seq=newest_seq, now_ms=now_ms, boot=boot))
+                    link.send(build(link.sent, batch, pumps=pump, newest_seq=newest_seq, now_ms=now_ms, boot=boot))
                     idle = False
             if all(link.sent == share and not link.in_flight for link, share in zip(links, shares, strict=True)):
                 break
@@ -184,7 +186,7 @@ def blast(
                 time.sleep(LOOK_EVERY_S)
         sent = sum(link.sent for link in links)
         settled = sent - sum(link.in_flight for link in links)
-        return Blast(sent, settled, time.monotonic() - began, time.process_time() - cpu_began)
+        return Blast(sent, settled, began, time.monotonic() - began, time.process_time() - cpu_began)
     finally:
         for link in links:
             link.socket.close()

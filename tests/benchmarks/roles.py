@@ -1,0 +1,93 @@
+"""How is a role of the service run, as `pumpwatch up` runs it, and watched by what it counts in shared files?"""
+
+import asyncio
+import shutil
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.settings import inherited_environment
+from tests.benchmarks.processes import cpu_s, ended, started
+
+PATIENCE_S = 120.0
+LOOK_EVERY_S = 0.01
+
+
+class RoleError(Exception):
+    """A role ended, or did not do in time what it was measured for."""
+
+
+@dataclass
+class Role:
+    name: str
+    directory: Path
+    child: Process
+
+    @property
+    def cpu_s(self) -> float:
+        return cpu_s(self.child.pid)
+
+    def counted(self, name: str) -> float:
+        """The value of one of its counters. It costs the role nothing: the files are shared memory."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self.directory))
+        return registry.get_sample_value(name) or 0.0
+
+    async def wait_until(self, name: str, count: int) -> float:
+        """Return time.monotonic() when the counter has reached `count`."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (reached := self.counted(name)) < count:
+            self.check()
+            if time.monotonic() > deadline:
+                raise RoleError(f"{self.name}: {name} is {reached:.0f}, not {count}, after {PATIENCE_S:.0f} s")
+            await asyncio.sleep(LOOK_EVERY_S)
+        return time.monotonic()
+
+    async def wait_until_ready(self, database_url: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        connection = await asyncpg.connect(database_url)
+        try:
+            while not await connection.fetchval("SELECT bool_or(ready) FROM role_heartbeat WHERE role = $1", self.name):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise RoleError(f"{self.name} was not ready after {PATIENCE_S:.0f} s: {self._last_words()}")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            await connection.close()
+
+    def check(self) -> None:
+        if self.child.returncode is not None:
+            raise RoleError(f"{self.name} ended with code {self.child.returncode}: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        return "\n".join((self.directory / "log").read_text(encoding="utf-8").splitlines()[-20:])
+
+
+@asynccontextmanager
+async def running(name: str, directory: Path, database_url: str, broker_url: str) -> AsyncIterator[Role]:
+    """Run one role until the block ends; it is ready when the block begins."""
+    own = directory / name
+    own.mkdir()
+    environment = inherited_environment() | {
+        "PUMPWATCH_DATABASE_URL": database_url,
+        "PUMPWATCH_BROKER_URL": broker_url,
+        "PUMPWATCH_METRICS_DIR": str(own),
+        "PROMETHEUS_MULTIPROC_DIR": str(own),
+        "PUMPWATCH_LOG_LEVEL": "warning",
+    }
+    child = await started([sys.executable, "-m", "service", "run", name], environment=environment, log=own / "log")
+    try:
+        async with ended(child):
+            role = Role(name, own, child)
+            await role.wait_until_ready(database_url)
+            yield role
+    finally:
+        shutil.rmtree(own)
