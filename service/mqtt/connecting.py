@@ -35,13 +35,24 @@ def broker_of(url: str) -> Broker:
     )
 
 
+def check_topic_filter(topic_filter: str) -> str:
+    """Return it; ValueError if no broker would take it, since some then only close the connection."""
+    levels = topic_filter.split("/")
+    misplaced = any("#" in level for level in levels[:-1]) or any(
+        wildcard in level and level != wildcard for level in levels for wildcard in "+#"
+    )
+    if not topic_filter or "\0" in topic_filter or misplaced:
+        raise ValueError(f"{topic_filter!r} is no topic filter: + stands for a whole level, # for all the last ones")
+    return topic_filter
+
+
 def tls_context() -> ssl.SSLContext:
     """The system's authorities; SSL_CERT_FILE names others."""
     return ssl.create_default_context()
 
 
 async def connect(broker: Broker) -> socket.socket:
-    """Return a non-blocking socket, after the TLS handshake where the broker wants one. OSError if none is to be had."""
+    """Return a non-blocking socket, after the TLS handshake if the broker wants one. OSError if none is to be had."""
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM)
     failure = OSError("no address")

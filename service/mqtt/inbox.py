@@ -17,7 +17,7 @@ from typing import Final
 from service.logs import tell
 from service.metrics import Metrics
 from service.mqtt.client import PlainClient, best_client
-from service.mqtt.connecting import broker_of
+from service.mqtt.connecting import broker_of, check_topic_filter
 from service.mqtt.held import Held
 from service.mqtt.link import LEAVE_WITHIN_S, Link
 from service.mqtt.packets import Publish
@@ -27,6 +27,7 @@ MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 MAX_HELD_MESSAGES: Final = 50_000
 """Below the 65,535 packet ids that there are, above what a broker should send unsettled (20,000)."""
 
+KEEPALIVE_S: Final = 15
 RETRY_FIRST_S: Final = 0.1
 RETRY_AT_MOST_S: Final = 10.0
 
@@ -53,17 +54,19 @@ class MqttInbox:
         session_recorded: bool = False,
         max_held_bytes: int = MAX_HELD_BYTES,
         max_held_messages: int = MAX_HELD_MESSAGES,
+        keepalive_s: int = KEEPALIVE_S,
         paho: type[PlainClient] | None = None,
     ) -> None:
         if "." in client_id or not client_id:
             raise ValueError("a persistent session needs a client id, and NATS wants none with a dot in it")
         self._broker = broker_of(broker_url)
         self._client_id = client_id
-        self._subscriptions = [(topic, 1) for topic in topic_filters] + [(marker_topic, 0)]
+        self._subscriptions = [(check_topic_filter(topic), 1) for topic in topic_filters] + [(marker_topic, 0)]
         self._marker_topic = marker_topic
         self._clock = clock
         self._metrics = metrics
         self._paho = paho or best_client()
+        self._keepalive_s = keepalive_s
         self._held = Held(max_held_bytes, max_held_messages)
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -228,7 +231,7 @@ class MqttInbox:
         retry_s, told = RETRY_FIRST_S, ""
         while True:
             await self._roomy.wait()
-            self._link = Link(self._paho, self._broker, self._client_id, self._subscriptions, self)
+            self._link = Link(self._paho, self._broker, self._client_id, self._subscriptions, self, self._keepalive_s)
             began, connection = monotonic(), self.connection
             try:
                 reason = await self._link.live()

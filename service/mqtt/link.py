@@ -11,7 +11,6 @@ from service.mqtt.client import PlainClient
 from service.mqtt.connecting import Broker, connect, tls_context, why
 from service.mqtt.packets import Publish
 
-KEEPALIVE_S: Final = 15
 ACCEPTED_WITHIN_S: Final = 10.0  # TCP, TLS; then CONNACK and SUBACK
 LEAVE_WITHIN_S: Final = 2.0
 LOOK_EVERY_S: Final = 1.0
@@ -38,6 +37,7 @@ class Link:
         client_id: str,
         subscriptions: Sequence[tuple[str, int]],
         listener: Listener,
+        keepalive_s: int,
     ) -> None:
         self._broker = broker
         self._subscriptions = list(subscriptions)
@@ -52,7 +52,7 @@ class Link:
         self._next_read: asyncio.TimerHandle | None = None
         self._flushing = False
         client = self._client = paho(client_id, self._on_publishes, self._on_qos_0)
-        client.connect_async(broker.host, broker.port, KEEPALIVE_S)
+        client.connect_async(broker.host, broker.port, keepalive_s)
         client.username_pw_set(broker.username, broker.password)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -105,7 +105,9 @@ class Link:
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """False if it cannot go out."""
-        if not self._accepted or self._leaving_since is not None or not self._client.send_publish(topic, payload):
+        if not self._accepted or self._socket_number is None or self._leaving_since is not None:
+            return False
+        if not self._client.send_publish(topic, payload):
             return False
         self._flush_soon()
         return True
