@@ -15,8 +15,12 @@ SEQ_BITS: Final = 40
 MAX_ON_THE_WIRE: Final = 32
 RESEND_AFTER_S: Final = 30.0
 RESEND_DOUBLINGS: Final = 3  # 30, 60, 120, 240 s: a service that is down is not helped by hurry
-IN_FLIGHT_S: Final = 3.0  # a receipt says nothing about what was sent less than this before it
+# A receipt says nothing about what was on its way when it was written: sent less than this before it came, or less than
+# twice what the latest receipt shows the way to take. Without that a slow service would be sent everything twice.
+IN_FLIGHT_S: Final = 3.0
+AGAIN_A_RECEIPT: Final = 4  # messages; what else is missing follows with the next receipt, or by its own time
 LEFT_OUT_AT_MOST: Final = 5
+LEFT_OUT_EVERY_S: Final = 8.0  # receipts in quick succession count as one
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +59,7 @@ class Memory:
         self.next_resend_s = math.inf  # not later than the first message to send again
         self._queue: deque[Held] = deque()
         self._on_the_wire = 0
+        self._lag_s = 0.0  # from sending to receipt, of the newest message that the latest receipt covered
 
     @property
     def held_from(self) -> tuple[int, int] | None:
@@ -133,16 +138,25 @@ class Memory:
         self.through = position
         while self.held and self.held[0].last <= position:
             receipted.append(self._let_go())
+        if receipted:
+            newest = receipted[-1]
+            lag_s = now_s - newest.sent_s
+            # Which copy of a repeated message was meant is unknown: then it may only rise (Karn and Partridge, 1987).
+            self._lag_s = lag_s if newest.tries == 1 else max(lag_s, self._lag_s)
         given_up = self._count_left_out(now_s)
         self._fill_hole(now_s)
         return Covered(receipted, given_up)
 
+    def _is_late(self, held: Held, now_s: float) -> bool:
+        """It was sent so long ago that a receipt which leaves it out means it."""
+        return held.tries > 0 and now_s - held.sent_s >= max(IN_FLIGHT_S, 2 * self._lag_s)
+
     def _count_left_out(self, now_s: float) -> list[Held]:
         """Only the first message held can be what stops the receipts; a count needs a sending since the last one."""
-        if not self.held:
+        first = self.held[0] if self.held else None
+        if first is None or not self._is_late(first, now_s) or first.sent_s <= first.counted_s:
             return []
-        first = self.held[0]
-        if first.tries == 0 or now_s - first.sent_s < IN_FLIGHT_S or first.sent_s <= first.counted_s:
+        if now_s - first.counted_s < LEFT_OUT_EVERY_S:
             return []
         first.left_out += 1
         first.counted_s = now_s
@@ -150,15 +164,9 @@ class Memory:
 
     def _fill_hole(self, now_s: float) -> None:
         """A receipt ends below something that was sent, and more was sent above it."""
-        if len(self.held) < 2 or self.held[0].tries == 0 or self.held[1].tries == 0:
-            return
-        late: list[Held] = []
-        for held in self.held:
-            if held.tries == 0 or len(late) == MAX_ON_THE_WIRE:
-                break
-            if now_s - held.sent_s >= IN_FLIGHT_S:
-                late.append(held)
-        self._send_again(late)
+        if len(self.held) > 1 and self.held[1].tries:
+            first = [self.held[at] for at in range(min(AGAIN_A_RECEIPT, len(self.held)))]
+            self._send_again([held for held in first if self._is_late(held, now_s)])
 
     def _send_again(self, those: list[Held]) -> None:
         fresh = [held for held in those if not held.queued and not held.on_the_wire]

@@ -41,7 +41,7 @@ class Steps:
         if not self._console.is_terminal:
             if now_s - self._line_s >= LINE_EVERY_S:
                 self._line_s = now_s
-                print(f"{share:4.0%} {what}", file=sys.stderr, flush=True)
+                print(f"{min(share, 1):4.0%} {what}", file=sys.stderr, flush=True)
             return
         if self._bar is None:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))

@@ -195,6 +195,7 @@ class _Run:
     def _report(self, ended_ms: int) -> Report:
         publisher = self.publisher
         held = publisher.held_items(linked_only=True)
+        kept = sum(len(chunk.columns[pump].time_ms) for pump, chunks in self.kept.items() for chunk in chunks)
         return Report(
             pumps=len(self.fleet),
             seed=self.plan.seed,
@@ -205,7 +206,7 @@ class _Run:
             ended_ms=ended_ms,
             tally=msgspec.structs.asdict(publisher.tally),
             held_items=held,
-            unreachable_items=publisher.held_items() - held,
+            unreachable_items=publisher.held_items() - held + kept,
             settle_latency_ms=publisher.settle_latencies.percentiles_ms(),
             receipt_latency_ms=publisher.receipt_latencies.percentiles_ms(),
         )
