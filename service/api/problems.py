@@ -31,7 +31,7 @@ class ProblemDetails(BaseModel):
             "examples": [
                 {
                     "type": "about:blank",
-                    "title": "Unprocessable Content",
+                    "title": "Unprocessable Entity",
                     "status": 422,
                     "detail": "limit: must be at most 1000",
                     "errors": [{"place": "query", "field": "limit", "detail": "must be at most 1000"}],
