@@ -42,7 +42,7 @@ async def ingest(settings: Settings) -> None:
     """Take what the pumps say: the only role that reads the broker."""
     metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
     async with _pool(settings, most=2) as pool:
-        rulebook = await _rulebook(settings, pool)
+        rulebook = await rulebook_in_force(settings, pool)
         await look_after(PostgresHousekeeping(pool), _now, settings.retention_d)
     inbox = MqttInbox(
         settings.broker_url,
@@ -61,7 +61,7 @@ async def watch(settings: Settings) -> None:
     """Judge silence from the database alone, and keep the store fit: one leader."""
     stop = _told_to_stop()
     async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
-        rulebook = await _rulebook(settings, pool)
+        rulebook = await rulebook_in_force(settings, pool)
         tasks.create_task(_heartbeat(pool, "watch", stop))
         tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
         tasks.create_task(watch_loop(pool, AlertStore(rulebook), rulebook, _now, stop))
@@ -129,7 +129,7 @@ async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = No
         pool.terminate()
 
 
-async def _rulebook(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
+async def rulebook_in_force(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
     """The rulebook of the settings; where it has problems they are told, and the one last in force stays so."""
     rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings)
     while True:

@@ -47,9 +47,9 @@ async def copy_in(connection: asyncpg.Connection, readings: Items) -> None:
     if not len(readings):
         return
     said = ~np.isnan(readings["delivered_ul"])
-    data = _HEADER + _encode(readings[said], _FULL) + _encode(readings[~said], _WITHOUT_DELIVERED) + _TRAILER
+    stream = _HEADER + _encode(readings[said], _FULL) + _encode(readings[~said], _WITHOUT_DELIVERED) + _TRAILER
     await connection.copy_to_table(
-        "reading", source=_once(data), format="binary", columns=[name for name, _ in _COLUMNS]
+        "reading", source=_once(stream), format="binary", columns=[name for name, _ in _COLUMNS]
     )
 
 
@@ -68,8 +68,8 @@ def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
     return table.tobytes()
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+async def _once(stream: bytes) -> AsyncIterator[bytes]:
+    yield stream
 
 
 _STORED: Final = _row(

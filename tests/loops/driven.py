@@ -50,8 +50,9 @@ class Feed:
 class Driven:
     """One ingester over `url`; `restart` throws it away as a crash would, and begins anew from what is stored."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, enrolment_open: bool = True) -> None:
         self._url = url
+        self._enrolment_open = enrolment_open
         self._sent = 0
         self.now_ms = NOON_MS + 240 * MINUTE_MS  # after every reading: no clock is ahead of ours
         self.feed = Feed()
@@ -60,7 +61,12 @@ class Driven:
         self.fleet = Fleet(DEFAULT_RULEBOOK)
         self.store = PostgresIngestStore(self._url, 0, AlertStore(DEFAULT_RULEBOOK))
         self.ingester = Ingester(
-            self.feed, self.store, self.fleet, Metrics(CollectorRegistry()), self._clock, enrolment_open=True
+            self.feed,
+            self.store,
+            self.fleet,
+            Metrics(CollectorRegistry()),
+            self._clock,
+            enrolment_open=self._enrolment_open,
         )
         await self.ingester.begin("test")
 

@@ -1,10 +1,8 @@
 """Stops and late data change nothing: what is evaluated at the end is what in-order arrival gives."""
 
-import json
 from collections.abc import AsyncIterator
 
 import asyncpg
-import numpy as np
 import pytest
 
 from service.core.reading import position_of
@@ -146,50 +144,3 @@ async def test_a_rebuild_that_a_stop_interrupted_is_done_at_the_next_start(drive
     assert await value(postgres_url, "SELECT position FROM rule_checkpoint WHERE taken_on IS NULL") == position_of(
         1, 59
     )
-
-
-async def test_verdicts_follow_the_fold(driven: Driven, postgres_url: str) -> None:
-    send_by_minute(driven, "verdicts", [1.0] * 60 + [0.0] * 40 + [1.0] * 60)
-    await driven.turn()
-    row = await value(postgres_url, "SELECT (condition, verdict) FROM verdict")
-    assert row == ("stall", "does_not_hold")
-
-
-async def test_a_batch_with_a_long_message_is_settled_when_its_last_reading_is_committed(driven: Driven) -> None:
-    long = driven.send("long", telemetry(0, [1.0] * 150))
-    short = driven.send("short", telemetry(0, [1.0]))
-    await driven.ingester.turn()
-    assert driven.feed.settled == [short]
-    await driven.turn()
-    assert driven.feed.settled == [short, long]
-
-
-async def test_what_cannot_be_understood_is_kept_settled_and_blocks_nothing(driven: Driven, postgres_url: str) -> None:
-    good = driven.send("p1", telemetry(0, [1.0]))
-    bad = driven.send("p1", telemetry(1, [1.0]) | {"flow_ml_d": ["much"]})
-    after = driven.send("p1", telemetry(2, [1.0]))
-    await driven.turn()
-    assert driven.feed.settled == [good, bad, after]
-    assert await value(postgres_url, "SELECT reason FROM quarantine") == "wrong_type"
-    driven.send("p1", telemetry(3, [1.0], held_from=(1, 2)))
-    await driven.turn()
-    assert driven.fleet.ledger.through[0] == position_of(1, 3), "given up by the pump, it blocks nothing"
-
-
-async def test_events_take_part_in_the_order_and_come_back_from_the_store(driven: Driven, postgres_url: str) -> None:
-    driven.send("refilled", telemetry(0, [1.0] * 30) | {"reservoir_ml": [1.5] * 30})
-    refill = {
-        "boot": 1,
-        "seq": 30,
-        "time_ms": telemetry(30, [1])["time_ms"][0],
-        "type": "refill",
-        "reservoir_after_ml": 19.0,
-    }
-    driven.send("refilled", refill | {"held_from": [1, 0], "simulated": True}, "event")
-    driven.send("refilled", telemetry(31, [1.0] * 30) | {"reservoir_ml": [19.0] * 30})
-    await driven.turn()
-    body = await value(postgres_url, "SELECT body FROM event")
-    assert json.loads(str(body))["reservoir_after_ml"] == 19.0
-    state = driven.fleet.state[0].copy()
-    await driven.restart()
-    assert np.array_equal(driven.fleet.state[0], state)

@@ -1,0 +1,24 @@
+"""The store is looked after: room ahead, old days gone."""
+
+from datetime import UTC, datetime
+
+import asyncpg
+
+from service.loops.maintain import look_after
+from service.postgres.partitions import PostgresHousekeeping, make_ahead
+
+
+async def test_there_is_room_for_the_next_week_and_none_for_what_is_past_retention(postgres_url: str) -> None:
+    async with asyncpg.create_pool(postgres_url) as pool:
+        old = datetime(2025, 1, 5, tzinfo=UTC).date()
+        async with pool.acquire() as connection:
+            await make_ahead(connection, old, old)
+        await look_after(PostgresHousekeeping(pool), lambda: datetime(2026, 11, 22, 13, tzinfo=UTC), 400)
+        names = {
+            row["name"]
+            for row in await pool.fetch(
+                "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass"
+            )
+        }
+        assert {"reading_20261120", "reading_20261129", "reading_default"} <= names
+        assert "reading_20250105" not in names
