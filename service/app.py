@@ -31,6 +31,7 @@ from service.postgres.outage import OUTAGES
 from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.postgres.partitions import PostgresHousekeeping
 from service.postgres.rulebooks import enter_into_force, newest_text
+from service.postgres.watchtower import PostgresWatchtower
 from service.settings import Settings
 from service.webhooks.sender import HttpSender
 
@@ -62,9 +63,10 @@ async def watch(settings: Settings) -> None:
     stop = _told_to_stop()
     async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
         rulebook = await rulebook_in_force(settings, pool)
+        tower = PostgresWatchtower(settings.database_url, AlertStore(rulebook), rulebook)
         tasks.create_task(_heartbeat(pool, "watch", stop))
         tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
-        tasks.create_task(watch_loop(pool, AlertStore(rulebook), rulebook, _now, stop))
+        tasks.create_task(watch_loop(tower, _now, stop))
 
 
 async def deliver(settings: Settings) -> None:
