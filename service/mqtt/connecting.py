@@ -1,6 +1,7 @@
 """How do we get from a broker's URL to a connected socket, without stopping the event loop?"""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -107,11 +108,11 @@ def why(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'handshake'}".lower().replace("tls", "TLS", 1)
+        return f"TLS failed: {(error.reason or 'handshake').lower().replace('_', ' ')}"
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, socket.gaierror):
         return "host name not known"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return type(error).__name__

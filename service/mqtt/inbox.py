@@ -36,6 +36,16 @@ LINGER_S: Final = 0.025
 """From `BUSY_A_SECOND` messages a second on, batches are drained at most this often: fewer, larger transactions."""
 
 
+def next_retry_s(retry_s: float, lived_s: float) -> float:
+    """How long to wait after a connection that lived so long, if it was `retry_s` before it.
+
+    A broker that accepts us and hangs up, again and again, is not one that works: only a long life counts.
+    """
+    if retry_s == 0 or lived_s > RETRY_AT_MOST_S:
+        return RETRY_FIRST_S
+    return min(2 * retry_s, RETRY_AT_MOST_S)
+
+
 class MqttInbox:
     """Implements service.ports.Inbox on the running event loop, without threads.
 
@@ -228,7 +238,7 @@ class MqttInbox:
     # ---
 
     async def _stay_connected(self) -> None:
-        retry_s, told = RETRY_FIRST_S, ""
+        retry_s, told = 0.0, ""
         while True:
             await self._roomy.wait()
             self._link = Link(self._paho, self._broker, self._client_id, self._subscriptions, self, self._keepalive_s)
@@ -245,8 +255,7 @@ class MqttInbox:
                 tell("broker_connection_ended", logging.WARNING, reason=reason, connection=self.connection)
                 told = reason
             self._problem = reason
-            # A broker that accepts us and then hangs up, again and again, is not one that works.
-            retry_s = RETRY_FIRST_S if monotonic() - began > RETRY_AT_MOST_S else min(2 * retry_s, RETRY_AT_MOST_S)
+            retry_s = next_retry_s(retry_s, monotonic() - began)
             await asyncio.sleep(SystemRandom().uniform(0.5, 1.0) * retry_s)
 
     async def _arrival_of(self, wanted: int, wait_s: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from service.embedded.child import LOOPBACK
 from tests.mqtt.publisher import packet, publish_packet, read_packet
 
 
@@ -59,7 +60,7 @@ Script = Callable[[Peer], Awaitable[None]]
 async def scripted_broker(*scripts: Script) -> AsyncIterator[tuple[str, list[Peer]]]:
     """Run the first script on the first connection and so on, the last on all that follow; give URL and peers."""
     peers: list[Peer] = []
-    failures: list[BaseException] = []
+    plays: list[asyncio.Task[None]] = []
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer)
@@ -67,20 +68,19 @@ async def scripted_broker(*scripts: Script) -> AsyncIterator[tuple[str, list[Pee
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 await scripts[min(len(peers), len(scripts)) - 1](peer)
-        except AssertionError as failure:
-            failures.append(failure)
         finally:
             writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
-    server = await asyncio.start_server(play, "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda *streams: plays.append(asyncio.create_task(play(*streams))), LOOPBACK, 0)
     try:
-        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", peers
+        yield f"mqtt://{LOOPBACK}:{server.sockets[0].getsockname()[1]}", peers
     finally:
         server.close()
+        for ongoing in plays:
+            ongoing.cancel()
+        ended = await asyncio.gather(*plays, return_exceptions=True)
         await server.wait_closed()
-    assert failures == []
+    assert [failure for failure in ended if isinstance(failure, Exception)] == []
 
 
 async def polite(peer: Peer) -> None:
