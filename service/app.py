@@ -17,6 +17,7 @@ from service.api.app import create_app
 from service.api.server import listen, serve
 from service.core.fleet import Fleet
 from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
+from service.exits import EXIT_PROBLEMS
 from service.logs import tell
 from service.loops.deliver import deliver as deliver_loop
 from service.loops.ingest import Ingester
@@ -24,6 +25,7 @@ from service.loops.maintain import look_after, maintain
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
 from service.mqtt.inbox import MqttInbox
+from service.ports import FencedError
 from service.postgres.alerts import AlertStore
 from service.postgres.heartbeat import beat
 from service.postgres.ingest_store import PostgresIngestStore
@@ -55,7 +57,11 @@ async def ingest(settings: Settings) -> None:
     )
     store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(rulebook))
     ingester = Ingester(inbox, store, Fleet(rulebook), metrics, _now, enrolment_open=settings.enrolment == "open")
-    await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
+    try:
+        await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
+    except FencedError as error:
+        tell("ingester_fenced", logging.ERROR, reason=error)
+        raise SystemExit(EXIT_PROBLEMS) from None
 
 
 async def watch(settings: Settings) -> None:

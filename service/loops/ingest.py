@@ -35,6 +35,8 @@ MARK_EVERY_MS: Final = 5_000
 REGISTRY_EVERY_MS: Final = 2_000
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
+MOST_CARRIED: Final = 100_000
+"""Items left over from long messages beyond which nothing more is taken in until they are evaluated."""
 
 
 class Carried:
@@ -115,7 +117,9 @@ class Ingester:
     async def turn(self) -> None:
         """One batch, however small, then whatever is due besides."""
         carried = self.carries
-        messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
+        messages: list[RawMessage] = []
+        if len(self._carried.items) < MOST_CARRIED:
+            messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
         urgent: list[int] = []
         if messages or carried:
             urgent = await self._batch(messages)
