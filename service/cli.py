@@ -1,19 +1,20 @@
 """The command line. Each command parses arguments, calls one function, prints its result."""
 
 import argparse
-import importlib
-import importlib.util
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 import asyncpg
 
+from service.commands import demo, endpoint, migrate, pumps, quarantine, rules, run, token, up
 from service.embedded.child import EmbeddedServerError
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from service.postgres.migrate import MigrationError
 from service.settings import SettingsError
 
-COMMANDS = ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "rules", "quarantine")
+COMMANDS = (up, demo, migrate, run, pumps, token, endpoint, rules, quarantine)
 OURS = (SettingsError, MigrationError, EmbeddedServerError)
 
 
@@ -37,8 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        if importlib.util.find_spec(f"service.commands.{command}"):
-            importlib.import_module(f"service.commands.{command}").add_to(commands)
+        command.add_to(commands)
     return top
 
 
@@ -51,6 +51,8 @@ def explain(error: Exception) -> tuple[str, int]:
             return f"PUMPWATCH_DATABASE_URL: {error}", EXIT_USAGE
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
             return f"the database is of another version ({error}); see `pumpwatch migrate --check`", EXIT_PROBLEMS
+        case OSError(errno=errno.EADDRINUSE | errno.EADDRNOTAVAIL | errno.EACCES) if error.filename is None:
+            return f"PUMPWATCH_API_HOST, PUMPWATCH_API_PORT: {os.strerror(error.errno or 0)}", EXIT_USAGE
         case OSError() if error.filename is None:
             return f"cannot reach the database: {error or type(error).__name__}", EXIT_PROBLEMS
         case _:

@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 
-from service import logs
+from service import app, logs
 from service.exits import EXIT_OK
 from service.settings import load
-from service.supervise import ROLES
+
+ROLES = {"ingest": app.ingest, "watch": app.watch, "deliver": app.deliver, "api": app.api}
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,7 +19,5 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(arguments: argparse.Namespace) -> int:
     settings = load()
     logs.configure(arguments.role, settings.log_level)
-    from service import app
-
-    asyncio.run(getattr(app, arguments.role)(settings))
+    asyncio.run(ROLES[arguments.role](settings))
     return EXIT_OK

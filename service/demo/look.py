@@ -10,7 +10,7 @@ from service.demo.judge import Raised, Told
 
 COUNTED = {
     "pumpwatch_readings_stored_total": "readings",
-    "pumpwatch_messages_total": "messages",
+    "pumpwatch_settled_total": "messages",
     "pumpwatch_duplicates_total": "duplicates",
     "pumpwatch_quarantined_total": "quarantined",
     "pumpwatch_receipts_total": "receipts",
