@@ -144,29 +144,33 @@ class Memory:
             # Which copy of a repeated message was meant is unknown: then it may only rise (Karn and Partridge, 1987).
             self._lag_s = lag_s if newest.tries == 1 else max(lag_s, self._lag_s)
         given_up = self._count_left_out(now_s)
-        self._fill_hole(now_s)
+        self._fill_hole()
         return Covered(receipted, given_up)
 
-    def _is_late(self, held: Held, now_s: float) -> bool:
-        """It was sent so long ago that a receipt which leaves it out means it."""
-        return held.tries > 0 and now_s - held.sent_s >= max(IN_FLIGHT_S, 2 * self._lag_s)
+    def _late_at(self, held: Held) -> float:
+        """From when on a receipt that leaves out what was sent means it."""
+        return held.sent_s + max(IN_FLIGHT_S, 2 * self._lag_s)
 
     def _count_left_out(self, now_s: float) -> list[Held]:
         """Only the first message held can be what stops the receipts; a count needs a sending since the last one."""
         first = self.held[0] if self.held else None
-        if first is None or not self._is_late(first, now_s) or first.sent_s <= first.counted_s:
+        if first is None or not first.tries or now_s < self._late_at(first):
             return []
-        if now_s - first.counted_s < LEFT_OUT_EVERY_S:
+        if first.sent_s <= first.counted_s or now_s - first.counted_s < LEFT_OUT_EVERY_S:
             return []
         first.left_out += 1
         first.counted_s = now_s
         return [self._let_go()] if first.left_out >= LEFT_OUT_AT_MOST else []
 
-    def _fill_hole(self, now_s: float) -> None:
-        """A receipt ends below something that was sent, and more was sent above it."""
-        if len(self.held) > 1 and self.held[1].tries:
-            first = [self.held[at] for at in range(min(AGAIN_A_RECEIPT, len(self.held)))]
-            self._send_again([held for held in first if self._is_late(held, now_s)])
+    def _fill_hole(self) -> None:
+        """A receipt ends below something that was sent, and more was sent above it: do not wait the usual time."""
+        if len(self.held) < 2 or not self.held[1].tries:
+            return
+        for at in range(min(AGAIN_A_RECEIPT, len(self.held))):
+            held = self.held[at]
+            if held.tries and not held.queued:
+                held.resend_s = min(held.resend_s, self._late_at(held))
+                self.next_resend_s = min(self.next_resend_s, held.resend_s)
 
     def _send_again(self, those: list[Held]) -> None:
         fresh = [held for held in those if not held.queued and not held.on_the_wire]
