@@ -166,9 +166,8 @@ def _label(faults: list[Fault], implant: Implant, timeline: Timeline) -> Label:
         return Label(implant.pump_id, first.kind, first.onset_ms, last.end_ms, None)
     shows_ms = first.onset_ms + round(shows_after_s(first.kind, implant) * 1000)
     readings = {Kind.STALL: 2, Kind.OVER_DELIVERY_GROSS: GROSS_READINGS + 2, Kind.RESERVOIR_LOW: 1}.get(first.kind, 0)
-    # Gross over-delivery is counted in minutes however often a pump reports.
-    spacing_ms = timeline.spacing_ms_at(shows_ms)
-    spacing_ms = max(spacing_ms, 60_000) if first.kind is Kind.OVER_DELIVERY_GROSS else spacing_ms
+    # The service judges by the minute, however often a pump reports.
+    spacing_ms = max(timeline.spacing_ms_at(shows_ms), 60_000)
     due_ms = shows_ms + readings * spacing_ms
     allowed = ALLOWED.get(first.kind, ())
     if first.kind is Kind.STALL and implant.sensor:  # noise above a quarter of the program counts as a trickle
