@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -101,7 +102,7 @@ def _fleet(seen: Seen) -> Text:
 
 def _alerts(seen: Seen) -> Table:
     received = {told.alert_id: told for told in seen.told if told.kind == "alert.activated"}
-    table = Table(title=f"Alerts ({len(seen.alerts)}), the newest first", title_justify="left", expand=True)
+    table = Table(title=f"Alerts ({len(seen.alerts)}), the newest first", title_justify="left", box=SIMPLE_HEAD)
     for column in ("raised (UTC)", "pump", "condition", "priority", "state", "clinic told"):
         table.add_column(column, no_wrap=True)
     for alert in seen.alerts[:ROWS]:

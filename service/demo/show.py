@@ -149,6 +149,8 @@ class Show:
         if live_since is None:
             return f"the last day, {min(100, self._seen.counts.get('readings', 0) * 100 // backlog)} %"
         live_s = time.monotonic() - live_since
+        if self._options.live_s and live_s > self._options.live_s:
+            return "waiting for the last receipts"
         return f"live {live_s:.0f} s" + (f" of {self._options.live_s}" if self._options.live_s else "; Ctrl-C ends it")
 
     def _conclude(self, judgement: Judgement, fleet_report: Path, *, fleet_code: int) -> int:
