@@ -6,7 +6,7 @@ A move is the row afterwards, the history row that records it, and what it asks 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from service.core.alert import (
@@ -89,6 +89,17 @@ class Move:
     @property
     def begins(self) -> bool:
         return self.history.number == 1
+
+
+class AlertWritten(NamedTuple):
+    """One change of one alert that is stored, for the log and the metrics."""
+
+    alert_id: UUID
+    pump_id: str
+    condition: Condition
+    event: AlertEvent
+    state: AlertState
+    priority: Priority
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ Every change is: lock the row, one move of core/lifecycle.py, write row, history
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID, uuid5
 
 import asyncpg
 
 from service.core import lifecycle
-from service.core.alert import Alert, AlertEvent, AlertState
+from service.core.alert import Alert, AlertState
 from service.core.bodies import body_of
-from service.core.change import Change, Condition, Priority, Turn
-from service.core.lifecycle import AlertedPump, Circumstances, Move, NotificationKind
+from service.core.change import Change, Condition, Turn
+from service.core.lifecycle import AlertedPump, AlertWritten, Circumstances, Move, NotificationKind
 from service.core.reconcile import InOrder, reconcile
 from service.core.routing import Route, told
 from service.core.rulebook import Rulebook
@@ -26,17 +26,6 @@ from service.postgres.outbox import CHANNEL, hasten
 
 class UnknownAlertError(Exception):
     """There is no alert of this id."""
-
-
-class AlertWritten(NamedTuple):
-    """One change of one alert, for the log and the metrics."""
-
-    alert_id: UUID
-    pump_id: str
-    condition: Condition
-    event: AlertEvent
-    state: AlertState
-    priority: Priority
 
 
 _WAKE: Final = f"NOTIFY {CHANNEL}"

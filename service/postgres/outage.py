@@ -13,6 +13,7 @@ OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, terminated by an administrator
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.InternalClientError,  # the server has said that it ends the connection, and not hung up yet
 )
 
 

@@ -19,6 +19,8 @@ COVERED_ELSEWHERE = {
     "service/ports.py": "tests/architecture/test_imports.py",
     "service/embedded/child.py": "tests/embedded/test_postgres.py",
     "service/embedded/leash.py": "tests/embedded/test_postgres.py",
+    "service/postgres/alert_rows.py": "tests/postgres/test_alerts.py",
+    "service/postgres/watchtower.py": "tests/loops/test_watch.py",
     "service/commands/run.py": "tests/test_supervise.py",
     "service/commands/up.py": "tests/test_supervise.py",
     "service/commands/migrate.py": "tests/test_cli.py",

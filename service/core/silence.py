@@ -1,0 +1,66 @@
+"""Is a pump silent, and how long has it been? Decided from when it was last heard, at a given time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.core.change import Change, Condition, Priority, Turn
+from service.core.lifecycle import EPOCH
+from service.core.reading import DrugClass
+from service.core.rulebook import Rulebook
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is stored of one pump. `silent_since` and `priority` are those of its active alert for silence, if any."""
+
+    pump: int
+    heard_at: datetime  # our time of its last message, or of its enrolment if there was none
+    position: int  # names the episode: the last one heard, or the next that no alert has
+    interval_s: float
+    drug_class: DrugClass
+    program_ml_d: float | None
+    silent_since: datetime | None = None
+    priority: Priority | None = None
+
+
+def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
+    """Return the turn of the pump's silence, or None if it is as it was."""
+    if heard.silent_since is not None and heard.heard_at > heard.silent_since:
+        return _turn(heard, Turn.ENDED, 1, heard.silent_since, now)
+    silent_s = (now - heard.heard_at).total_seconds()
+    step = _step(silent_s, heard.drug_class, rulebook)
+    if heard.silent_since is None:
+        if silent_s <= rulebook.silence_after_s(heard.interval_s):
+            return None
+        return _turn(heard, Turn.BEGAN, step, heard.heard_at, now)
+    priority = rulebook.priority(Condition.SILENCE, heard.drug_class, step)
+    if heard.priority is None or priority.rank <= heard.priority.rank:
+        return None
+    return _turn(heard, Turn.ROSE, step, heard.silent_since, now)
+
+
+def _step(silent_s: float, drug_class: DrugClass, rulebook: Rulebook) -> int:
+    if silent_s > rulebook.limit(Condition.SILENCE, "high_after_s", drug_class):
+        return 3
+    return 2 if silent_s > rulebook.limit(Condition.SILENCE, "medium_after_s", drug_class) else 1
+
+
+def _turn(heard: Heard, turn: Turn, step: int, since: datetime, now: datetime) -> Change:
+    evidence: dict[str, float | int | str] = {"interval_s": heard.interval_s}
+    if heard.program_ml_d is not None:
+        evidence["program_ml_d"] = heard.program_ml_d
+    now_ms = (now - EPOCH) // _MILLISECOND
+    return Change(
+        pump=heard.pump,
+        condition=Condition.SILENCE,
+        turn=turn,
+        step=step,
+        position=heard.position,
+        at_ms=now_ms,
+        began_ms=(since - EPOCH) // _MILLISECOND,
+        received_ms=now_ms,
+        evidence=evidence,
+    )

@@ -1,0 +1,65 @@
+"""Who watches, and what did it see? One leader, by a lock that ends with its connection."""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from service.core.lifecycle import AlertWritten
+from service.core.rulebook import Rulebook
+from service.ports import StoreUnavailableError
+from service.postgres import silence, standing
+from service.postgres.alerts import AlertStore
+from service.postgres.outage import outages_told
+
+_LOCK: Final = 0x70770001  # held by the process that watches
+_TRY_TO_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
+
+
+class PostgresWatchtower:
+    """`loops.watch.Watchtower` on PostgreSQL, over a connection of its own."""
+
+    def __init__(self, url: str, alert_store: AlertStore, rulebook: Rulebook) -> None:
+        self._url, self._alert_store, self._rulebook = url, alert_store, rulebook
+        self._connection: asyncpg.Connection | None = None
+        self._leads = False
+
+    async def look(self, now: datetime) -> list[AlertWritten] | None:
+        try:
+            with outages_told():
+                connection = await self._connected()
+                self._leads = self._leads or await connection.fetchval(_TRY_TO_LEAD, _LOCK)
+                if not self._leads:
+                    return None
+                written = await silence.look_once(connection, self._alert_store, self._rulebook, now)
+                written += await standing.look_once(connection, self._alert_store, now)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            raise StoreUnavailableError(f"an alert is locked: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
+        return written
+
+    async def close(self) -> None:
+        """Lead no longer."""
+        connection, self._connection, self._leads = self._connection, None, False
+        if connection is not None:
+            connection.terminate()
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None:
+            self._connection = await asyncpg.connect(
+                self._url,
+                timeout=10,
+                command_timeout=60,
+                server_settings={
+                    "application_name": "pumpwatch-watch",
+                    # Who holds an alert's row must not stop the watch for long, nor a leader that is gone the next one.
+                    "lock_timeout": "5s",
+                    "idle_in_transaction_session_timeout": "60s",
+                    "tcp_keepalives_idle": "3",
+                    "tcp_keepalives_interval": "2",
+                    "tcp_keepalives_count": "3",
+                },
+            )
+        return self._connection
