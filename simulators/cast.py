@@ -28,7 +28,7 @@ MEDIUM_D, MEDIUM_SHARE = 5.0, 0.10
 LIVE_AT_LEAST_S: Final = 45.0
 SILENT_FROM_S: Final = 5.0
 GAP_FROM_S, GAP_S = 10.0, 10.0
-LIVE_STALL_SHOWS_S: Final = 25.0
+LIVE_STALL_SHOWS_S: Final = -80.0  # judged by the minute, and so told within two minutes of that
 
 
 @dataclass(frozen=True, slots=True)
