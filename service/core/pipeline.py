@@ -164,7 +164,7 @@ def _starts(rows: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
 def _caught_up(fleet: Fleet, batch: Batch, changes: Sequence[Change]) -> list[int]:
     """Pumps with a delayed finding, held or new, whose newest item is not delayed."""
     held = fleet.held | {fleet.row_of_key[change.pump] for change in changes if change.delayed}
-    if not held:
+    if not held or not len(batch.rows):
         return []
     newest = np.r_[batch.starts[1:], len(batch.rows)] - 1
     lag_ms = batch.items["received_ms"][newest] - batch.items["measured_ms"][newest]

