@@ -32,6 +32,8 @@ def main() -> int:
         asyncio.run(run(results, size, arguments.only, console))
         results.write(arguments.to)
         Console().print(results.table())
+        for name, reason in results.skipped.items():
+            Console().print(f"{name} skipped: {reason}")
         return 0
     return 1
 

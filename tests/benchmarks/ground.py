@@ -10,9 +10,13 @@ from typing import Protocol
 
 import asyncpg
 
+from service.core.reading import DrugClass
+from service.core.registry import RegistryEntry
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
+from service.postgres.registry import upsert
+from tests.benchmarks.load import PUMPS
 from tests.servers import MosquittoServer, mosquitto_binary
 
 NATS, MOSQUITTO = "nats", "mosquitto"
@@ -40,13 +44,18 @@ class Ground:
         await asyncio.to_thread(self._postgres.start)
         await self._execute(f"CREATE DATABASE {TEMPLATE}")
         await migrate(self._postgres.url(TEMPLATE))
+        connection = await asyncpg.connect(self._postgres.url(TEMPLATE))
+        try:
+            await upsert(connection, [_registered(number) for number in range(PUMPS)])
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         self._postgres.stop()
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """The URL of a migrated, empty database."""
+        """The URL of a database that knows the pumps, and has heard nothing of them."""
         name = f"bench_{next(self._numbers)}"
         await self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         try:
@@ -75,3 +84,17 @@ class Ground:
             await connection.execute(sql)
         finally:
             await connection.close()
+
+
+def _registered(number: int) -> RegistryEntry:
+    """A pump as the blaster names it. With its sensors no rule is spared."""
+    return RegistryEntry(
+        pump_id=f"p{number:06d}",
+        site="bench",
+        flow_channel="sensor",
+        reservoir_channel="sensor",
+        capacity_ml=20.0,
+        drug_class=DrugClass.BACLOFEN,
+        interval_s=60.0,
+        simulated=True,
+    )

@@ -20,7 +20,7 @@ from tests.benchmarks.ground import NATS, Ground
 from tests.benchmarks.roles import RoleError, running
 
 PROBE_EVERY_S = 0.04
-SETTLE_IN_S = 2.0
+SETTLE_IN_S = 1.0
 PATIENCE_S = 30.0
 MINUTE_MS = 60_000
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
+CAPTION = "ratio: of the C subscriber on the same broker; of the script: of ours on NATS"
+
 MESSAGES, READINGS, MICROSECONDS, MILLISECONDS = "messages/s", "readings/s", "µs", "ms"
 
 
@@ -84,18 +86,19 @@ class Results:
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def table(self) -> Table:
-        table = Table("what", "", "unit", "rounds", "ratio", "of", "budget")
-        for column in (1, 4):
-            table.columns[column].justify = "right"
+        table = Table("what", "value", "unit", "rounds", "ratio", "budget", caption=CAPTION)
+        for column in table.columns:
+            column.no_wrap = True
+        for number in (1, 3, 4):
+            table.columns[number].justify = "right"
         for name in self.names():
             named, value, ratio = CATALOGUE[name], self.value(name), self.ratio(name)
             if value is None:
-                table.add_row(name, "skipped", "", self.skipped[name])
+                table.add_row(name, "skipped")
                 continue
-            rounds = self.values[name]
-            spread = f"{_short(min(rounds))} … {_short(max(rounds))}" if len(rounds) > 1 else ""
             shown = "" if ratio is None else f"{ratio:.2f}"
-            table.add_row(name, _short(value), named.unit, spread, shown, named.of, _judged(named, value, ratio))
+            row = name, _short(value), named.unit, _spread(self.values[name]), shown, _judged(named, value, ratio)
+            table.add_row(*row)
         return table
 
 
@@ -103,14 +106,21 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _spread(rounds: list[float]) -> str:
+    """How far the rounds lie apart, as half their range."""
+    if len(rounds) < 2:
+        return ""
+    return f"±{(max(rounds) - min(rounds)) / 2 / statistics.median(rounds):.0%}"
+
+
 def _judged(named: Named, value: float, ratio: float | None) -> str:
-    """The budget, green where it is kept."""
+    """The budget, and whether it is kept."""
     if named.least_ratio:
-        text, kept = f"≥ {named.least_ratio} of it", ratio is not None and ratio >= named.least_ratio
+        text, kept = f"≥ {named.least_ratio}", ratio is not None and ratio >= named.least_ratio
     elif named.least:
         text, kept = f"≥ {_short(named.least)}", value >= named.least
     elif named.most < math.inf:
         text, kept = f"≤ {_short(named.most)}", value <= named.most
     else:
         return ""
-    return f"[green]{text}[/]" if kept else f"[red]{text}, missed[/]"
+    return f"[green]{text}[/] kept" if kept else f"[red]{text} missed[/]"

@@ -1,0 +1,50 @@
+"""The benchmark itself, tiny: that it measures what it says, not how fast anything is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.benchmarks.results import CATALOGUE, Results
+from tests.benchmarks.suite import STEPS, Size, run
+
+FEW = Size(rounds=1, messages=2_000, long_messages=100, plain_messages=50, probes=10)
+
+
+async def test_every_figure_is_measured_on_real_servers_or_skipped_with_a_reason(tmp_path: Path) -> None:
+    results, destination = Results(), tmp_path / "build/bench.json"
+
+    await run(results, FEW, list(STEPS), Console(quiet=True))  # raises where a message is not stored and settled
+    results.write(destination)
+
+    told = json.loads(destination.read_text())
+    assert told.keys() == CATALOGUE.keys()
+    for name, figure in told.items():
+        assert {"value", "unit", "ratio", "of"} == figure.keys() - {"skipped"}, name
+        assert figure["value"] is None if "skipped" in figure else figure["value"] > 0, name
+    assert told["ingest.nats.single"]["of"] == "baseline.nats_sub"
+    if shutil.which("mosquitto_sub"):
+        assert told["ingest.nats.single"]["ratio"] > 0
+
+
+async def test_what_a_machine_lacks_is_skipped_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.benchmarks.ground.mosquitto_binary", lambda: None)
+    monkeypatch.setattr("tests.benchmarks.subscriber.shutil.which", lambda _: None)
+    results = Results()
+
+    await run(results, FEW, ["mosquitto", "nats_sub"], Console(quiet=True))
+
+    assert "mosquitto" in results.as_json()["ingest.mosquitto.single"]["skipped"]
+    assert results.as_json()["baseline.nats_sub"]["value"] is None
+
+
+def test_a_ratio_is_that_of_rounds_measured_side_by_side() -> None:
+    results = Results()
+    results.values["baseline.nats_sub"] = [20_000, 10_000, 30_000]
+    results.values["ingest.nats.single"] = [18_000, 9_000, 27_000]
+
+    figure = results.as_json()["ingest.nats.single"]
+
+    assert figure == {"value": 18_000, "unit": "messages/s", "ratio": 0.9, "of": "baseline.nats_sub"}
