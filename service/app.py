@@ -29,6 +29,7 @@ from service.ports import FencedError
 from service.postgres.alerts import AlertStore
 from service.postgres.heartbeat import beat
 from service.postgres.ingest_store import PostgresIngestStore
+from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES
 from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.postgres.partitions import PostgresHousekeeping
@@ -47,6 +48,7 @@ async def ingest(settings: Settings) -> None:
     async with _pool(settings, most=2) as pool:
         rulebook = await rulebook_in_force(settings, pool)
         await look_after(PostgresHousekeeping(pool), _now, settings.retention_d)
+        recorded = await session_recorded(pool, settings.shard)
     inbox = MqttInbox(
         settings.broker_url,
         f"pumpwatch-ingest-{settings.shard}",
@@ -54,6 +56,7 @@ async def ingest(settings: Settings) -> None:
         marker_topic=f"pumpwatch/marker/{settings.shard}",
         clock=_now,
         metrics=metrics,
+        session_recorded=recorded,
     )
     store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(rulebook))
     ingester = Ingester(inbox, store, Fleet(rulebook), metrics, _now, enrolment_open=settings.enrolment == "open")

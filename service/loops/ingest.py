@@ -32,6 +32,7 @@ MESSAGES_A_BATCH: Final = 5_000
 LONGEST_WAIT_S: Final = 0.25
 SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
+FIRST_MARK_EVERY_MS: Final = 500
 REGISTRY_EVERY_MS: Final = 2_000
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
@@ -129,7 +130,8 @@ class Ingester:
         self._metrics.held_bytes.set(self._inbox.held_bytes)
         if self._is_due("save", SAVE_EVERY_MS, now_ms):
             await self._save()
-        if self._is_due("mark", MARK_EVERY_MS, now_ms):
+        heard = self._inbox.marker_seen_at is not None
+        if self._is_due("mark", MARK_EVERY_MS if heard else FIRST_MARK_EVERY_MS, now_ms):
             self._inbox.send_marker()
         if self._is_due("registry", REGISTRY_EVERY_MS, now_ms):
             await self._reload_registry(now_ms)

@@ -29,8 +29,16 @@ _UPSERT: Final = """
 """
 # How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
 _SHARD: Final = """
-    UPDATE shard SET marker_at = coalesce($2, marker_at), session_since = $3, reason = $4 WHERE shard = $1
+    UPDATE shard SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4 WHERE shard = $1
 """
+
+
+# Whether the broker has ever had this shard's session: if it has none now, what it held for us is gone.
+_SESSION_RECORDED: Final = "SELECT session_since IS NOT NULL FROM shard WHERE shard = $1"
+
+
+async def session_recorded(pool: asyncpg.Pool, shard: int) -> bool:
+    return bool(await pool.fetchval(_SESSION_RECORDED, shard))
 
 
 async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
