@@ -29,7 +29,9 @@ _UPSERT: Final = """
 """
 # How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
 _SHARD: Final = """
-    UPDATE shard SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4 WHERE shard = $1
+    UPDATE shard
+    SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4
+    WHERE shard = $1
 """
 
 
