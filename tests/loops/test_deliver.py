@@ -1,6 +1,7 @@
 """Notifications on their way, over a real database and real endpoints, with workers that come and go."""
 
 import asyncio
+import itertools
 import logging
 import sys
 from collections import defaultdict
@@ -35,11 +36,11 @@ async def until(condition: Callable[[], Awaitable[Any]], patience_s: float = 60)
             await asyncio.sleep(0.02)
 
 
-async def until_settled(rows: Rows) -> None:
+async def until_settled(rows: Rows, patience_s: float = 60) -> None:
     async def settled() -> bool:
         return await rows.unsettled() == 0
 
-    await until(settled)
+    await until(settled, patience_s)
 
 
 @asynccontextmanager
@@ -123,6 +124,61 @@ async def test_a_timestamp_is_that_of_the_attempt_and_the_body_never_changes(pos
         assert second.verified
 
 
+async def test_the_wait_for_the_next_attempt_is_that_of_the_attempts_made(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint:
+        endpoint.conduct_of = lambda _: answers(500)
+        notification = await rows.a_notification(await rows.an_endpoint(endpoint), priority="low")
+        async with working(postgres_url):
+            for made, wait_s in ((1, 5), (2, 300)):
+                await until(lambda made=made: _attempted(rows, notification, made))
+                row = await rows.of(notification)
+                ended_at = await rows.pool.fetchval(
+                    "SELECT max(at + duration_ms * interval '1 ms') FROM attempt WHERE notification_id = $1",
+                    notification,
+                )
+                waited_s = (row["due_at"] - ended_at).total_seconds()
+                assert wait_s <= waited_s + 0.001 <= wait_s * 1.1 + 0.002
+                await _hurry(rows)
+                await rows.announce()
+
+
+async def _attempted(rows: Rows, notification: str, times: int) -> bool:
+    return bool((await rows.of(notification))["attempts"] == times)
+
+
+async def _hurry(rows: Rows) -> None:
+    """As if the waits between attempts had passed."""
+    await rows.pool.execute(
+        "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
+    )
+
+
+async def test_nothing_is_sent_on_a_lease_that_is_half_over(
+    postgres_url: str, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ahead_s = itertools.chain([0, 5], itertools.repeat(9))  # claimed, held up for 5 s of a lease of 8 s, and past it
+    async with Endpoint() as endpoint:
+        notification = await rows.a_notification(await rows.an_endpoint(endpoint))
+        async with working(postgres_url, clock=lambda: now() + timedelta(seconds=next(ahead_s))):
+            await until_settled(rows)
+    events = [record.message for record in caplog.records if record.name.startswith("pumpwatch")]
+    assert events == ["lease_too_short", "notification_delivered", "delivery_stopping"]
+    assert len(endpoint.requests) == 1
+    assert await rows.attempts_of(notification) == [(1, "delivered", 204)]
+
+
+async def test_a_lane_is_filled_again_as_it_empties(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint:
+        target = await rows.an_endpoint(endpoint)
+        for _ in range(200):
+            await rows.a_notification(target)
+        async with working(postgres_url):
+            await until_settled(rows, 50)  # a lane a poll would take twice as long
+        assert endpoint.most_at_once <= 4
+        assert endpoint.connections <= 8
+
+
 async def test_a_worker_killed_between_post_and_record_means_a_second_request_with_the_same_id(
     postgres_url: str, rows: Rows
 ) -> None:
@@ -203,12 +259,8 @@ async def test_workers_killed_at_random_lose_nothing_and_keep_the_order(postgres
 
 
 async def _hurry_until_settled(rows: Rows) -> None:
-    """As if the waits between attempts had passed."""
-
     async def settled() -> bool:
-        await rows.pool.execute(
-            "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
-        )
+        await _hurry(rows)
         return await rows.unsettled() == 0
 
     await until(settled)

@@ -12,20 +12,23 @@ from prometheus_client import CollectorRegistry
 
 from service.loops.deliver import deliver
 from service.metrics import Metrics
+from service.ports import Clock
 from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.webhooks.sender import HttpSender
 
 
-async def work(database_url: str, stop: asyncio.Event, metrics: Metrics) -> None:
+def real_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+async def work(database_url: str, stop: asyncio.Event, metrics: Metrics, clock: Clock = real_clock) -> None:
     """What the role `deliver` is made of."""
     async with (
         asyncpg.create_pool(database_url, min_size=1, max_size=4, server_settings=PLANS) as pool,
         HttpSender() as sender,
         woken_by(database_url) as wake,
     ):
-        await deliver(
-            PostgresOutbox(pool), sender, metrics=metrics, clock=lambda: datetime.now(UTC), stop=stop, wake=wake
-        )
+        await deliver(PostgresOutbox(pool), sender, metrics=metrics, clock=clock, stop=stop, wake=wake)
 
 
 @dataclass
@@ -36,11 +39,11 @@ class Working:
 
 
 @asynccontextmanager
-async def working(database_url: str) -> AsyncIterator[Working]:
+async def working(database_url: str, clock: Clock = real_clock) -> AsyncIterator[Working]:
     """A worker inside this process; leaving stops it in good order, and shows its errors."""
     stop, metrics = asyncio.Event(), Metrics(CollectorRegistry())
     async with asyncio.TaskGroup() as tasks:
-        done = tasks.create_task(work(database_url, stop, metrics))
+        done = tasks.create_task(work(database_url, stop, metrics, clock))
         try:
             yield Working(metrics, stop, done)
         finally:

@@ -79,6 +79,12 @@ async def breaks_off_in_the_body(_: Request, writer: asyncio.StreamWriter) -> bo
     return False
 
 
+async def never_begins_its_body(_: Request, writer: asyncio.StreamWriter) -> bool:
+    _write_head(writer, 200, 1000, {})
+    await asyncio.Event().wait()
+    return False
+
+
 async def never_ends_its_body(_: Request, writer: asyncio.StreamWriter) -> bool:
     _write_head(writer, 200, 1 << 40, {})
     while True:

@@ -133,11 +133,14 @@ async def test_half_an_answer_is_none(sender: HttpSender, conducted: Conduct) ->
         assert (await post(sender, endpoint)).outcome is Outcome.DELIVERED
 
 
-@pytest.mark.parametrize("conducted", [conduct.breaks_off_in_the_body, conduct.never_ends_its_body])
+@pytest.mark.parametrize(
+    "conducted", [conduct.breaks_off_in_the_body, conduct.never_begins_its_body, conduct.never_ends_its_body]
+)
 async def test_the_status_line_decides_whatever_follows_it(sender: HttpSender, conducted: Conduct) -> None:
     async with Endpoint() as endpoint:
         endpoint.conducts.append(conducted)
-        attempt = await post(sender, endpoint)
+        async with asyncio.timeout(20):  # far less than the attempt's own
+            attempt = await post(sender, endpoint, 60)
         assert (attempt.outcome, attempt.status) == (Outcome.DELIVERED, 200)
         assert (await post(sender, endpoint)).outcome is Outcome.DELIVERED
 
