@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from service.core.change import Change, Priority, Turn
+from service.core.change import Change, Condition, Priority, Turn
 from service.core.lifecycle import AlertWritten
 from service.core.reading import DrugClass
 from service.core.rulebook import Rulebook
@@ -22,8 +22,9 @@ AT_ONCE: Final = 1_000
 
 _INTERVALS: Final = "SELECT DISTINCT interval_s::text::float8 AS interval_s FROM pump WHERE in_service"
 
-# Pumps whose silence may have turned: heard again; or silent, where that can be told. It can while the pump's shard is
-# caught up (its last marker is fresh and came over the session that stands) and the pump had time to reconnect.
+# Pumps whose silence may have turned: heard again; or silent, newly or long enough to be more urgent, where that can be
+# told. It can while the pump's shard is caught up (its last marker is fresh and came over the session that stands) and
+# the pump had time to reconnect.
 _CANDIDATES: Final = """
 SELECT p.pump, known.heard_at, p.drug_class, p.interval_s::text::float8 AS interval_s,
        l.program_ml_d::text::float8 AS program_ml_d, a.silent_since, a.priority,
@@ -46,7 +47,7 @@ WHERE p.in_service AND (
     known.heard_at > a.silent_since
     OR (
         known.heard_at < $1::timestamptz - make_interval(secs => silent.after_s)
-        AND a.priority IS DISTINCT FROM 'high'
+        AND (a.silent_since IS NULL OR known.heard_at < $1::timestamptz - make_interval(secs => $6::float8))
         AND s.marker_at > now() - make_interval(secs => $4::float8)
         AND s.marker_at >= s.session_since
         AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s))
@@ -73,7 +74,10 @@ async def look_once(
 async def silence_turns(connection: asyncpg.Connection, rulebook: Rulebook, now: datetime) -> Sequence[Change]:
     intervals_s = [row["interval_s"] for row in await connection.fetch(_INTERVALS)]
     after_s = [rulebook.silence_after_s(interval_s) for interval_s in intervals_s]
-    rows = await connection.fetch(_CANDIDATES, now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S)
+    rises_after_s = min(rulebook.limit(Condition.SILENCE, "medium_after_s", drug_class) for drug_class in DrugClass)
+    rows = await connection.fetch(
+        _CANDIDATES, now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S, rises_after_s
+    )
     turns = (turn_of(_heard(row), rulebook, now) for row in rows)
     return [turn for turn in turns if turn is not None]
 

@@ -56,6 +56,8 @@ class PostgresWatchtower:
                     "application_name": "pumpwatch-watch",
                     # Who holds an alert's row must not stop the watch for long, nor a leader that is gone the next one.
                     "lock_timeout": "5s",
+                    # Silence comes over many pumps at once: a plan kept from before knows none.
+                    "plan_cache_mode": "force_custom_plan",
                     "idle_in_transaction_session_timeout": "60s",
                     "tcp_keepalives_idle": "3",
                     "tcp_keepalives_interval": "2",
