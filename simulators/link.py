@@ -14,7 +14,7 @@ from simulators.mqtt import PacketType
 
 CONNECT_WITHIN_S: Final = 5.0
 KEEPALIVE_S: Final = 30
-RETRY_FIRST_S: Final = 0.2
+RETRY_FIRST_S: Final = 1.0  # with jitter: a whole fleet comes back at the same moment
 RETRY_AT_MOST_S: Final = 5.0
 MAX_UNSETTLED: Final = 2000  # PUBLISHes of one connection that the broker has not answered
 REFUSALS: Final = {
@@ -118,7 +118,7 @@ class Link:
             if not said:
                 said = True
                 self._on_down(why)
-            await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))
+            await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))
             retry_s = min(2 * retry_s, RETRY_AT_MOST_S)
 
     async def _connect(self) -> str:

@@ -101,6 +101,11 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether every connection is up."""
+        return all(lane.link.is_up for lane in self._lanes)
+
     def hold(self, message: Message) -> None:
         """Take over what a pump has measured."""
         pump_id = self._pump_ids[message.pump]

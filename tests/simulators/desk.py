@@ -17,21 +17,14 @@ SEQ_BITS = 40
 
 
 class Desk:
-    """Subscribes with a session that outlives connections. `refuse` names (pump id, seq) that it can never read."""
+    """Subscribes with a session that outlives connections. It never hears of what is in `lose_once`, the first time."""
 
-    def __init__(
-        self,
-        broker_url: str,
-        name: str,
-        *,
-        topics: str = "pumps/v1/+/+",
-        refuse: frozenset[tuple[str, int]] = frozenset(),
-    ) -> None:
+    def __init__(self, broker_url: str, name: str, *, topics: str = "pumps/v1/+/+") -> None:
         self.kept: dict[str, dict[int, Any]] = defaultdict(dict)  # by pump, by position: (message, index)
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self.statuses: dict[str, bool] = {}
         self.duplicates = 0
-        self._refuse = refuse
+        self.lose_once: set[tuple[str, int]] = set()  # (pump id, seq)
         self._held_from: dict[str, int] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -78,7 +71,8 @@ class Desk:
             if kind == "status":
                 self.statuses[pump_id] = payload["online"]
                 return
-            if (pump_id, payload["seq"]) in self._refuse:
+            if (pump_id, payload["seq"]) in self.lose_once:
+                self.lose_once.remove((pump_id, payload["seq"]))
                 return
             self.messages.append((pump_id, payload))
             count = len(payload["time_ms"]) if kind == "telemetry" else 1
