@@ -1,8 +1,8 @@
 """How do we read MQTT faster than paho does, and still let paho speak it?
 
-`BufferedClient` reads 64 KiB at a time, takes QoS-1 PUBLISHes straight out of the buffer and gives every other
-packet to paho's own state machine: about 2 µs a message instead of 50. It uses private methods of paho, so it is
-used only while their sources are those it was written against; `PlainClient`, paho as it comes, is the way out.
+`BufferedClient` reads 64 KiB at a time, takes QoS-1 PUBLISHes straight out of the buffer and gives every other packet
+to paho's own state machine: 4 µs a message, drained and settled, instead of 50. It uses private methods of paho, so it
+is used only while their sources are those it was written against; `PlainClient`, paho as it comes, is the way out.
 """
 
 import hashlib

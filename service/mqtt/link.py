@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -142,7 +143,9 @@ class Link:
         if open_socket is not None:
             self._on_socket_close()
             open_socket.close()
-            self._client.loop_read()  # finds it closed, and says so to everybody
+            with suppress(Exception):
+                self._client.loop_read()  # finds it closed, and says so
+            self._end("connection lost")
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -204,9 +207,12 @@ class Link:
             self._listener.on_subscribed()
 
     def _on_disconnect(self, _client: Any, _userdata: Any, _flags: Any, reason_code: Any, _properties: Any) -> None:
+        told = str(reason_code).lower()
+        self._end("connection lost" if told == "unspecified error" else told)
+
+    def _end(self, told: str) -> None:
         if not self._ended.done():
-            told = str(reason_code).lower()
-            self._ended.set_result(self._reason or ("connection lost" if told == "unspecified error" else told))
+            self._ended.set_result(self._reason or told)
             self._listener.on_ended()
 
     def _on_socket_open(self, _client: Any, _userdata: Any, opened: Any) -> None:

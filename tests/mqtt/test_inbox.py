@@ -114,7 +114,7 @@ async def test_a_session_that_the_broker_forgot_is_reported_and_made_anew(
 
 
 async def test_a_session_of_an_earlier_process_that_is_gone_is_reported_too(mosquitto_url: str) -> None:
-    async with inbox_at(mosquitto_url, "pumps", session_recorded=True) as inbox:
+    async with inbox_at(mosquitto_url, f"pumps/{token_hex(4)}", session_recorded=True) as inbox:
         assert inbox.sessions_lost == 1
 
 
