@@ -14,18 +14,14 @@ import asyncpg
 
 from service.logs import tell
 from service.ports import FencedError
+from service.postgres.outage import OUTAGES
 
 _NEIGHBOUR_TROUBLE: Final = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
+    *OUTAGES,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TooManyConnectionsError,
 )
 
 # Win the shard: every batch of an earlier owner fails from here on.
