@@ -206,7 +206,7 @@ def changed_internals(client: type[Client] = Client) -> list[str]:
 
 
 def best_client(paho: type[Client] = Client) -> type[PlainClient]:
-    """BufferedClient if paho is as it was; else PlainClient, correct and some twenty times slower, and a warning."""
+    """BufferedClient if paho is as it was; else PlainClient, correct and ten times slower, and a warning."""
     changed = changed_internals(paho)
     if not changed:
         return BufferedClient
