@@ -1,27 +1,18 @@
-"""Notifications on their way, over a real database and real endpoints, with workers that come and go."""
+"""Notifications on their way, over a real database and to real endpoints that fail in their ways."""
 
 import asyncio
 import itertools
 import logging
-import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
-from service.embedded.postgres import PostgresServer
-from service.postgres.migrate import migrate
 from tests.loops.worker import working
 from tests.servers import eventually
-from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when, never_answers
-from tests.webhooks.rows import Rows, now
-
-ROOT = Path(__file__).parents[2]
+from tests.webhooks.endpoint import Conduct, Endpoint, answers, answers_when, never_answers
+from tests.webhooks.rows import Rows, now, until
 
 
 @pytest.fixture
@@ -30,36 +21,12 @@ async def rows(postgres_url: str) -> AsyncIterator[Rows]:
         yield Rows(pool)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], patience_s: float = 60) -> None:
-    async with asyncio.timeout(patience_s):
-        while not await condition():  # noqa: ASYNC110 - another process sets it
-            await asyncio.sleep(0.02)
-
-
-async def until_settled(rows: Rows, patience_s: float = 60) -> None:
-    async def settled() -> bool:
-        return await rows.unsettled() == 0
-
-    await until(settled, patience_s)
-
-
-@asynccontextmanager
-async def a_worker_process(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.loops.worker", database_url, cwd=ROOT)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_what_was_committed_is_delivered_at_once_signed_and_counted(postgres_url: str, rows: Rows) -> None:
     async with Endpoint() as endpoint, working(postgres_url) as worker:
         target = await rows.an_endpoint(endpoint)
         notification = await rows.a_notification(target)
         await rows.announce()
-        await until_settled(rows)
+        await rows.until_settled()
         assert [(request.id, request.verified) for request in endpoint.requests] == [(notification, True)]
         assert (await rows.of(notification))["state"] == "delivered"
         sample = worker.metrics.registry.get_sample_value
@@ -94,7 +61,7 @@ async def test_each_way_to_fail_leaves_exactly_its_attempts_and_one_id(postgres_
         # Slower than a page may be, in time for a report.
         await until(lambda: _is(rows, ids["keeping us waiting"], "delivered"))
         slow.set()
-        await until_settled(rows)
+        await rows.until_settled()
     for way, endpoint in endpoints.items():
         await endpoint.__aexit__(None, None, None)
         assert await rows.attempts_of(ids[way]) == ways[way][1], way
@@ -117,7 +84,7 @@ async def test_a_timestamp_is_that_of_the_attempt_and_the_body_never_changes(pos
         endpoint.conducts.append(answers(429, retry_after="2"))
         await rows.a_notification(await rows.an_endpoint(endpoint))
         async with working(postgres_url):
-            await until_settled(rows)
+            await rows.until_settled()
         first, second = endpoint.requests
         assert second.timestamp >= first.timestamp + 2
         assert (first.id, first.body) == (second.id, second.body)
@@ -138,19 +105,12 @@ async def test_the_wait_for_the_next_attempt_is_that_of_the_attempts_made(postgr
                 )
                 waited_s = (row["due_at"] - ended_at).total_seconds()
                 assert wait_s <= waited_s + 0.001 <= wait_s * 1.1 + 0.002
-                await _hurry(rows)
+                await rows.hurry()
                 await rows.announce()
 
 
 async def _attempted(rows: Rows, notification: str, times: int) -> bool:
     return bool((await rows.of(notification))["attempts"] == times)
-
-
-async def _hurry(rows: Rows) -> None:
-    """As if the waits between attempts had passed."""
-    await rows.pool.execute(
-        "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
-    )
 
 
 async def test_nothing_is_sent_on_a_lease_that_is_half_over(
@@ -161,7 +121,7 @@ async def test_nothing_is_sent_on_a_lease_that_is_half_over(
     async with Endpoint() as endpoint:
         notification = await rows.a_notification(await rows.an_endpoint(endpoint))
         async with working(postgres_url, clock=lambda: now() + timedelta(seconds=next(ahead_s))):
-            await until_settled(rows)
+            await rows.until_settled()
     events = [record.message for record in caplog.records if record.name.startswith("pumpwatch")]
     assert events == ["lease_too_short", "notification_delivered", "delivery_stopping"]
     assert len(endpoint.requests) == 1
@@ -174,96 +134,9 @@ async def test_a_lane_is_filled_again_as_it_empties(postgres_url: str, rows: Row
         for _ in range(200):
             await rows.a_notification(target)
         async with working(postgres_url):
-            await until_settled(rows, 50)  # a lane a poll would take twice as long
+            await rows.until_settled(50)  # a lane a poll would take twice as long
         assert endpoint.most_at_once <= 4
         assert endpoint.connections <= 8
-
-
-async def test_a_worker_killed_between_post_and_record_means_a_second_request_with_the_same_id(
-    postgres_url: str, rows: Rows
-) -> None:
-    async with Endpoint() as endpoint:
-        notification = await rows.a_notification(await rows.an_endpoint(endpoint))
-        async with rows.pool.acquire() as connection:
-            # Whoever wants to record must wait for this lock; so the kill falls after the answer, before the commit.
-            endpoint.conducts.append(_locking(connection, notification))
-            async with a_worker_process(postgres_url) as worker:
-                await until(lambda: _waits_for_a_lock(rows))
-                worker.kill()
-                await worker.wait()
-            await _end_what_waits(rows)
-            await connection.execute("ROLLBACK")
-        assert endpoint.answered == endpoint.requests
-        assert await rows.attempts_of(notification) == []
-        await rows.pass_leases()
-        async with working(postgres_url):
-            await until_settled(rows)
-    assert [(request.id, request.verified) for request in endpoint.requests] == [(notification, True)] * 2
-    assert await rows.attempts_of(notification) == [(1, "delivered", 204)]
-
-
-def _locking(connection: asyncpg.Connection, notification: str) -> Conduct:
-    """Take the notification's row before answering 204."""
-
-    async def conduct(request: Request, writer: asyncio.StreamWriter) -> bool:
-        await connection.execute("BEGIN")
-        await connection.execute("SELECT FROM notification WHERE id = $1 FOR UPDATE", notification)
-        return await answers(204)(request, writer)
-
-    return conduct
-
-
-_WAITING = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-async def _waits_for_a_lock(rows: Rows) -> bool:
-    return bool(await rows.pool.fetchval(f"SELECT count(*) {_WAITING}"))
-
-
-async def _end_what_waits(rows: Rows) -> None:
-    await rows.pool.fetch(f"SELECT pg_terminate_backend(pid, 10000) {_WAITING}")
-
-
-async def test_workers_killed_at_random_lose_nothing_and_keep_the_order(postgres_url: str, rows: Rows) -> None:
-    alerts = 60
-    async with Endpoint() as endpoint:
-        seen: set[str] = set()
-
-        def fail_every_third_at_first(request: Request) -> Conduct:
-            again = request.id in seen
-            seen.add(request.id)
-            return answers(204) if again or len(seen) % 3 else answers(500)
-
-        endpoint.conduct_of = fail_every_third_at_first
-        target = await rows.an_endpoint(endpoint)
-        for _ in range(alerts):
-            alert = await rows.an_alert()
-            await rows.a_notification(target, alert, number=2, kind="resolved")
-            await rows.a_notification(target, alert, number=1)
-        for kills in range(1, 4):
-            async with a_worker_process(postgres_url) as worker, a_worker_process(postgres_url):
-                await eventually(lambda goal=kills * 12: len(endpoint.answered) >= goal, 60)
-                worker.kill()  # the other one is killed on leaving
-            await rows.pass_leases()
-        async with working(postgres_url), working(postgres_url):
-            await _hurry_until_settled(rows)
-    assert {request.id for request in endpoint.answered} == set(rows.ids)
-    assert all(request.verified for request in endpoint.requests)
-    kinds = defaultdict(list)
-    for request in endpoint.requests:
-        kinds[request.body["data"]["alert_id"]].append(request.body["type"])
-    assert len(kinds) == alerts
-    for told in kinds.values():
-        assert told == sorted(told), "every request for activated comes before any for resolved"
-    assert await rows.pool.fetchval("SELECT count(*) FROM notification WHERE state = 'delivered'") == 2 * alerts
-
-
-async def _hurry_until_settled(rows: Rows) -> None:
-    async def settled() -> bool:
-        await _hurry(rows)
-        return await rows.unsettled() == 0
-
-    await until(settled)
 
 
 async def test_a_slow_endpoint_holds_up_only_itself_and_only_its_reports(postgres_url: str, rows: Rows) -> None:
@@ -283,7 +156,7 @@ async def test_a_slow_endpoint_holds_up_only_itself_and_only_its_reports(postgre
         assert await rows.unsettled() == 20
         assert slow.most_at_once == 5
         go.set()
-        await until_settled(rows)
+        await rows.until_settled()
 
 
 async def test_a_graceful_stop_finishes_what_is_under_way_and_begins_nothing(postgres_url: str, rows: Rows) -> None:
@@ -301,25 +174,6 @@ async def test_a_graceful_stop_finishes_what_is_under_way_and_begins_nothing(pos
         await worker.done
     assert (await rows.of(under_way))["state"] == "delivered"
     assert (await rows.of(later))["state"] == "pending"
-    assert len(endpoint.requests) == 1
-
-
-async def test_a_database_that_is_killed_meanwhile_loses_no_outcome(postgres_server: PostgresServer) -> None:
-    url = postgres_server.url()
-    await migrate(url)
-    go = asyncio.Event()
-    async with Endpoint() as endpoint, working(url):
-        endpoint.conducts.append(answers_when(go))
-        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
-            notification = await Rows(pool).a_notification(await Rows(pool).an_endpoint(endpoint))
-        await eventually(lambda: len(endpoint.requests) == 1)
-        await asyncio.to_thread(postgres_server.kill)
-        go.set()
-        await eventually(lambda: len(endpoint.answered) == 1)
-        await asyncio.to_thread(postgres_server.start)
-        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
-            await until_settled(Rows(pool))
-            assert await Rows(pool).attempts_of(notification) == [(1, "delivered", 200)]
     assert len(endpoint.requests) == 1
 
 

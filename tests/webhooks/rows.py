@@ -1,7 +1,9 @@
 """Rows that a test of delivery starts from: a pump, alerts, endpoints, notifications."""
 
+import asyncio
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -102,3 +104,24 @@ class Rows:
             "UPDATE notification SET lease_until = $1, due_at = $1 WHERE state = 'pending' AND lease_token IS NOT NULL",
             past,
         )
+
+    async def hurry(self) -> None:
+        """As if the waits between attempts had passed."""
+        await self.pool.execute(
+            "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
+        )
+
+    async def until_settled(self, patience_s: float = 60, *, hurry: bool = False) -> None:
+        async def settled() -> bool:
+            if hurry:
+                await self.hurry()
+            return await self.unsettled() == 0
+
+        await until(settled, patience_s)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], patience_s: float = 60) -> None:
+    """Return once `condition()`; fail when it has not come true in time."""
+    async with asyncio.timeout(patience_s):
+        while not await condition():  # noqa: ASYNC110 - another process sets it
+            await asyncio.sleep(0.02)
