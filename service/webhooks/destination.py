@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import httpcore
 
@@ -19,7 +19,10 @@ async def addresses(host: str, port: int) -> list[str]:
 
 
 class Checked(httpcore.AnyIOBackend):
-    """Connects to what `addresses` allows; TLS still names, and the pool still tells apart, the host of the URL."""
+    """Connects to what `allowed` returns; TLS still names, and the pool still tells apart, the host of the URL."""
+
+    def __init__(self, allowed: Callable[[str, int], Awaitable[list[str]]] = addresses) -> None:
+        self._allowed = allowed
 
     async def connect_tcp(
         self,
@@ -29,7 +32,7 @@ class Checked(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        *others, last = await addresses(host, port)
+        *others, last = await self._allowed(host, port)
         for address in others:  # a dead IPv6 route must not use up the whole deadline
             try:
                 return await super().connect_tcp(address, port, _NEXT_ADDRESS_AFTER_S, local_address, socket_options)

@@ -31,12 +31,12 @@ class HttpSender:
     Built on httpcore, the engine of httpx, since only there can a connection be held to the address that was checked.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, network: Checked | None = None) -> None:
         self._connections = httpcore.AsyncConnectionPool(
             ssl_context=tls or httpcore.default_ssl_context(),
             max_connections=None,  # bounded by the loop, for each endpoint apart
             keepalive_expiry=_IDLE_CONNECTION_S,
-            network_backend=Checked(),
+            network_backend=network or Checked(),
         )
 
     async def __aenter__(self) -> Self:

@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from service.core.delivery import Attempt, Outcome
-from service.ports import Claimed, StoreUnavailableError
+from service.ports import Claimed
 from service.postgres.outbox import PLANS, PostgresOutbox, hasten, woken_by
 from tests.webhooks.rows import Rows, now
 
@@ -285,14 +284,3 @@ async def test_a_listener_wakes_when_notifications_are_committed_and_when_it_may
         wake.clear()
         await rows.announce()
         await wake.wait()
-
-
-async def test_a_database_that_is_away_is_told_from_a_mistake(outbox: PostgresOutbox, rows: Rows) -> None:
-    await rows.pool.execute("DROP TABLE attempt")
-    await rows.a_notification(await rows.an_endpoint())
-    [claimed] = await claim(outbox)
-    with pytest.raises(asyncpg.UndefinedTableError):
-        await outbox.record(claimed, DELIVERED, now(), None)
-    async with asyncpg.create_pool("postgresql://nobody@127.0.0.1:9/none", min_size=0) as nowhere:
-        with pytest.raises(StoreUnavailableError):
-            await PostgresOutbox(nowhere).claim(now(), 1, {(uuid4(), "high"): 1})

@@ -22,6 +22,7 @@ class Request:
     verified: bool
     body: dict[str, Any]
     path: str
+    host: str
 
 
 Conduct = Callable[[Request, asyncio.StreamWriter], Awaitable[bool]]
@@ -161,6 +162,7 @@ class Endpoint:
             self._verifies(body, headers),
             json.loads(body),
             first.split()[1],
+            headers["host"],
         )
         self.requests.append(request)
         self._at_once += 1

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from service.ports import Claimed
 from tests.webhooks.endpoint import Endpoint
 
 _numbers = itertools.count(1)
@@ -17,6 +18,22 @@ _numbers = itertools.count(1)
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def a_claimed(url: str, secret: str) -> Claimed:
+    return Claimed(
+        notification_id="n1",
+        lease_token=UUID(int=1),
+        lease_until=now() + timedelta(seconds=8),
+        kind="activated",
+        priority="high",
+        attempts=0,
+        created_at=now(),
+        body='{"type": "alert.activated", "data": {"what": "60 µg/d"}}'.encode(),
+        url=url,
+        secret=secret,
+        endpoint=UUID(int=2),
+    )
 
 
 @dataclass

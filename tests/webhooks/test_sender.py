@@ -2,22 +2,18 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
 from service.core.delivery import Attempt, Outcome
-from service.ports import Claimed
 from service.webhooks.sender import HttpSender
 from tests.servers import eventually
 from tests.webhooks import endpoint as conduct
 from tests.webhooks.endpoint import Conduct, Endpoint, answers
-
-BODY = '{"type": "alert.activated", "data": {"what": "60 µg/d"}}'.encode()
+from tests.webhooks.rows import a_claimed
 
 
 @pytest.fixture
@@ -26,25 +22,8 @@ async def sender() -> AsyncIterator[HttpSender]:
         yield sender
 
 
-def claimed(url: str, secret: str, body: bytes = BODY) -> Claimed:
-    now = datetime.now(UTC)
-    return Claimed(
-        notification_id="n1",
-        lease_token=UUID(int=1),
-        lease_until=now + timedelta(seconds=8),
-        kind="activated",
-        priority="high",
-        attempts=0,
-        created_at=now,
-        body=body,
-        url=url,
-        secret=secret,
-        endpoint=UUID(int=2),
-    )
-
-
 async def post(sender: HttpSender, endpoint: Endpoint, timeout_s: float = 10.0) -> Attempt:
-    return await sender.post(claimed(endpoint.url, endpoint.secret), datetime.now(UTC), timeout_s)
+    return await sender.post(a_claimed(endpoint.url, endpoint.secret), datetime.now(UTC), timeout_s)
 
 
 async def test_a_webhook_arrives_whole_and_signed(sender: HttpSender) -> None:
@@ -60,7 +39,7 @@ async def test_a_webhook_arrives_whole_and_signed(sender: HttpSender) -> None:
 
 async def test_while_secrets_are_rotated_an_endpoint_that_knows_one_of_them_verifies(sender: HttpSender) -> None:
     async with Endpoint() as endpoint:
-        await sender.post(claimed(endpoint.url, "whsec_" + "A" * 44 + " " + endpoint.secret), datetime.now(UTC), 10)
+        await sender.post(a_claimed(endpoint.url, "whsec_" + "A" * 44 + " " + endpoint.secret), datetime.now(UTC), 10)
     assert endpoint.requests[0].verified
 
 
@@ -168,7 +147,7 @@ async def test_an_endpoint_that_is_not_there_is_unreachable(sender: HttpSender) 
     ],
 )
 async def test_a_url_that_cannot_be_used_is_unreachable_and_not_quoted(sender: HttpSender, url: str) -> None:
-    attempt = await sender.post(claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
+    attempt = await sender.post(a_claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
     assert (attempt.outcome, attempt.status) == (Outcome.UNREACHABLE, None)
     assert attempt.detail
     assert "secret" not in attempt.detail
@@ -176,14 +155,14 @@ async def test_a_url_that_cannot_be_used_is_unreachable_and_not_quoted(sender: H
 
 async def test_a_secret_that_is_none_sends_nothing_and_is_not_quoted(sender: HttpSender) -> None:
     async with Endpoint() as endpoint:
-        attempt = await sender.post(claimed(endpoint.url, "hunter2"), datetime.now(UTC), 10)
+        attempt = await sender.post(a_claimed(endpoint.url, "hunter2"), datetime.now(UTC), 10)
     assert attempt.outcome is Outcome.UNREACHABLE
     assert "hunter2" not in attempt.detail
     assert not endpoint.requests
 
 
 async def test_neither_url_nor_secret_is_shown_with_a_claimed_notification() -> None:
-    shown = repr(claimed("https://example.org/T0/secret-path", "whsec_hunter2"))
+    shown = repr(a_claimed("https://example.org/T0/secret-path", "whsec_hunter2"))
     assert "secret-path" not in shown
     assert "hunter2" not in shown
 
@@ -197,20 +176,6 @@ async def test_a_slow_endpoint_does_not_hold_up_another(sender: HttpSender) -> N
         for task in held_up:
             task.cancel()
         await asyncio.gather(*held_up, return_exceptions=True)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For 127.0.0.1, signed by itself; certificate and key in one file."""
-    path = tmp_path_factory.mktemp("tls") / "endpoint.pem"
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=endpoint"
-        f" -addext subjectAltName=IP:127.0.0.1 -keyout {path}.key -out {path}".split(),
-        check=True,
-        capture_output=True,
-    )
-    path.write_text(path.read_text() + Path(f"{path}.key").read_text())
-    return path
 
 
 async def test_https_delivers_to_a_trusted_endpoint_only(sender: HttpSender, certificate: Path) -> None:
@@ -232,5 +197,5 @@ async def test_https_to_a_port_that_speaks_http_is_a_tls_failure(sender: HttpSen
 
     async with await asyncio.start_server(answer_at_once, "127.0.0.1", 0) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        attempt = await sender.post(claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
+        attempt = await sender.post(a_claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
     assert (attempt.outcome, attempt.detail) == (Outcome.TLS_FAILED, "WRONG_VERSION_NUMBER")
