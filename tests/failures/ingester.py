@@ -1,0 +1,109 @@
+"""The ingest role as a process of its own, which is killed and started again, and watched by what it counts."""
+
+import struct
+import sys
+from asyncio.subprocess import Process
+from collections import Counter
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.settings import inherited_environment
+from tests.benchmarks.processes import ENDS_WITHIN_S, started
+from tests.failures.patience import until
+
+COUNTED = {
+    "stored": ("pumpwatch_readings_stored_total", {}),
+    "events_stored": ("pumpwatch_events_stored_total", {}),
+    "duplicates": ("pumpwatch_duplicates_total", {}),
+    "redelivered_while_pending": ("pumpwatch_messages_discarded_total", {"reason": "pending_already"}),
+    "settled": ("pumpwatch_settled_total", {}),
+    "receipts": ("pumpwatch_receipts_total", {}),
+    "sessions_lost": ("pumpwatch_broker_sessions_lost_total", {}),
+}
+
+
+class Ingester:
+    """Each life of it counts in files of its own: a killed process leaves behind what it had counted."""
+
+    def __init__(self, directory: Path, database_url: str, broker_url: str, **settings: str) -> None:
+        self._directory = directory
+        self._settings = {"PUMPWATCH_DATABASE_URL": database_url, "PUMPWATCH_BROKER_URL": broker_url, **settings}
+        self._child: Process | None = None
+        self._lives = 0
+        self._before: Counter[str] = Counter()  # counted in earlier lives
+        directory.mkdir()
+        self.log_file = directory / "log"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    async def start(self) -> None:
+        self._lives += 1
+        own = str(self._own)
+        self._own.mkdir()
+        environment = inherited_environment() | self._settings
+        environment |= {"PUMPWATCH_METRICS_DIR": own, "PROMETHEUS_MULTIPROC_DIR": own}
+        command = [sys.executable, "-m", "service", "run", "ingest"]
+        self._child = await started(command, environment=environment, log=self.log_file)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        self.check()
+        assert self._child is not None
+        self._child.kill()
+        await self._child.wait()
+        self._before += self._counted_now()
+        self._child = None
+
+    async def stop(self) -> int:
+        """SIGTERM; return its exit code."""
+        assert self._child is not None
+        self._child.terminate()
+        code = await until(self._child.wait(), "the ingester to end", ENDS_WITHIN_S)
+        self._before += self._counted_now()
+        self._child = None
+        return code
+
+    async def abandon(self) -> None:
+        """End it, whatever it does: the test is over."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+            await self._child.wait()
+
+    def check(self) -> None:
+        """Nobody but us may end it."""
+        if self._child is not None and self._child.returncode is not None:
+            last = "\n".join(self.log.splitlines()[-30:])
+            raise AssertionError(f"the ingester ended by itself with code {self._child.returncode}:\n{last}")
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What it has counted over all its lives, by the names of COUNTED."""
+        return self._before + (self._counted_now() if self._child is not None else Counter())
+
+    def now(self, name: str) -> int:
+        """What it has counted in this life."""
+        self.check()
+        return self._counted_now()[name]
+
+    @property
+    def _own(self) -> Path:
+        return self._directory / f"life{self._lives}"
+
+    def _counted_now(self) -> Counter[str]:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self._own))
+        try:
+            samples = {
+                (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+                for family in registry.collect()
+                for sample in family.samples
+            }
+        except struct.error:  # it is only just making its files
+            samples = {}
+        return Counter(
+            {name: int(samples.get((sample, tuple(labels.items())), 0)) for name, (sample, labels) in COUNTED.items()}
+        )

@@ -1,0 +1,30 @@
+"""How long do we wait for what must happen? Until it has, or until a deadline that fails the test."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+LOOK_EVERY_S = 0.02
+
+Result = TypeVar("Result")
+
+
+async def until(awaited: Awaitable[Result], what: str, patience_s: float) -> Result:
+    try:
+        async with asyncio.timeout(patience_s):
+            return await awaited
+    except TimeoutError:
+        raise AssertionError(f"waited {patience_s:.0f} s for {what}") from None
+
+
+async def until_true(condition: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
+    """Return once `condition()`, which may be a coroutine function."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = condition()
+        if await found if inspect.isawaitable(found) else found:
+            return
+        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s for {what}"
+        await asyncio.sleep(LOOK_EVERY_S)

@@ -1,0 +1,82 @@
+"""What is in the database? Every reading and event, and every alert with its onsets."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import asyncpg
+
+from tests.failures.said import Item
+
+
+class Row(NamedTuple):
+    pump_id: str
+    position: int
+    item: Item
+
+
+class Raised(NamedTuple):
+    """One alert. `onsets`: the position of each reading at which its condition was found to hold."""
+
+    pump_id: str
+    condition: str
+    onsets: tuple[int, ...]
+    ended_ms: int | None  # None: the condition holds
+    withdrawn: bool
+    unannounced: int  # onsets that were to be told and stand in no outbox
+
+
+class Stored(NamedTuple):
+    rows: list[Row]
+    raised: list[Raised]
+
+
+_ROWS = """
+    SELECT pump_id, position, round(extract(epoch FROM measured_at) * 1000)::bigint AS time_ms, flow_ml_d
+    FROM reading JOIN pump USING (pump)
+    UNION ALL
+    SELECT pump_id, position, round(extract(epoch FROM measured_at) * 1000)::bigint, NULL
+    FROM event JOIN pump USING (pump)
+"""
+# Where late data has made up an episode that was over, nobody is told of its onset.
+_RAISED = """
+    SELECT pump_id, condition,
+           round(extract(epoch FROM ended_at) * 1000)::bigint AS ended_ms,
+           array_agg(h.position ORDER BY h.number) FILTER (WHERE h.event = 'condition_began') AS onsets,
+           bool_or(h.event = 'withdrawn') AS withdrawn,
+           count(*) FILTER (WHERE h.event = 'condition_began' AND h.note <> 'late_data' AND n.id IS NULL) AS unannounced
+    FROM alert a JOIN pump USING (pump) JOIN alert_history h ON h.alert_id = a.id
+    LEFT JOIN notification n ON n.alert_id = a.id AND n.number = h.number AND n.kind = 'activated'
+    WHERE a.kind = 'physiological'
+    GROUP BY a.id, pump_id ORDER BY pump_id, condition, a.detected_position
+"""
+# How much of each pump is stored up to a position of its own.
+_COUNT_THROUGH = """
+    SELECT said.pump_id, (
+        SELECT count(DISTINCT position) FROM (
+            SELECT position FROM reading r WHERE r.pump = pump.pump AND position <= said.through
+            UNION ALL SELECT position FROM event e WHERE e.pump = pump.pump AND position <= said.through
+        ) AS stored
+    ) AS stored
+    FROM unnest($1::text[], $2::bigint[]) AS said (pump_id, through) JOIN pump USING (pump_id)
+"""
+
+
+async def stored(url: str) -> Stored:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = [Row(row[0], row[1], Item(row[2], row[3])) for row in await connection.fetch(_ROWS)]
+        raised = [Raised(**{**row, "onsets": tuple(row["onsets"] or ())}) for row in await connection.fetch(_RAISED)]
+    finally:
+        await connection.close()
+    return Stored(rows, raised)
+
+
+async def stored_through(url: str, through: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """By pump: how many positions are stored up to the one given."""
+    pumps = dict(through)
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(_COUNT_THROUGH, list(pumps), list(pumps.values()))
+    finally:
+        await connection.close()
+    return {row["pump_id"]: row["stored"] for row in rows}
