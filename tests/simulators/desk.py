@@ -22,6 +22,7 @@ class Desk:
     def __init__(self, broker_url: str, name: str, *, topics: str = "pumps/v1/+/+") -> None:
         self.kept: dict[str, dict[int, Any]] = defaultdict(dict)  # by pump, by position: (message, index)
         self.messages: list[tuple[str, dict[str, Any]]] = []
+        self.received_ms: list[int] = []  # of each message
         self.statuses: dict[str, bool] = {}
         self.duplicates = 0
         self.lose_once: set[tuple[str, int]] = set()  # (pump id, seq)
@@ -75,6 +76,7 @@ class Desk:
                 self.lose_once.remove((pump_id, payload["seq"]))
                 return
             self.messages.append((pump_id, payload))
+            self.received_ms.append(time.time_ns() // 1_000_000)
             count = len(payload["time_ms"]) if kind == "telemetry" else 1
             held_boot, held_seq = payload["held_from"]
             held_from = held_boot << SEQ_BITS | held_seq
