@@ -202,10 +202,10 @@ class _Wire(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, received: bytes) -> None:
         self.heard = True
         try:
-            for packet in self._decoder.feed(data):
+            for packet in self._decoder.feed(received):
                 if self.lost.done():
                     return
                 self._on_packet(packet)

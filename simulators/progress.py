@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,11 +16,12 @@ LINE_EVERY_S: Final = 5.0
 class Steps:
     """Progress through named stages, on standard error. `say` prints a line of its own in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
         self._console = Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._began_s = time.monotonic()
+        self._began_s = clock_s()
         self._line_s = self._began_s
 
     def __enter__(self) -> Self:
@@ -31,11 +33,11 @@ class Steps:
     def stage(self) -> None:
         """What follows is something else: a bar of its own, if it takes long enough."""
         self._close()
-        self._began_s = self._line_s = time.monotonic()
+        self._began_s = self._line_s = self._clock_s()
 
     def show(self, what: str, share: float) -> None:
         """Say that `share` (0 … 1) of the stage is done."""
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         if now_s - self._began_s < QUIET_S:
             return
         if not self._console.is_terminal:

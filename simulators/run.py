@@ -26,23 +26,34 @@ CATCH_UP_STEPS: Final = 60
 GOODBYE_S: Final = 2.0
 
 
-async def run_fleet(plan: Plan, steps: Steps) -> Report:
-    """Run a fleet to its end; raises OSError for a file that cannot be written and ValueError for an unknown fault."""
+async def run_fleet(plan: Plan, steps: Steps, faults: Sequence[Fault] | None = None) -> Report:
+    """Run a fleet to its end; `faults` stand in for those that the plan names.
+
+    Raises OSError for a file that cannot be written, and ValueError for an unknown fault.
+    """
     if plan.wait_for is not None:
         await _until_ready(plan.wait_for, steps)
     backlog_ms, spacing_ms = round(plan.backlog_hours * 3_600_000), round(plan.backlog_interval_s * 1000)
     start_ms = clock_ms() - backlog_ms if plan.start_ms is None else plan.start_ms
     timeline = Timeline(start_ms, spacing_ms, backlog_ms // spacing_ms, round(plan.interval_s * 1000), plan.live_s)
     fleet = fleet_of(plan.seed, plan.pumps, prefix=plan.prefix, interval_s=plan.interval_s)
+    faults = cast(plan.faults, fleet, plan.seed, timeline) if faults is None else faults
     with Journal(plan.journal) as journal:
-        return await _Run(plan, fleet, timeline, journal, steps).run()
+        return await _Run(plan, fleet, timeline, faults, journal, steps).run()
 
 
 class _Run:
-    def __init__(self, plan: Plan, fleet: list[Implant], timeline: Timeline, journal: Journal, steps: Steps) -> None:
-        self.plan, self.fleet, self.timeline, self.steps = plan, fleet, timeline, steps
+    def __init__(
+        self,
+        plan: Plan,
+        fleet: list[Implant],
+        timeline: Timeline,
+        faults: Sequence[Fault],
+        journal: Journal,
+        steps: Steps,
+    ) -> None:
+        self.plan, self.fleet, self.timeline, self.faults, self.steps = plan, fleet, timeline, faults, steps
         self.boot = boot_at(timeline.start_ms) if plan.boot is None else plan.boot
-        self.faults: list[Fault] = cast(plan.faults, fleet, plan.seed, timeline)
         self.simulation = Simulation(plan.seed, fleet, self.faults, timeline, boot=self.boot, encodings=plan.encodings)
         self.publisher = Publisher(
             [pump.pump_id for pump in fleet],

@@ -25,6 +25,8 @@ COVERED_ELSEWHERE = {
     "service/commands/up.py": "tests/test_supervise.py",
     "service/commands/migrate.py": "tests/test_cli.py",
     "service/commands/demo.py": "tests/journeys/test_demo.py",
+    "simulators/__main__.py": "tests/simulators/test_cli.py",
+    "simulators/plan.py": "tests/simulators/test_run.py",
     "service/commands/database.py": "tests/commands/test_token.py",
     "service/api/app.py": "tests/api/test_openapi.py",
     "service/api/context.py": "tests/api/test_gate.py",

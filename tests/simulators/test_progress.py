@@ -7,12 +7,9 @@ import pytest
 from simulators.progress import Steps
 
 
-def test_plain_lines_now_and_then_where_there_is_no_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seconds = itertools.count()
-    monkeypatch.setattr("simulators.progress.time.monotonic", lambda: float(next(seconds)))
-    with Steps() as steps:
+def test_plain_lines_now_and_then_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = itertools.count(0.0, 1.0)
+    with Steps(lambda: next(seconds)) as steps:
         for second in range(12):
             steps.show("backlog", second / 12)
         steps.say("done")
