@@ -74,9 +74,10 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
     starts = _starts(ordered["pump"])
     rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
     now = rank < ROUNDS_A_BATCH
-    if len(ordered) > ITEMS_A_BATCH:
-        last_message = np.sort(ordered["message"])[ITEMS_A_BATCH]
-        now &= ordered["message"] <= last_message
+    if now.sum() > ITEMS_A_BATCH:
+        # Whole rounds, and one at least: something is taken in whatever order the messages came.
+        whole_rounds = int((np.cumsum(np.bincount(rank[now])) <= ITEMS_A_BATCH).sum())
+        now = rank < max(1, whole_rounds)
     if now.all():
         return ordered, ordered[:0]
     return ordered[now], ordered[~now]

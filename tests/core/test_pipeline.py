@@ -5,8 +5,17 @@ import pytest
 
 from service.core.decode import Decoded
 from service.core.fleet import Fleet, PumpEntry
-from service.core.pipeline import ROUNDS_A_BATCH, Decisions, messages_done, on_batch, publish, receipts_due, take
-from service.core.reading import Items, position_of
+from service.core.pipeline import (
+    ITEMS_A_BATCH,
+    ROUNDS_A_BATCH,
+    Decisions,
+    messages_done,
+    on_batch,
+    publish,
+    receipts_due,
+    take,
+)
+from service.core.reading import ITEM, Items, position_of
 from service.core.rulebook import DEFAULT_RULEBOOK
 from tests.pumps import MINUTE_MS, NOON_MS, SENSOR, readings
 
@@ -77,6 +86,23 @@ def test_at_most_64_items_of_a_pump_are_evaluated_in_one_batch() -> None:
     assert np.bincount(now["pump"]).tolist() == [ROUNDS_A_BATCH, 3]
     assert later["position"].tolist() == long["position"][ROUNDS_A_BATCH:].tolist()
     assert messages_done(2, later).tolist() == [1], "a message is settled with its last item"
+
+
+def test_every_batch_takes_something_and_each_pump_in_order_however_the_messages_came() -> None:
+    """Pumps that send again put the oldest positions into the newest messages."""
+    pumps, length = 50, 2_000
+    items = np.zeros(pumps * length, ITEM)
+    items["pump"] = np.tile(np.arange(pumps), length)
+    items["position"] = np.repeat(np.arange(length), pumps)
+    items["message"] = np.arange(len(items))[::-1] // 60
+    left, taken = items, []
+    while len(left):
+        now, left = take(Decoded(left, np.zeros(0, np.int64), np.zeros(0, np.bool_), {}, [], {}, []))
+        assert 0 < len(now) <= ITEMS_A_BATCH
+        taken.append(now)
+    of_one = np.concatenate([now["position"][now["pump"] == 7] for now in taken])
+    assert of_one.tolist() == list(range(length))
+    assert len(np.concatenate(taken)) == len(items)
 
 
 def test_a_receipt_is_sent_at_most_every_ten_seconds(fleet: Fleet) -> None:
