@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from service.mqtt.packets import Publish
 from service.ports import RawMessage, Token
 
-LARGEST_BATCH_BYTES: Final = 32 * 1024 * 1024
-"""Payloads in one batch, whatever the number of messages asked for."""
+LARGEST_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Payloads in one batch, whatever the number of messages asked for: some 75,000 readings where a message is an hour."""
 
 
 class Settled(NamedTuple):
