@@ -139,12 +139,13 @@ class Memory:
         while self.held and self.held[0].last <= position:
             receipted.append(self._let_go())
         if receipted:
-            newest = receipted[-1]
-            lag_s = now_s - newest.sent_s
-            # Which copy of a repeated message was meant is unknown: then it may only rise (Karn and Partridge, 1987).
-            self._lag_s = lag_s if newest.tries == 1 else max(lag_s, self._lag_s)
+            lag_s = now_s - receipted[-1].sent_s
+            # Where something was sent again, the receipt waited for that and says nothing of the way (as in TCP: Karn
+            # and Partridge, 1987).
+            again = any(held.tries > 1 for held in receipted)
+            self._lag_s = min(lag_s, self._lag_s) if again else lag_s
         given_up = self._count_left_out(now_s)
-        self._fill_hole()
+        self._fill_hole(now_s)
         return Covered(receipted, given_up)
 
     def _late_at(self, held: Held) -> float:
@@ -162,15 +163,11 @@ class Memory:
         first.counted_s = now_s
         return [self._let_go()] if first.left_out >= LEFT_OUT_AT_MOST else []
 
-    def _fill_hole(self) -> None:
-        """A receipt ends below something that was sent, and more was sent above it: do not wait the usual time."""
-        if len(self.held) < 2 or not self.held[1].tries:
-            return
-        for at in range(min(AGAIN_A_RECEIPT, len(self.held))):
-            held = self.held[at]
-            if held.tries and not held.queued:
-                held.resend_s = min(held.resend_s, self._late_at(held))
-                self.next_resend_s = min(self.next_resend_s, held.resend_s)
+    def _fill_hole(self, now_s: float) -> None:
+        """A receipt ends below something that was sent, and more was sent above it."""
+        if len(self.held) > 1 and self.held[1].tries:
+            first = [self.held[at] for at in range(min(AGAIN_A_RECEIPT, len(self.held)))]
+            self._send_again([held for held in first if held.tries and self._late_at(held) <= now_s])
 
     def _send_again(self, those: list[Held]) -> None:
         fresh = [held for held in those if not held.queued and not held.on_the_wire]

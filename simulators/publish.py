@@ -255,8 +255,6 @@ class Publisher:
         for held in covered.given_up:
             self.tally.given_up_items += held.message.items
             self._journal.let_go("given_up", at_ms, pump_id, held)
-        if self._memories[pump].next_resend_s <= now_s:
-            self._memories[pump].remind(now_s)
         self._line_up(pump)
         self._moved.set()
 
