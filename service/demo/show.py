@@ -22,7 +22,8 @@ from service.exits import EXIT_OK, EXIT_PROBLEMS
 
 BACKLOG_H = 24
 LOOK_EVERY_S = 0.5
-# The last alerts are on their way when the fleet ends. Its own silence begins to be judged only later.
+# A slow machine has the backlog still before it when the live time is over.
+DRAIN_S = 120
 LAST_ALERTS_WITHIN_S = 15.0
 A_VERY_LONG_TIME_S = 10 * 365 * 86_400
 
@@ -100,21 +101,22 @@ class Show:
         labels = place / "labels.json"
         live_s = A_VERY_LONG_TIME_S if options.live_s is None else options.live_s
         publishing = ["--broker", broker_url, "--backlog-hours", BACKLOG_H, "--live-s", live_s, "--faults", "demo"]
-        writing_down = ["--labels", labels, "--report", place / "fleet.json"]
+        fleet_report = place / "fleet.json"
+        writing_down = ["--labels", labels, "--report", fleet_report, "--drain-s", DRAIN_S]
         fleet = await stage.program("simulators", "fleet", *who, *publishing, *writing_down)
         self._fleet = fleet
         outside = Outside(at.api_url, at.token, at.clinic_url)
         self._board.open()
         try:
-            judgement = await self._watch(outside, fleet, labels)
+            judgement = await self._watch(outside, fleet, labels, fleet_report)
         finally:
             self._board.close()
             await outside.close()
         if fleet.returncode:
             say(f"The fleet ended with problems: {stage.last_words('fleet')}")
-        return self._conclude(judgement, place / "fleet.json", fleet_code=fleet.returncode or 0)
+        return self._conclude(judgement, fleet_report, fleet_code=fleet.returncode or 0)
 
-    async def _watch(self, outside: Outside, fleet: Process, labels: Path) -> Judgement:
+    async def _watch(self, outside: Outside, fleet: Process, labels: Path, fleet_report: Path) -> Judgement:
         """Look on until the fleet has ended and what was due has arrived, or time is up."""
         live_since: float | None = None
         ended_at: float | None = None
@@ -129,7 +131,8 @@ class Show:
             self._seen.progress = self._progress(live_since, backlog, ended=ended_at is not None)
             self._board.show(self._seen)
             if ended_at is not None:
-                judgement = judge(_read(labels), self._seen.alerts, self._seen.told, round(ended_at * 1000))
+                ended_ms = _ended_ms(fleet_report) or round(ended_at * 1000)
+                judgement = judge(_read(labels), self._seen.alerts, self._seen.told, ended_ms)
                 if judgement.well or time.time() - ended_at > LAST_ALERTS_WITHIN_S:
                     return judgement
             await asyncio.sleep(LOOK_EVERY_S)
@@ -186,3 +189,8 @@ class Show:
 
 def _read(labels: Path) -> list[Label]:
     return msgspec.json.decode(labels.read_bytes(), type=list[Label]) if labels.exists() else []
+
+
+def _ended_ms(fleet_report: Path) -> int | None:
+    """When the fleet took its last reading; it stays for its receipts."""
+    return msgspec.json.decode(fleet_report.read_bytes()).get("ended_ms") if fleet_report.exists() else None
