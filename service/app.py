@@ -5,10 +5,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -25,12 +25,12 @@ from service.loops.maintain import look_after, maintain
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
 from service.mqtt.inbox import MqttInbox
-from service.ports import FencedError
+from service.ports import FencedError, StoreUnavailableError
 from service.postgres.alerts import AlertStore
 from service.postgres.heartbeat import beat
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
-from service.postgres.outage import OUTAGES
+from service.postgres.outage import OUTAGES, outages_told
 from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
 from service.postgres.partitions import PostgresHousekeeping
 from service.postgres.rulebooks import enter_into_force, newest_text
@@ -40,15 +40,38 @@ from service.webhooks.sender import HttpSender
 
 HEARTBEAT_EVERY_S: Final = 2.0
 DATABASE_AGAIN_S: Final = 1.0
+ENDS_WITHIN_S: Final = 5.0
+
+Role = Callable[[Settings, asyncio.Event], Awaitable[None]]
+Answer = TypeVar("Answer")
 
 
-async def ingest(settings: Settings) -> None:
+async def run(role: Role, settings: Settings) -> None:
+    """Run `role` until SIGTERM or SIGINT. What then still waits for a neighbour is left: whoever starts next does it
+    again.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    work = asyncio.ensure_future(role(settings, stop))
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    await asyncio.wait([work], timeout=ENDS_WITHIN_S)
+    if not work.done():
+        tell("ending_while_waiting", logging.WARNING)
+        work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     """Take what the pumps say: the only role that reads the broker."""
-    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    metrics = Metrics(CollectorRegistry())
     async with _pool(settings, most=2) as pool:
         rulebook = await rulebook_in_force(settings, pool)
-        await look_after(PostgresHousekeeping(pool), _now, settings.retention_d)
-        recorded = await session_recorded(pool, settings.shard)
+        await _answered(lambda: look_after(PostgresHousekeeping(pool), _now, settings.retention_d))
+        recorded = await _answered(lambda: session_recorded(pool, settings.shard))
     inbox = MqttInbox(
         settings.broker_url,
         f"pumpwatch-ingest-{settings.shard}",
@@ -67,9 +90,8 @@ async def ingest(settings: Settings) -> None:
         raise SystemExit(EXIT_PROBLEMS) from None
 
 
-async def watch(settings: Settings) -> None:
+async def watch(settings: Settings, stop: asyncio.Event) -> None:
     """Judge silence from the database alone, and keep the store fit: one leader."""
-    stop = _told_to_stop()
     async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
         rulebook = await rulebook_in_force(settings, pool)
         tower = PostgresWatchtower(settings.database_url, AlertStore(rulebook), rulebook)
@@ -78,9 +100,9 @@ async def watch(settings: Settings) -> None:
         tasks.create_task(watch_loop(tower, _now, stop))
 
 
-async def deliver(settings: Settings) -> None:
+async def deliver(settings: Settings, stop: asyncio.Event) -> None:
     """Send what the outbox holds: any number of these."""
-    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    metrics = Metrics(CollectorRegistry())
     async with (
         _pool(settings, most=8, plans=PLANS) as pool,
         HttpSender() as sender,
@@ -91,9 +113,9 @@ async def deliver(settings: Settings) -> None:
         tasks.create_task(deliver_loop(PostgresOutbox(pool), sender, metrics=metrics, clock=_now, stop=stop, wake=wake))
 
 
-async def api(settings: Settings) -> None:
+async def api(settings: Settings, stop: asyncio.Event) -> None:
     """Answer people and dashboards."""
-    metrics, stop = Metrics(CollectorRegistry()), _told_to_stop()
+    metrics = Metrics(CollectorRegistry())
     listening = listen(settings.api_host, settings.api_port)
     async with _pool(settings, most=10) as pool:
         rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings) or DEFAULT_RULEBOOK
@@ -120,13 +142,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _told_to_stop() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
-
-
 @asynccontextmanager
 async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = None) -> AsyncIterator[asyncpg.Pool]:
     """A pool that connects when it is first used: a database that is away keeps nobody from starting."""
@@ -142,19 +157,30 @@ async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = No
 
 async def rulebook_in_force(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
     """The rulebook of the settings; where it has problems they are told, and the one last in force stays so."""
-    rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings)
+    parsed = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings)
+
+    async def enter() -> Rulebook:
+        rulebook = parsed
+        if rulebook is None:
+            kept = parse_rulebook(await newest_text(pool) or "")
+            rulebook = kept if isinstance(kept, Rulebook) else DEFAULT_RULEBOOK
+        await enter_into_force(pool, rulebook)
+        return rulebook
+
+    rulebook = await _answered(enter)
+    tell("rulebook_in_force", version=rulebook.version)
+    return rulebook
+
+
+async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What the database answers, asked until it does."""
     while True:
         try:
-            if rulebook is None:
-                kept = parse_rulebook(await newest_text(pool) or "")
-                rulebook = kept if isinstance(kept, Rulebook) else DEFAULT_RULEBOOK
-            await enter_into_force(pool, rulebook)
-        except OUTAGES as error:
-            tell("database_unreachable", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+            with outages_told():
+                return await ask()
+        except StoreUnavailableError as error:
+            tell("database_unreachable", reason=error)
             await asyncio.sleep(DATABASE_AGAIN_S)
-        else:
-            tell("rulebook_in_force", version=rulebook.version)
-            return rulebook
 
 
 def _parsed(settings: Settings) -> Rulebook | None:

@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
     # What is loaded by now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    uvloop.run(ROLES[arguments.role](settings))
+    uvloop.run(app.run(ROLES[arguments.role], settings))
     return EXIT_OK

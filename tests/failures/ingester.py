@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.settings import inherited_environment
 from tests.benchmarks.processes import ENDS_WITHIN_S, started
-from tests.failures.patience import until
+from tests.patience import until
 
 COUNTED = {
     "stored": ("pumpwatch_readings_stored_total", {}),

@@ -1,20 +1,18 @@
 """What did a soak find, and where? One JSON file for all of its runs, in docs/measurements."""
 
-import http.client
 import json
 import os
 import platform
 import subprocess
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
-from service.embedded.child import LOOPBACK
 from service.embedded.nats import NatsServer
 from tests.benchmarks.processes import ROOT
+from tests.failures.broker import version
 from tests.failures.run import Outcome
 from tests.failures.stage import Broker, Stage
 from tests.servers import mosquitto_binary
@@ -75,8 +73,6 @@ async def _environment(stage: Stage) -> dict[str, Any]:
 
 def _version(broker: Broker) -> str:
     if isinstance(broker, NatsServer):
-        with closing(http.client.HTTPConnection(LOOPBACK, broker.monitoring_port, timeout=5)) as asked:
-            asked.request("GET", "/varz")
-            return f"nats-server {json.loads(asked.getresponse().read())['version']}"
+        return f"nats-server {version(broker)}"
     said = subprocess.run([str(mosquitto_binary()), "-h"], capture_output=True, text=True, check=False)
     return said.stdout.splitlines()[0].strip()

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from tests.failures.patience import until_true
 from tests.failures.stage import Stage
+from tests.patience import until_found, until_true
 
 Mishap = Callable[[Stage], Awaitable[None]]
 
@@ -69,7 +69,7 @@ async def commits_held(stage: Stage) -> AsyncIterator[int]:
     try:
         async with connection.transaction():
             await connection.execute(_HOLD)
-            await until_true(lambda: connection.fetchval(_HELD), "a commit to be held")
+            await until_found(lambda: connection.fetchval(_HELD), "a commit to be held")
             yield stage.ingester.now("stored")
     finally:
         await connection.close()

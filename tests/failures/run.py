@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from tests.failures.checker import Verdict, check, uncovered
 from tests.failures.mishaps import Mishap
 from tests.failures.oracle import findings
-from tests.failures.patience import until_true
 from tests.failures.stage import FleetReport, Stage
 from tests.failures.stored import stored, stored_through
+from tests.patience import until_true
 
 RESUMES_WITHIN_S = 240.0  # a broker's patience with what an ingester took and left
 

@@ -20,8 +20,8 @@ from service.postgres.registry import upsert
 from tests.benchmarks.processes import ended, started
 from tests.failures.checker import Label
 from tests.failures.ingester import Ingester
-from tests.failures.patience import until, until_true
 from tests.failures.said import Said
+from tests.patience import until, until_found, until_true
 from tests.servers import MosquittoServer
 
 NATS, MOSQUITTO = "nats", "mosquitto"
@@ -120,7 +120,7 @@ class Stage:
     async def until_ingester_is_ready(self) -> None:
         connection = await asyncpg.connect(self.database_url)
         try:
-            await until_true(lambda: _is_ready(connection, self.ingester), "the ingester to be ready")
+            await until_found(lambda: _is_ready(connection, self.ingester), "the ingester to be ready")
         finally:
             await connection.close()
 

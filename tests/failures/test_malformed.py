@@ -1,10 +1,8 @@
 """What no pump should send, between what pumps do send: kept aside, counted exactly, and nothing else is disturbed."""
 
-import http.client
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.embedded.child import LOOPBACK
 from service.embedded.nats import NatsServer
+from tests.failures.broker import unsettled
 from tests.failures.ingester import Ingester
-from tests.failures.patience import until_true
 from tests.failures.stage import MOSQUITTO, NATS, Broker
 from tests.loops.driven import telemetry
 from tests.malformed import malformed_messages
 from tests.mqtt.publisher import Message, publish
+from tests.patience import until_found, until_true
 
 SEED = 17
 MALFORMED, BROKEN, GOOD = 10_000, 1_200, 2_500
@@ -61,7 +59,7 @@ async def test_ten_thousand_malformed_messages_disturb_nobody(
     connection = await asyncpg.connect(postgres_url)
     try:
         await ingester.start()
-        await until_true(lambda: _hears(connection, life=1), "the ingester to hear")
+        await until_found(lambda: _hears(connection, life=1), "the ingester to hear")
         await publish(broker.mqtt_url, messages)
         await until_true(lambda: ingester.now("settled") >= len(messages), "everything to be settled")
 
@@ -82,9 +80,9 @@ async def test_ten_thousand_malformed_messages_disturb_nobody(
 
         assert await ingester.stop() == 0
         await ingester.start()
-        await until_true(lambda: _hears(connection, life=2), "the ingester to hear again")
+        await until_found(lambda: _hears(connection, life=2), "the ingester to hear again")
         if isinstance(broker, NatsServer):
-            await until_true(lambda: _unsettled(broker) == 0, "NATS to hold nothing back")
+            await until_true(lambda: unsettled(broker) == 0, "NATS to hold nothing back")
         assert ingester.now("settled") == 0, "nothing came again"
         assert await connection.fetchval("SELECT sum(messages) FROM quarantine_day") == MALFORMED + BROKEN
         assert "Traceback" not in ingester.log
@@ -98,18 +96,3 @@ async def _hears(connection: asyncpg.Connection, *, life: int) -> bool:
     """Its marker has come back, and with it all that the broker had for it."""
     heard = await connection.fetchval("SELECT marker_at IS NOT NULL FROM shard WHERE epoch = $1", life)
     return heard is True
-
-
-def _unsettled(broker: NatsServer) -> int:
-    """Messages that the broker holds for a session, delivered or not."""
-    with closing(http.client.HTTPConnection(LOOPBACK, broker.monitoring_port, timeout=5)) as asked:
-        asked.request("GET", "/jsz?streams=1&consumers=1")
-        told = asked.getresponse().read()
-    found = json.loads(told)
-    return sum(
-        consumer["num_pending"] + consumer["num_ack_pending"]
-        for account in found["account_details"]
-        for stream in account["stream_detail"]
-        for consumer in stream.get("consumer_detail") or ()
-        if stream["name"] == "$MQTT_msgs"
-    )

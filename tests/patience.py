@@ -1,7 +1,6 @@
 """How long do we wait for what must happen? Until it has, or until a deadline that fails the test."""
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,11 +19,23 @@ async def until(awaited: Awaitable[Result], what: str, patience_s: float) -> Res
 
 
 async def until_true(condition: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
-    """Return once `condition()`, which may be a coroutine function."""
+    async def look() -> object:
+        return condition()
+
+    await until_found(look, what, patience_s)
+
+
+async def until_found(
+    look: Callable[[], Awaitable[Result]],
+    what: str,
+    patience_s: float = 60.0,
+    enough: Callable[[Result], object] = bool,
+) -> Result:
+    """Look again and again, and return the first that is enough."""
     deadline = time.monotonic() + patience_s
     while True:
-        found = condition()
-        if await found if inspect.isawaitable(found) else found:
-            return
+        found = await look()
+        if enough(found):
+            return found
         assert time.monotonic() < deadline, f"waited {patience_s:.0f} s for {what}"
         await asyncio.sleep(LOOK_EVERY_S)
