@@ -39,6 +39,12 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def imported_names(path: Path) -> set[str]:
+    """Those, and what is imported from them: either may be the module."""
+    froms = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
+    return imported(path) | {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+
+
 def defined(path: Path) -> Iterator[Defined]:
     """What is named here: functions, classes, arguments, variables, attributes. Not what others named."""
     for node in ast.walk(tree(path)):
