@@ -17,7 +17,7 @@ from service.core.change import Condition, Priority
 from service.core.limits import LIMITS, LIMITS_ROW
 from service.core.reading import DrugClass, Items
 
-_UNGUARDED: Final = (DrugClass.ZICONOTIDE, DrugClass.BUPIVACAINE)  # no recognised withdrawal (domain.md §3, S62)
+_UNGUARDED: Final = (DrugClass.ZICONOTIDE, DrugClass.BUPIVACAINE)  # no recognised withdrawal: docs/rules.md
 _H, _M, _L = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 
 _PRIORITIES: Final[dict[Condition, tuple[Priority, ...]]] = {

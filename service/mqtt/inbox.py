@@ -1,6 +1,6 @@
 """How do messages get from the broker to the ingest loop, and PUBACKs back, over any number of connections?
 
-Design §11 H1. The session is persistent; a message is named by (connection, packet id); it is settled only on the
+The session is persistent; a message is named by (connection, packet id); it is settled only on the
 connection that delivered it; the socket is always read, and what is held is bounded by disconnecting.
 """
 

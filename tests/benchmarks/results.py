@@ -18,7 +18,7 @@ MESSAGES, READINGS, MICROSECONDS, MILLISECONDS = "messages/s", "readings/s", "µ
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One figure that is reported. A budget is the least ratio, value, or the most of a cost (design §10)."""
+    """One figure that is reported. A budget is the least ratio, value, or the most of a cost."""
 
     unit: str
     of: str = ""

@@ -10,7 +10,7 @@ volume − 1):
     C ← min(2 · decision, max(0, C + min(±x − reference, cap)))     begins when C ≥ decision
 
 The reference lies between the edge of the tolerance (14.5 %) and the reject level (30 %), so a healthy bias never
-accumulates (design.md §11 H5; Page 1954). The cap makes two hours at least decide. Steps below the stall's own limit
+accumulates (Page 1954; docs/rules.md). The cap makes two hours at least decide. Steps below the stall's own limit
 count as stall, not as under-delivery. Cannot see: a rotor counts steps, so it shows missed steps (under-delivery) but
 neither bias nor over-delivery.
 """

@@ -5,7 +5,7 @@
 
 Low at t ≤ min(low_d, low_cycle_fraction of V_full / q) or V ≤ low_volume_ml; medium and high likewise with nearer
 limits. The level rises and never falls until a refill ends the condition. Cannot see: a computed reservoir that
-over-infusion has emptied (domain.md §0).
+over-infusion has emptied (docs/rules.md).
 """
 
 import numpy as np

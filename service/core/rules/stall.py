@@ -4,7 +4,7 @@
     begins when S / below_fraction ≥ missed_ul and it has lasted for_s of covered time
 
 While nothing flows, S / below_fraction is the volume that the patient has missed, so the delay is missed_ul / rate
-(domain.md §2.2): 29 min at 0.5 mL/d, 2.4 h at 0.1 mL/d. Cannot see: a catheter that is closed, kinked or out of place
+(docs/rules.md): 29 min at 0.5 mL/d, 2.4 h at 0.1 mL/d. Cannot see: a catheter that is closed, kinked or out of place
 behind a turning rotor. While nothing is programmed it is unknown: an open stall stays open.
 """
 
