@@ -107,11 +107,12 @@ def run_generate_command(arguments: argparse.Namespace) -> int:
         start_ms=BOOTS_SINCE_MS if arguments.start_ms is None else arguments.start_ms,
         readings_a_message=arguments.readings_a_message,
     )
-    labels, lines = lines_of(stream)
-    if arguments.labels is not None:
-        arguments.labels.write_bytes(msgspec.json.format(msgspec.json.encode(labels)) + b"\n")
-    sys.stdout.buffer.writelines(lines)
-    sys.stdout.buffer.flush()
+    with Steps() as steps:
+        labels, lines = lines_of(stream, lambda share: steps.show(f"{arguments.pumps} pumps", share))
+        if arguments.labels is not None:
+            arguments.labels.write_bytes(msgspec.json.format(msgspec.json.encode(labels)) + b"\n")
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
     return EXIT_OK
 
 

@@ -1,7 +1,7 @@
 """What would the fleet have sent? Its wire messages as a stream of lines, without a broker and without a clock."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,17 +29,24 @@ class Stream:
     readings_a_message: int
 
 
-def lines_of(stream: Stream) -> tuple[list[Label], Iterator[bytes]]:
-    """The labels, and the lines `{"topic", "received_ms", "payload"}` in order of `received_ms`."""
+def lines_of(
+    stream: Stream, show: Callable[[float], None] = lambda _share: None
+) -> tuple[list[Label], Iterator[bytes]]:
+    """The labels, and the lines `{"topic", "received_ms", "payload"}` in order of `received_ms`.
+
+    `show` is told the share of the time that has been generated.
+    """
     spacing_ms = round(stream.interval_s * 1000)
     timeline = Timeline(stream.start_ms, spacing_ms, round(stream.hours * 3_600_000) // spacing_ms, spacing_ms)
     fleet = fleet_of(stream.seed, stream.pumps, prefix=stream.prefix, interval_s=stream.interval_s)
     faults = cast(stream.faults, fleet, stream.seed, timeline)
     simulation = Simulation(stream.seed, fleet, faults, timeline, boot=boot_at(stream.start_ms))
-    return labels_of(faults, fleet, timeline), _lines(stream, timeline, simulation)
+    return labels_of(faults, fleet, timeline), _lines(stream, timeline, simulation, show)
 
 
-def _lines(stream: Stream, timeline: Timeline, simulation: Simulation) -> Iterator[bytes]:
+def _lines(
+    stream: Stream, timeline: Timeline, simulation: Simulation, show: Callable[[float], None]
+) -> Iterator[bytes]:
     left = timeline.backlog_steps
     waiting: list[Message] = []
     while left:
@@ -53,6 +60,7 @@ def _lines(stream: Stream, timeline: Timeline, simulation: Simulation) -> Iterat
         for message in waiting[:sure]:
             yield _line(simulation, message)
         del waiting[:sure]
+        show(1 - left / timeline.backlog_steps)
 
 
 def _line(simulation: Simulation, message: Message) -> bytes:

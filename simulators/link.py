@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -134,7 +135,7 @@ class Link:
         except TimeoutError:
             return f"no answer within {CONNECT_WITHIN_S:g} s"
         except OSError as error:
-            return error.strerror or str(error)
+            return os.strerror(error.errno) if error.errno else str(error)
         if wire.lost.done():
             return wire.lost.result()
         if self._subscription is not None:
