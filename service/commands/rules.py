@@ -147,9 +147,8 @@ def _print_table(findings: list[Finding], backtest: Backtest) -> None:
             ended,
         )
     Console().print(table)
-    print(
-        f"{len(findings)} alerts from {backtest.readings} readings and events; {len(backtest.rejections)} messages rejected"
-    )
+    rejected = len(backtest.rejections)
+    print(f"{len(findings)} alerts from {backtest.readings} readings and events; {rejected} messages rejected")
 
 
 def _utc(ms: int) -> str:
