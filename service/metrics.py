@@ -43,7 +43,9 @@ class Metrics:
             "pumpwatch_stage_seconds", "Time a batch spends in one stage.", STAGE_SECONDS, "stage"
         )
         self.held_bytes = Gauge(
-            "pumpwatch_held_bytes", "Payload bytes received and not yet settled.", registry=registry,
+            "pumpwatch_held_bytes",
+            "Payload bytes received and not yet settled.",
+            registry=registry,
             multiprocess_mode="livesum",
         )
         self.alert_changes = counter("pumpwatch_alert_changes_total", "Changes of alerts.", "condition", "event")
