@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,15 @@ class Role:
         MultiProcessCollector(registry, str(self.directory))
         return registry.get_sample_value(name) or 0.0
 
-    async def wait_until(self, name: str, count: int) -> float:
-        """Return time.monotonic() when the counter has reached `count`."""
+    async def wait_until(self, counts: Mapping[str, int]) -> float:
+        """Return time.monotonic() when each of these counters has reached its count."""
         deadline = time.monotonic() + PATIENCE_S
-        while (reached := self.counted(name)) < count:
+        while reached := {name: self.counted(name) for name, count in counts.items() if self.counted(name) < count}:
             self.check()
             if time.monotonic() > deadline:
-                raise RoleError(f"{self.name}: {name} is {reached:.0f}, not {count}, after {PATIENCE_S:.0f} s")
+                raise RoleError(
+                    f"{self.name} has {reached}, not {counts}, after {PATIENCE_S:.0f} s: {self.last_words()}"
+                )
             await asyncio.sleep(LOOK_EVERY_S)
         return time.monotonic()
 
@@ -58,16 +60,16 @@ class Role:
             while not await connection.fetchval("SELECT bool_or(ready) FROM role_heartbeat WHERE role = $1", self.name):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise RoleError(f"{self.name} was not ready after {PATIENCE_S:.0f} s: {self._last_words()}")
+                    raise RoleError(f"{self.name} was not ready after {PATIENCE_S:.0f} s: {self.last_words()}")
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             await connection.close()
 
     def check(self) -> None:
         if self.child.returncode is not None:
-            raise RoleError(f"{self.name} ended with code {self.child.returncode}: {self._last_words()}")
+            raise RoleError(f"{self.name} ended with code {self.child.returncode}: {self.last_words()}")
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
         return "\n".join((self.directory / "log").read_text(encoding="utf-8").splitlines()[-20:])
 
 
