@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 CAPTION = "ratio: of the C subscriber on the same broker; of the script: of ours on NATS"
@@ -86,7 +87,7 @@ class Results:
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def table(self) -> Table:
-        table = Table("what", "value", "unit", "rounds", "ratio", "budget", caption=CAPTION)
+        table = Table("what", "value", "unit", "rounds", "ratio", "budget", caption=CAPTION, box=SIMPLE, pad_edge=False)
         for column in table.columns:
             column.no_wrap = True
         for number in (1, 3, 4):
@@ -123,4 +124,4 @@ def _judged(named: Named, value: float, ratio: float | None) -> str:
         text, kept = f"≤ {_short(named.most)}", value <= named.most
     else:
         return ""
-    return f"[green]{text}[/] kept" if kept else f"[red]{text} missed[/]"
+    return f"[green]{text} ✓[/]" if kept else f"[red]{text} ✗[/]"

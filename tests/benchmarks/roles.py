@@ -1,24 +1,26 @@
 """How is a role of the service run, as `pumpwatch up` runs it, and watched by what it counts in shared files?"""
 
 import asyncio
+import json
 import shutil
 import sys
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from struct import Struct
 
 import asyncpg
-from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.mmap_dict import MmapedDict
 
 from service.settings import inherited_environment
 from tests.benchmarks.processes import cpu_s, ended, started
 
 PATIENCE_S = 120.0
 LOOK_EVERY_S = 0.01
+VALUE = Struct("d")
 
 
 class RoleError(Exception):
@@ -30,16 +32,21 @@ class Role:
     name: str
     directory: Path
     child: Process
+    places: dict[str, int] = field(default_factory=dict)  # of the counters' values in their file
 
     @property
     def cpu_s(self) -> float:
         return cpu_s(self.child.pid)
 
     def counted(self, name: str) -> float:
-        """The value of one of its counters. It costs the role nothing: the files are shared memory."""
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self.directory))
-        return registry.get_sample_value(name) or 0.0
+        """The value of one of its counters, from the file that it shares: neither of us notices the cost."""
+        path = self.directory / f"counter_{self.child.pid}.db"
+        if name not in self.places:
+            told = MmapedDict.read_all_values_from_file(str(path))
+            self.places = {json.loads(key)[1]: place for key, _, _, place in told}
+        with path.open("rb") as counters:
+            counters.seek(self.places[name])
+            return float(VALUE.unpack(counters.read(VALUE.size))[0])
 
     async def wait_until(self, counts: Mapping[str, int]) -> float:
         """Return time.monotonic() when each of these counters has reached its count."""
