@@ -97,7 +97,7 @@ class Run:
             verdict,
             self.problems,
             report,
-            dict(stage.ingester.counts),
+            stage.ingester.counts,
             self.happened,
             alerts_due=sum(len(each.expected) for each in due),
             alerts_raised=len(in_database.raised),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -47,12 +48,19 @@ async def roles(directory: Path, database_url: str, broker_url: str) -> AsyncIte
 
 
 async def end_all(children: dict[str, Process]) -> dict[str, int]:
-    for child in children.values():
+    for role, child in children.items():
+        await until_true(lambda pid=child.pid: catches_sigterm(pid), f"{role} to have begun")
         child.terminate()
     codes = await until(
         asyncio.gather(*(child.wait() for child in children.values())), "the roles to end", ENDS_WITHIN_S
     )
     return dict(zip(children, codes, strict=True))
+
+
+def catches_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> signal.SIGTERM - 1 & 1)
 
 
 def logs(directory: Path) -> str:
