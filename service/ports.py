@@ -1,6 +1,6 @@
 """Which seams are there? One protocol a consumer; the edges implement them, the loops use them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
@@ -94,6 +94,7 @@ class Recovered(NamedTuple):
     lost: Mapping[int, Sequence[tuple[int, int]]]
     offset_ms: Mapping[int, int]
     rebuild_from: Mapping[int, int]
+    waited_for: Collection[int]  # pumps with a hole that is waited for no longer
 
 
 class Checkpoint(NamedTuple):

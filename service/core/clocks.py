@@ -14,6 +14,8 @@ from service.core.reading import EventType, Items, boot_of
 
 AHEAD_MS: Final = 300_000
 EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
+FARTHEST_BACK_MS: Final = 86_400_000
+"""Nothing is mapped further than this before the newest time of its pump: reading the store back relies on it."""
 
 
 class Offset(NamedTuple):
@@ -22,48 +24,67 @@ class Offset(NamedTuple):
     offset_ms: int
 
 
-def map_to_ours(
-    items: Items,
-    rows: npt.NDArray[np.intp],
-    starts: npt.NDArray[np.intp],
-    offset_ms: npt.NDArray[np.int64],
-    through: npt.NDArray[np.int64],
-) -> list[Offset]:
-    """Set `measured_ms` of items sorted by row and position; return the offsets that are new.
+class Clocks(NamedTuple):
+    """What is known of the pumps' clocks, a value a row."""
 
-    `offset_ms` and `through` are per row: the offset in force and the position it was last used at.
-    """
-    items["measured_ms"] = items["device_ms"] + offset_ms[rows]
+    offset_ms: npt.NDArray[np.int64]  # in force
+    through: npt.NDArray[np.int64]  # the position it was last used at; nothing at or below it changes an offset
+    newest_ms: npt.NDArray[np.int64]  # the newest time mapped so far; 0 before the first
+
+
+def map_to_ours(items: Items, rows: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], clocks: Clocks) -> list[Offset]:
+    """Set `measured_ms` of items sorted by row and position; return the offsets that are new."""
+    offset_ms = clocks.offset_ms[rows]
+    items["measured_ms"] = items["device_ms"] + offset_ms
     doubtful = (
         (items["measured_ms"] > items["received_ms"] + AHEAD_MS)
         | (items["device_ms"] < EARLIEST_MS)
-        | (offset_ms[rows] != 0)
+        | (offset_ms != 0)
+        | (items["measured_ms"] < clocks.newest_ms[rows] - FARTHEST_BACK_MS)
     )
     if not doubtful.any():
         return []
     ends = np.r_[starts[1:], len(items)]
     new: list[Offset] = []
     for group in np.flatnonzero(np.logical_or.reduceat(doubtful, starts)):
-        span = slice(starts[group], ends[group])
         row = int(rows[starts[group]])
-        new += _map_one(items[span], row, int(offset_ms[row]), int(through[row]))
+        new += _map_one(items[starts[group] : ends[group]], row, clocks)
     return new
 
 
-def _map_one(items: Items, row: int, offset_ms: int, before: int) -> list[Offset]:
+def _map_one(items: Items, row: int, clocks: Clocks) -> list[Offset]:
     """One pump: `items` is a view, mapped in place."""
+    offset_ms, before, newest_ms = (int(column[row]) for column in clocks)
     new: list[Offset] = []
     for at in range(len(items)):
         position, device_ms = int(items["position"][at]), int(items["device_ms"][at])
         received_ms = int(items["received_ms"][at])
+        same_message = items["device_ms"][at:][items["message"][at:] == items["message"][at]]
+        as_of_now_ms = received_ms - int(same_message[-1])
         fresh = boot_of(position) != boot_of(before) or items["kind"][at] == EventType.CLOCK_SET
-        needed_ms = 0 if fresh else offset_ms
-        if (device_ms < EARLIEST_MS and needed_ms == 0) or device_ms + needed_ms > received_ms + AHEAD_MS:
-            same_message = items["device_ms"][at:][items["message"][at:] == items["message"][at]]
-            needed_ms = received_ms - int(same_message[-1])
+        needed_ms = _needed_ms(device_ms, received_ms, 0 if fresh else offset_ms, as_of_now_ms)
+        if position <= before:  # came before, or late: it says nothing of the clock as it is now
+            items["measured_ms"][at] = device_ms + needed_ms
+            continue
+        if device_ms + needed_ms < newest_ms - FARTHEST_BACK_MS:
+            needed_ms = as_of_now_ms
         if needed_ms != offset_ms:
             new.append(Offset(row, position, needed_ms))
             offset_ms = needed_ms
         items["measured_ms"][at] = device_ms + offset_ms
+        newest_ms = max(newest_ms, device_ms + offset_ms)
         before = position
     return new
+
+
+def _needed_ms(device_ms: int, received_ms: int, offset_ms: int, as_of_now_ms: int) -> int:
+    """The offset for one item: the one in force, none where the clock alone is far nearer the truth, or a new one."""
+
+    def possible(ms: int) -> bool:
+        return EARLIEST_MS <= ms <= received_ms + AHEAD_MS
+
+    mapped_ms = device_ms + offset_ms
+    nearer_ms = abs(mapped_ms - received_ms) - abs(device_ms - received_ms)
+    if possible(device_ms) and (not possible(mapped_ms) or nearer_ms > FARTHEST_BACK_MS):
+        return 0
+    return offset_ms if possible(mapped_ms) else as_of_now_ms

@@ -32,11 +32,13 @@ class Fleet:
         self.row_of: dict[bytes, int] = {}
         self.row_of_key: dict[int, int] = {}
         self.pump_ids: list[str] = []
+        self.facts: list[PumpFacts] = []
         self.keys = np.zeros(0, np.int32)
         self.limits = np.zeros(0, LIMITS_ROW)
         self.state = np.zeros((0, FIELDS))
         self.ledger = Ledger(0)
         self.offset_ms = np.zeros(0, np.int64)
+        self.newest_ms = np.zeros(0, np.int64)  # the newest pump time evaluated or recovered
         self.latest = np.zeros(0, ITEM)  # the newest reading of each pump
         self.heard_ms = np.zeros(0, np.int64)  # our time of the newest message
         self.unsaved = np.zeros(0, np.bool_)  # heard since pump_latest was last written
@@ -57,6 +59,7 @@ class Fleet:
             for entry in new:
                 row = len(self.pump_ids)
                 self.pump_ids.append(entry.pump_id)
+                self.facts.append(entry.facts)
                 self.row_of[entry.pump_id.encode()] = row
                 self.row_of_key[entry.key] = row
                 self.keys[row] = entry.key
@@ -64,7 +67,9 @@ class Fleet:
         for entry in entries:
             if entry.facts not in rows:
                 rows[entry.facts] = self.rulebook.limits_row(entry.facts)
-            self.limits[self.row_of_key[entry.key]] = rows[entry.facts][0]
+            row = self.row_of_key[entry.key]
+            self.facts[row] = entry.facts
+            self.limits[row] = rows[entry.facts][0]
 
     def _grow(self, pumps: int) -> None:
         added = pumps - len(self)
@@ -72,6 +77,7 @@ class Fleet:
             "keys",
             "limits",
             "offset_ms",
+            "newest_ms",
             "latest",
             "heard_ms",
             "unsaved",

@@ -16,6 +16,9 @@ import numpy.typing as npt
 from service.core.reading import MAX_SEQ, boot_of, seq_of
 
 PATIENCE_MS: Final = 45_000
+MOST_SPANS: Final = 256
+"""Islands of one pump, beyond which nothing that would make another is taken: the pump keeps it and sends it again.
+Lost spans that are remembered: what comes of older ones all the same is taken for a duplicate."""
 NOTHING: Final = -1
 
 Span = tuple[int, int]
@@ -79,6 +82,9 @@ def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: in
     for position in positions:
         known = position <= account.through or _find(islands, position) is not None
         at = _find(lost, position)
+        if not known and len(islands) >= MOST_SPANS and not _joins(islands, account.through, position):
+            stored.append(False)
+            continue
         if known and at is None:
             stored.append(False)
             continue
@@ -90,7 +96,8 @@ def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: in
         if position <= account.evaluated and rebuild_from == NOTHING:
             rebuild_from = position
     through, islands, newly_lost = _settle(account.through, islands, held_from)
-    after = _with_hole(account, through, islands, [*lost, *newly_lost], now_ms)
+    lost = sorted({*lost, *newly_lost})[-MOST_SPANS:]
+    after = _with_hole(account, through, islands, lost, now_ms)
     return _decide(account, after, stored, rebuild_from)
 
 
@@ -101,7 +108,15 @@ def wait_no_longer(account: Account, now_ms: int) -> Account | None:
     return replace(account, patience_over=True)
 
 
-def restore(through: int, evaluated: int, runs: Iterable[Span], lost: Sequence[Span], now_ms: int) -> Account:
+def restore(
+    through: int,
+    evaluated: int,
+    runs: Iterable[Span],
+    lost: Sequence[Span],
+    now_ms: int,
+    *,
+    patience_over: bool = False,
+) -> Account:
     """The account of a pump whose checkpoint covers `through` and `evaluated`, and whose stored runs beyond it are
     `runs`.
     """
@@ -113,10 +128,11 @@ def restore(through: int, evaluated: int, runs: Iterable[Span], lost: Sequence[S
     for first, last in sorted(lost):
         while islands and islands[0][0] == through + 1:
             through = islands.pop(0)[1]
-        if first == through + 1:
-            through = last
+        if first == through + 1 or (seq_of(first) == 0 and boot_of(first) > boot_of(through)):
+            through = max(through, last)
     through, islands, _ = _settle(through, islands, NOTHING)
-    return _with_hole(Account(through, evaluated), through, islands, list(lost), now_ms)
+    account = _with_hole(Account(through, evaluated), through, islands, list(lost), now_ms)
+    return replace(account, patience_over=patience_over and bool(account.islands))
 
 
 def receipt_of(through: int) -> tuple[int, int] | None:
@@ -169,6 +185,11 @@ def _find(spans: Sequence[Span], position: int) -> int | None:
         if first <= position <= last:
             return at
     return None
+
+
+def _joins(islands: Sequence[Span], through: int, position: int) -> bool:
+    """Whether `position` makes no island of its own."""
+    return position == through + 1 or any(first - 1 <= position <= last + 1 for first, last in islands)
 
 
 def _insert(islands: list[Span], position: int) -> None:

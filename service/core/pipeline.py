@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.change import Change, Turn
-from service.core.clocks import Offset, map_to_ours
+from service.core.clocks import Clocks, Offset, map_to_ours
 from service.core.decode import Decoded
 from service.core.evaluate import fold
 from service.core.fleet import Fleet
@@ -88,7 +88,7 @@ def on_batch(fleet: Fleet, items: Items, held_from: npt.NDArray[np.int64], now_m
     rows = items["pump"].astype(np.intp)
     starts = _starts(rows)
     batch = Batch(items, rows, starts, held_from[items["message"]] if len(items) else np.zeros(0, np.int64))
-    offsets = map_to_ours(items, rows, starts, fleet.offset_ms, fleet.ledger.through)
+    offsets = map_to_ours(items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms))
     admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms)
     items["pump"] = fleet.keys[rows]
     folded = fold_copy(fleet, items[admission.evaluated], rows[admission.evaluated])
@@ -177,6 +177,8 @@ def _remember_latest(fleet: Fleet, batch: Batch) -> None:
     if not len(batch.rows):
         return
     touched = batch.touched
+    newest_ms = np.maximum.reduceat(batch.items["measured_ms"], batch.starts)
+    fleet.newest_ms[touched] = np.maximum(fleet.newest_ms[touched], newest_ms)
     heard_ms = np.maximum.reduceat(batch.items["received_ms"], batch.starts)
     fleet.heard_ms[touched] = np.maximum(fleet.heard_ms[touched], heard_ms)
     fleet.unsaved[touched] = True

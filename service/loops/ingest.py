@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
 from typing import Final
 
@@ -34,6 +35,7 @@ SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
 FIRST_MARK_EVERY_MS: Final = 500
 REGISTRY_EVERY_MS: Final = 2_000
+REGISTRY_LOOKS_BACK: Final = timedelta(minutes=2)
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
 MOST_CARRIED: Final = 100_000
@@ -211,15 +213,18 @@ class Ingester:
         fleet.unsaved[rows] = False
 
     async def _reload_registry(self, now_ms: int) -> None:
-        since = self._changed_since
-        self._changed_since = self._clock()
-        entries = await self._store.pumps(since)
-        if not entries:
-            return
-        known = [self._fleet.row_of_key[entry.key] for entry in entries if entry.key in self._fleet.row_of_key]
+        # An entry is dated when its transaction began, and seen when that has ended: look back further than that takes.
+        since, self._changed_since = self._changed_since - REGISTRY_LOOKS_BACK, self._clock()
+        fleet = self._fleet
+        entries = [
+            entry
+            for entry in await self._store.pumps(since)
+            if entry.key not in fleet.row_of_key or fleet.facts[fleet.row_of_key[entry.key]] != entry.facts
+        ]
+        known = [fleet.row_of_key[entry.key] for entry in entries if entry.key in fleet.row_of_key]
         # New limits apply from here on: what was evaluated under the old ones must not be folded again under these.
-        await self._write_checkpoints([row for row in known if self._fleet.ledger.evaluated[row] >= 0], now_ms)
-        self._fleet.enter(entries)
+        await self._write_checkpoints([row for row in known if fleet.ledger.evaluated[row] >= 0], now_ms)
+        fleet.enter(entries)
 
     async def _checkpoint(self, now_ms: int, *, everything: bool = False) -> None:
         fleet = self._fleet

@@ -33,13 +33,15 @@ async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
         fleet.state[row] = checkpoint.state
         fleet.ledger.evaluated[row] = fleet.checkpointed[row] = checkpoint.position
         fleet.ledger.through[row] = checkpoint.through
+        fleet.newest_ms[row] = int(checkpoint.state[Field.READING_MS])
     for key, offset_ms in found.offset_ms.items():
         fleet.offset_ms[fleet.row_of_key[key]] = offset_ms
     heard = [fleet.row_of_key[key] for key in found.checkpoints]
     for at in range(0, len(heard), PUMPS_AT_ONCE):
         rows = heard[at : at + PUMPS_AT_ONCE]
         lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
-        await _recover_some(store, fleet, rows, lost, now)
+        waited_for = {row for row in rows if int(fleet.keys[row]) in found.waited_for}
+        await _recover_some(store, fleet, rows, lost, waited_for, now)
     for key, position in found.rebuild_from.items():
         await rebuild(store, fleet, fleet.row_of_key[key], position, now)
     # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
@@ -48,7 +50,12 @@ async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
 
 
 async def _recover_some(
-    store: IngestStore, fleet: Fleet, rows: Sequence[int], lost: dict[int, Sequence[Span]], now: datetime
+    store: IngestStore,
+    fleet: Fleet,
+    rows: Sequence[int],
+    lost: dict[int, Sequence[Span]],
+    waited_for: set[int],
+    now: datetime,
 ) -> None:
     ledger = fleet.ledger
     after = [int(min(ledger.evaluated[row], ledger.through[row])) for row in rows]
@@ -67,7 +74,8 @@ async def _recover_some(
     )
     for row in rows:
         runs = _runs(spans.get(row, np.zeros(0, np.int64)))
-        account = restore(int(ledger.through[row]), int(ledger.evaluated[row]), runs, lost[row], to_ms(now))
+        through, evaluated = int(ledger.through[row]), int(ledger.evaluated[row])
+        account = restore(through, evaluated, runs, lost[row], to_ms(now), patience_over=row in waited_for)
         ledger.enter(row, account)
     may = np.array([ledger.account(row).may_evaluate for row in rows])
     limit = np.full(len(fleet), NOTHING, np.int64)
@@ -77,6 +85,7 @@ async def _recover_some(
     if folded.changes:
         await store.commit_fold(folded.changes, {}, now)
     publish_folded(fleet, folded)
+    np.maximum.at(fleet.newest_ms, item_rows, items["measured_ms"])
     is_reading = items["kind"] == EventType.READING
     fleet.latest[item_rows[is_reading]] = items[is_reading]  # the last assignment of a row wins: the newest
 

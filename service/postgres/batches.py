@@ -10,7 +10,7 @@ import asyncpg
 
 from service.core.change import Change, Turn
 from service.core.fleet import Fleet
-from service.core.ledger import Gap
+from service.core.ledger import MOST_SPANS, Gap
 from service.core.pipeline import Decisions
 from service.core.reading import EventType
 from service.core.rejection import Rejection
@@ -27,7 +27,8 @@ _INSERT_OFFSETS: Final = """
 """
 # What was missing and is missing no longer.
 _CLOSE_GAPS: Final = """
-    UPDATE gap SET closed_at = $3 WHERE pump = $1 AND closed_at IS NULL AND NOT from_position = ANY ($2::bigint[])
+    UPDATE gap SET closed_at = $3
+    WHERE pump = $1 AND closed_at IS NULL AND from_position >= $4 AND NOT from_position = ANY ($2::bigint[])
 """
 # Every span that a pump lacks now; one that has shrunk from its end keeps its row.
 _UPSERT_GAPS: Final = """
@@ -111,7 +112,9 @@ async def write_verdicts(connection: asyncpg.Connection, changes: Sequence[Chang
 
 async def write_gaps(connection: asyncpg.Connection, key: int, missing: Sequence[Gap], now: datetime) -> None:
     """Make the ledger's table say what this pump lacks now."""
-    await connection.execute(_CLOSE_GAPS, key, [gap.from_position for gap in missing], now)
+    # Where not all are remembered, the older ones stay as they are.
+    since = min(gap.from_position for gap in missing) if len(missing) >= MOST_SPANS else 0
+    await connection.execute(_CLOSE_GAPS, key, [gap.from_position for gap in missing], now, since)
     if missing:
         await connection.execute(
             _UPSERT_GAPS,

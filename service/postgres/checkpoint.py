@@ -98,6 +98,11 @@ _OFFSETS: Final = """
     SELECT DISTINCT ON (o.pump) o.pump, o.offset_ms FROM clock_offset o JOIN pump USING (pump)
     WHERE pump.shard = $1 ORDER BY o.pump, o.from_position DESC
 """
+# Pumps with a hole that patience had ended for: evaluation has gone on beyond it.
+_WAITED: Final = """
+    SELECT DISTINCT gap.pump FROM gap JOIN pump USING (pump)
+    WHERE pump.shard = $1 AND NOT lost AND closed_at IS NULL
+"""
 _REBUILDS: Final = "SELECT r.pump, r.from_position FROM rebuild r JOIN pump USING (pump) WHERE pump.shard = $1"
 _REBUILT: Final = "DELETE FROM rebuild WHERE pump = $1"
 
@@ -107,6 +112,10 @@ async def lost_spans(connection: asyncpg.Connection, shard: int) -> dict[int, li
     for row in await connection.fetch(_LOST, shard):
         spans.setdefault(row["pump"], []).append((row["from_position"], row["to_position"]))
     return spans
+
+
+async def waited_for(connection: asyncpg.Connection, shard: int) -> set[int]:
+    return {row["pump"] for row in await connection.fetch(_WAITED, shard)}
 
 
 async def clock_offsets(connection: asyncpg.Connection, shard: int) -> dict[int, int]:

@@ -89,6 +89,7 @@ class PostgresIngestStore:
                     await checkpoint.lost_spans(connection, self._shard),
                     await checkpoint.clock_offsets(connection, self._shard),
                     await checkpoint.rebuilds(connection, self._shard),
+                    await checkpoint.waited_for(connection, self._shard),
                 )
             ]
 

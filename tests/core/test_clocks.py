@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from service.core.clocks import Offset, map_to_ours
+from service.core.clocks import FARTHEST_BACK_MS, Clocks, Offset, map_to_ours
 from service.core.reading import EventType, Items, position_of
 from tests.pumps import MINUTE_MS, NOON_MS, event, readings
 
 
-def mapped(items: Items, offset_ms: int = 0, before: int = position_of(1, 0)) -> list[Offset]:
+def mapped(items: Items, offset_ms: int = 0, before: int = position_of(1, 0) - 1, newest_ms: int = 0) -> list[Offset]:
     rows = np.zeros(len(items), np.intp)
-    return map_to_ours(items, rows, np.zeros(1, np.intp), np.array([offset_ms]), np.array([before]))
+    clocks = Clocks(np.array([offset_ms]), np.array([before]), np.array([newest_ms]))
+    return map_to_ours(items, rows, np.zeros(1, np.intp), clocks)
 
 
 def test_a_clock_that_is_right_is_believed_and_so_is_an_old_reading() -> None:
@@ -49,8 +50,31 @@ def test_a_new_boot_and_a_set_clock_begin_without_an_offset() -> None:
 def test_only_the_pump_whose_clock_is_off_is_corrected() -> None:
     items = np.concatenate([readings(1), readings(1, start_ms=0, pump=1), readings(1, pump=2)])
     items["received_ms"] = NOON_MS
-    offsets = map_to_ours(
-        items, np.arange(3), np.arange(3), np.zeros(3, np.int64), np.full(3, position_of(1, 0), np.int64)
-    )
+    clocks = Clocks(np.zeros(3, np.int64), np.full(3, position_of(1, 0) - 1, np.int64), np.zeros(3, np.int64))
+    offsets = map_to_ours(items, np.arange(3), np.arange(3), clocks)
     assert [offset.row for offset in offsets] == [1]
     assert (items["measured_ms"] == NOON_MS).all()
+
+
+def test_one_wild_time_does_not_date_what_follows_it() -> None:
+    wild = readings(1, first_seq=1, start_ms=253_402_300_799_999)
+    wild["received_ms"] = NOON_MS
+    (offset,) = mapped(wild)
+    assert wild["measured_ms"][0] == NOON_MS
+    sane = readings(1, first_seq=2)
+    assert mapped(sane, offset_ms=offset.offset_ms, before=position_of(1, 1)) == [Offset(0, position_of(1, 2), 0)]
+    assert sane["measured_ms"][0] == NOON_MS
+
+
+def test_nothing_is_dated_more_than_a_day_before_what_its_pump_said_already() -> None:
+    items = readings(2, first_seq=5, start_ms=NOON_MS - 3 * FARTHEST_BACK_MS)
+    items["received_ms"] = NOON_MS
+    (offset,) = mapped(items, newest_ms=NOON_MS - 2 * MINUTE_MS, before=position_of(1, 4))
+    assert offset.from_position == position_of(1, 5)
+    assert items["measured_ms"].tolist() == [NOON_MS - MINUTE_MS, NOON_MS]
+
+
+def test_what_comes_again_or_late_changes_no_offset() -> None:
+    again = readings(1, first_seq=3, boot=1, start_ms=5_000)
+    again["received_ms"] = NOON_MS
+    assert mapped(again, offset_ms=-7_200_000, before=position_of(2, 9)) == []

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.ledger import (
+    MOST_SPANS,
     NOTHING,
     PATIENCE_MS,
     Account,
@@ -220,3 +221,30 @@ def test_new_pumps_leave_known_ones_as_they_are(ledger: Ledger) -> None:
     ledger.grow(10)
     assert ledger.account(2).islands == ((at(4), at(4)),)
     assert ledger.account(9) == Account()
+
+
+def test_a_restart_does_not_enter_a_lost_span_twice() -> None:
+    lost = admit(after([at(10)], held_from=at(10)), [at(5, boot=2)], at(5, boot=2), 0)
+    assert lost.account.missing == [Gap(at(0, boot=2), at(4, boot=2), lost=True)]
+    found = restore(at(10), at(10), [(at(5, boot=2), at(5, boot=2))], lost.account.lost, 0)
+    assert found.through == at(5, boot=2)
+    again = admit(found, [at(6, boot=2)], at(5, boot=2), 0)
+    assert again.account.missing == lost.account.missing
+
+
+def test_a_restart_remembers_that_patience_had_ended() -> None:
+    found = restore(at(4), at(4), [(at(6), at(7)), (at(9), at(10))], [], 0, patience_over=True)
+    assert found.may_evaluate == at(10)
+    judged = admit(replace(found, evaluated=at(10)), [at(5)], FIRST, 0)
+    assert judged.rebuild_from == at(5)
+    assert judged.account.may_evaluate == at(10)
+
+
+def test_a_pump_that_leaves_hole_after_hole_takes_no_more_than_its_share_of_memory() -> None:
+    account = after([at(0)])
+    for seq in range(2, 4 * MOST_SPANS, 2):
+        account = admit(account, [at(seq)], FIRST, 0).account
+    assert len(account.islands) == MOST_SPANS
+    refused = admit(account, [at(4 * MOST_SPANS)], FIRST, 0)
+    assert refused.stored == [False], "not stored, so not receipted: the pump keeps it"
+    assert admit(account, [at(1)], FIRST, 0).stored == [True]

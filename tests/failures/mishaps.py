@@ -29,6 +29,16 @@ async def database_killed(stage: Stage) -> None:
     stage.postgres.start()
 
 
+async def broker_killed_while_the_ingester_is_away(stage: Stage) -> None:
+    """What the broker kept for the session may be gone with it; so may be what pumps sent before we subscribe again."""
+    await stage.ingester.kill()
+    await stage.fleet.measures_more(2000)
+    stage.broker.kill()
+    stage.broker.start()
+    await stage.fleet.measures_more(2000)
+    await stage.ingester.start()
+
+
 async def commit_outlasts_the_brokers_patience(stage: Stage) -> None:
     """The broker sends again what it believes lost, while the commit is still under way."""
     async with commits_held(stage) as stored:

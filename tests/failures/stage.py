@@ -85,6 +85,11 @@ class Fleet:
         async with ended(self._child):
             yield
 
+    async def measures_more(self, messages: int) -> None:
+        """It measures no more than it can send, so as many were sent: to a broker, whether that keeps them or not."""
+        goal = len(self.said.read_on().messages) + messages
+        await until_true(lambda: len(self.said.read_on().messages) >= goal, f"{messages} more messages")
+
     async def end(self) -> FleetReport:
         """Let it measure all of its last hours, and wait until it has its receipts or gives up waiting for them."""
         assert self._child is not None
