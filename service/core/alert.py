@@ -30,6 +30,7 @@ class AlertEvent(StrEnum):
     RESET = "reset"
     FOUND_LATE = "found_late"  # over before anybody could be told
     WITHDRAWN = "withdrawn"  # readings that came late show that it was never so
+    ONSET_CORRECTED = "onset_corrected"  # readings that came late show since when it is so
 
 
 class Reason(StrEnum):
@@ -48,6 +49,7 @@ TRANSITIONS: Final[TransitionTable] = {
     (AlertState.ACTIVE, AlertEvent.CONDITION_ENDED): AlertState.RESOLVED,
     (AlertState.ACTIVE, AlertEvent.FOUND_LATE): AlertState.RESOLVED,
     (AlertState.ACTIVE, AlertEvent.WITHDRAWN): AlertState.RESOLVED,
+    (AlertState.ACTIVE, AlertEvent.ONSET_CORRECTED): AlertState.ACTIVE,
 }
 LATCHING_TRANSITIONS: Final[TransitionTable] = {
     **TRANSITIONS,

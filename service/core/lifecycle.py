@@ -203,6 +203,18 @@ def withdraw(alert: Alert, now: datetime) -> Move:
     return Move(after, _history(after, AlertEvent.WITHDRAWN, RULES, Reason.LATE_DATA, now), NotificationKind.RESOLVED)
 
 
+def correct_onset(alert: Alert, change: Change, given: Circumstances) -> Move:
+    """It is the same episode, and began where in-order arrival says. Nobody is told of that alone."""
+    after = replace(
+        advance(alert, AlertEvent.ONSET_CORRECTED, given.now),
+        began_at=pump_time(change.began_ms),
+        detected_at=pump_time(change.at_ms),
+        reason=Reason.LATE_DATA,
+        evidence=alert.evidence | _evidence(change) | {"step": alert.evidence["step"]},
+    )
+    return _by_rule(after, AlertEvent.ONSET_CORRECTED, change, given, None)
+
+
 def acknowledge(alert: Alert, actor: str, note: str, now: datetime) -> Move:
     """A person has seen it. Raises IllegalTransitionError once resolved, AlreadyAcknowledgedError the second time."""
     after = advance(alert, AlertEvent.ACKNOWLEDGED, now)

@@ -16,6 +16,7 @@ from service.core.lifecycle import (
     Move,
     begin,
     come_back,
+    correct_onset,
     end,
     find_late,
     pump_time,
@@ -97,7 +98,11 @@ def _open(
     alert = next((row for row in rows if row.state is not AlertState.RESOLVED), None)
     going_on = episodes[-1] if episodes and episodes[-1].ended is None else None
     move: Move | None = None
+    corrected: list[Move] = []
     if going_on is not None:
+        if alert is not None and alert.state is AlertState.ACTIVE:
+            corrected = _corrected(alert, episodes, since_position, given)
+            alert = corrected[0].alert if corrected else alert
         move = _hold(alert, going_on, rows, since_position, given)
     elif alert is not None:
         told_of = [episode.ended for episode in episodes if episode.ended is not None and _tells_of(alert, episode)]
@@ -106,7 +111,16 @@ def _open(
         elif alert.state is AlertState.ACTIVE:
             over = told_of[-1] if told_of else _over_before(alert, since_position)
             move = end(alert, over, given, announced=alert.id in announced)
-    return [] if move is None else [move]
+    return corrected if move is None else [*corrected, move]
+
+
+def _corrected(alert: Alert, episodes: Sequence[Episode], since_position: int, given: Circumstances) -> list[Move]:
+    """An active alert tells of the first episode that was not over when it was found: with that one's onset."""
+    own = next(each for each in episodes if each.ended is None or each.ended.position > alert.detected_position)
+    if own.began is None or alert.detected_position <= since_position:
+        return []
+    onset = pump_time(own.began.began_ms), pump_time(own.began.at_ms)
+    return [] if (alert.began_at, alert.detected_at) == onset else [correct_onset(alert, own.began, given)]
 
 
 def _hold(

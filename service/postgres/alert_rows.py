@@ -199,7 +199,8 @@ async def insert_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert])
 _UPDATE_ALERTS: Final = """
 UPDATE alert SET
     priority = new.priority, state = new.state, state_since = new.state_since, latching = new.latching,
-    ended_at = new.ended_at, resolved_at = new.resolved_at, last_position = new.last_position,
+    began_at = new.began_at, detected_at = new.detected_at, ended_at = new.ended_at,
+    resolved_at = new.resolved_at, last_position = new.last_position,
     found_late = new.found_late, reason = new.reason, acknowledged_at = new.acknowledged_at,
     acknowledged_by = new.acknowledged_by, rulebook_version = new.rulebook_version,
     evidence = alert.evidence || new.evidence, version = new.version

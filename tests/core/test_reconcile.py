@@ -13,7 +13,7 @@ from service.core.change import Change, Condition, Priority, Turn
 from service.core.lifecycle import NotificationKind, acknowledge, pump_time, turn
 from service.core.reading import position_of
 from service.core.reconcile import InOrder, reconcile
-from tests.episodes import at, given, turned
+from tests.episodes import at, given, ms, turned
 
 STALL, UNDER, LOW = Condition.STALL, Condition.UNDER_DELIVERY, Condition.RESERVOIR_LOW
 SINCE = 20
@@ -127,13 +127,31 @@ def test_a_latched_alert_whose_condition_goes_on_is_active_again() -> None:
     assert len(pump.alerts) == 1
 
 
-def test_an_alert_found_at_another_reading_stays_and_keeps_its_acknowledgement() -> None:
+def test_an_alert_found_at_another_reading_keeps_its_acknowledgement_and_has_the_onset_of_in_order_arrival() -> None:
     pump = Told()
     pump.believe(*an_episode(STALL, 60))
     [alert] = pump.alerts.values()
     pump.alerts[alert.id] = acknowledge(alert, "ada", "", at(61)).alert
-    assert pump.learn(*an_episode(STALL, 50)) == []
-    assert pump.alerts[alert.id].acknowledged_by == "ada"
+    [move] = pump.learn(*an_episode(STALL, 50))
+    assert (move.history.event, move.tells) == (AlertEvent.ONSET_CORRECTED, None)
+    assert (move.alert.id, move.alert.acknowledged_by, move.alert.reason) == (alert.id, "ada", Reason.LATE_DATA)
+    assert (move.alert.began_at, move.alert.detected_at) == (at(50), at(50))
+    assert move.alert.evidence["detected_ms"] == ms(at(50)), "which is what people are shown"
+
+
+def test_an_alert_that_was_found_too_early_tells_of_the_episode_that_goes_on() -> None:
+    pump = Told()
+    pump.believe(*an_episode(STALL, 40))
+    [move] = pump.learn(*an_episode(STALL, 30, 35), *an_episode(STALL, 50))[-1:]
+    assert (move.history.event, move.alert.began_at) == (AlertEvent.ONSET_CORRECTED, at(50))
+
+
+def test_a_corrected_onset_does_not_keep_a_rise_from_being_told() -> None:
+    pump = Told()
+    pump.believe(*an_episode(LOW, 50))
+    moves = pump.learn(*an_episode(LOW, 45), turned(Turn.ROSE, 80, LOW, step=3))
+    assert [move.history.event for move in moves] == [AlertEvent.ONSET_CORRECTED, AlertEvent.PRIORITY_ROSE]
+    assert (moves[-1].alert.began_at, moves[-1].alert.priority) == (at(45), Priority.HIGH)
 
 
 def test_the_highest_step_in_order_raises_the_priority() -> None:

@@ -1,7 +1,7 @@
 """What is in the database? Every reading and event, and every alert with its onsets."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -42,9 +42,13 @@ _RAISED = """
     SELECT pump_id, condition,
            round(extract(epoch FROM ended_at) * 1000)::bigint AS ended_ms,
            array_agg(h.position ORDER BY h.number) FILTER (WHERE h.event = 'condition_began') AS onsets,
+           max(h.position) FILTER (WHERE h.number = corrected.number) AS corrected,
            bool_or(h.event = 'withdrawn') AS withdrawn,
            count(*) FILTER (WHERE h.event = 'condition_began' AND h.note <> 'late_data' AND n.id IS NULL) AS unannounced
     FROM alert a JOIN pump USING (pump) JOIN alert_history h ON h.alert_id = a.id
+    LEFT JOIN LATERAL (
+        SELECT max(number) AS number FROM alert_history WHERE alert_id = a.id AND event = 'onset_corrected'
+    ) AS corrected ON true
     LEFT JOIN notification n ON n.alert_id = a.id AND n.number = h.number AND n.kind = 'activated'
     WHERE a.kind = 'physiological'
     GROUP BY a.id, pump_id ORDER BY pump_id, condition, a.detected_position
@@ -65,10 +69,16 @@ async def stored(url: str) -> Stored:
     connection = await asyncpg.connect(url)
     try:
         rows = [Row(row[0], row[1], Item(row[2], row[3])) for row in await connection.fetch(_ROWS)]
-        raised = [Raised(**{**row, "onsets": tuple(row["onsets"] or ())}) for row in await connection.fetch(_RAISED)]
+        raised = [_raised(dict(row)) for row in await connection.fetch(_RAISED)]
     finally:
         await connection.close()
     return Stored(rows, raised)
+
+
+def _raised(row: dict[str, Any]) -> Raised:
+    began, corrected = row.pop("onsets"), row.pop("corrected")
+    onsets = began if corrected is None else [corrected, *began[1:]]
+    return Raised(**row, onsets=tuple(onsets))
 
 
 async def stored_through(url: str, through: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -143,3 +143,23 @@ async def test_a_rebuild_that_a_stop_interrupted_is_done_at_the_next_start(drive
     assert (account.through, account.islands) == (position_of(1, 59), ((position_of(1, 110), position_of(1, 159)),))
     saved = await value(postgres_url, "SELECT position FROM rule_checkpoint WHERE taken_on IS NULL")
     assert saved == position_of(1, 159), "patience had ended before the stop, and stays so"
+
+
+async def test_an_alert_that_goes_on_has_the_onset_of_in_order_arrival_once_the_gap_has_closed(
+    driven: Driven, postgres_url: str
+) -> None:
+    flows = [1.0] * 60 + [0.0] * 100
+    driven.send("late", telemetry(0, flows[:50]))
+    driven.send("late", telemetry(100, flows[100:]))
+    await driven.turn()
+    await driven.wait_ms(46_000)
+    (believed,) = await alerts(postgres_url)
+    driven.send("late", telemetry(50, flows[50:100]))
+    await driven.turn()
+    driven.send("in-order", telemetry(0, flows))
+    await driven.turn()
+    in_order, late = await alerts(postgres_url)
+    assert believed[3] != in_order[3], "the gap hid the onset"
+    assert late[1:6] == in_order[1:6]
+    assert late[6] == "late_data"
+    assert await value(postgres_url, "SELECT count(*) FROM alert") == 2
