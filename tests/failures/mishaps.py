@@ -10,6 +10,7 @@ from tests.patience import until_found, until_true
 
 Mishap = Callable[[Stage], Awaitable[None]]
 
+FORGOTTEN_A_PUMP = 50
 _HOLD = "LOCK TABLE reading IN SHARE MODE"  # COPY waits for it; whoever reads does not
 _HELD = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'reading'::regclass)"
 
@@ -32,10 +33,10 @@ async def database_killed(stage: Stage) -> None:
 async def broker_killed_while_the_ingester_is_away(stage: Stage) -> None:
     """What the broker kept for the session may be gone with it; so may be what pumps sent before we subscribe again."""
     await stage.ingester.kill()
-    await stage.fleet.measures_more(2000)
+    await stage.fleet.measures_more(FORGOTTEN_A_PUMP)
     stage.broker.kill()
     stage.broker.start()
-    await stage.fleet.measures_more(2000)
+    await stage.fleet.measures_more(FORGOTTEN_A_PUMP)
     await stage.ingester.start()
 
 

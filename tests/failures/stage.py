@@ -85,8 +85,9 @@ class Fleet:
         async with ended(self._child):
             yield
 
-    async def measures_more(self, messages: int) -> None:
-        """It measures no more than it can send, so as many were sent: to a broker, whether that keeps them or not."""
+    async def measures_more(self, a_pump: int) -> None:
+        """It measures no more than it can send, so as much was sent: to a broker, whether that keeps it or not."""
+        messages = a_pump * self.load.pumps
         goal = len(self.said.read_on().messages) + messages
         await until_true(lambda: len(self.said.read_on().messages) >= goal, f"{messages} more messages")
 

@@ -17,6 +17,7 @@ from tests.failures.mishaps import (
     broker_and_then_ingester_killed_between_receive_and_settle,
     broker_killed,
     broker_killed_between_receive_and_settle,
+    broker_killed_while_the_ingester_is_away,
     commit_outlasts_the_brokers_patience,
     database_killed,
     ingester_killed,
@@ -70,7 +71,7 @@ async def test_kills_lose_nothing_and_double_nothing(
 @pytest.mark.parametrize("kind", [NATS, MOSQUITTO])
 async def test_ten_kills_of_the_ingester_two_of_the_broker_and_two_of_the_database(kind: str, tmp_path: Path) -> None:
     async with stage(tmp_path, kind, FULL) as here:
-        outcome = await Run(here, seed=23, after_readings=(0, 24_000)).play(ALL_KILLS)
+        outcome = await Run(here, seed=23, after_readings=(0, 40_000)).play(ALL_KILLS)
         await record(f"{kind}.kills", here, outcome)
     _well(outcome)
 
@@ -78,11 +79,11 @@ async def test_ten_kills_of_the_ingester_two_of_the_broker_and_two_of_the_databa
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", [NATS, MOSQUITTO])
-async def test_kills_between_receive_and_settle(kind: str, tmp_path: Path) -> None:
-    mishaps = WITH_REDELIVERY if kind == NATS else IN_A_COMMIT
-    async with stage(tmp_path, kind, replace(FULL, hours=12.0), ack_wait=SHORT_PATIENCE) as here:
-        outcome = await Run(here, seed=29, after_readings=(0, 24_000)).play([*mishaps, *mishaps])
-        await record(f"{kind}.in_a_commit", here, outcome)
+async def test_kills_between_receive_and_settle_and_while_nobody_listens(kind: str, tmp_path: Path) -> None:
+    mishaps = [*(WITH_REDELIVERY if kind == NATS else IN_A_COMMIT), broker_killed_while_the_ingester_is_away]
+    async with stage(tmp_path, kind, replace(FULL, hours=16.0), ack_wait=SHORT_PATIENCE) as here:
+        outcome = await Run(here, seed=29, after_readings=(0, 30_000)).play([*mishaps, *mishaps])
+        await record(f"{kind}.in_between", here, outcome)
     _well(outcome)
 
 
