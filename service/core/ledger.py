@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.reading import MAX_SEQ, boot_of, seq_of
+from service.core.spans import Span, find, insert, joins, without
 
 PATIENCE_MS: Final = 45_000
 MOST_SPANS: Final = 256
 """Islands of one pump, beyond which nothing that would make another is taken: the pump keeps it and sends it again.
 Lost spans that are remembered: what comes of older ones all the same is taken for a duplicate."""
 NOTHING: Final = -1
-
-Span = tuple[int, int]
-"""First and last position, both included."""
 
 
 class Gap(NamedTuple):
@@ -80,9 +78,9 @@ def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: in
     stored: list[bool] = []
     rebuild_from = NOTHING
     for position in positions:
-        known = position <= account.through or _find(islands, position) is not None
-        at = _find(lost, position)
-        if not known and len(islands) >= MOST_SPANS and not _joins(islands, account.through, position):
+        known = position <= account.through or find(islands, position) is not None
+        at = find(lost, position)
+        if not known and len(islands) >= MOST_SPANS and not joins(islands, account.through, position):
             stored.append(False)
             continue
         if known and at is None:
@@ -90,9 +88,9 @@ def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: in
             continue
         stored.append(True)
         if at is not None:
-            lost[at : at + 1] = _without(lost[at], position)
+            lost[at : at + 1] = without(lost[at], position)
         else:
-            _insert(islands, position)
+            insert(islands, position)
         if position <= account.evaluated and rebuild_from == NOTHING:
             rebuild_from = position
     through, islands, newly_lost = _settle(account.through, islands, held_from)
@@ -178,35 +176,6 @@ def _settle(through: int, islands: list[Span], held_from: int) -> tuple[int, lis
             through = until - 1
         else:
             return through, islands, lost
-
-
-def _find(spans: Sequence[Span], position: int) -> int | None:
-    for at, (first, last) in enumerate(spans):
-        if first <= position <= last:
-            return at
-    return None
-
-
-def _joins(islands: Sequence[Span], through: int, position: int) -> bool:
-    """Whether `position` makes no island of its own."""
-    return position == through + 1 or any(first - 1 <= position <= last + 1 for first, last in islands)
-
-
-def _insert(islands: list[Span], position: int) -> None:
-    """Add one position to the sorted, disjoint spans, joining neighbours of the same boot."""
-    at = len(islands)
-    while at and islands[at - 1][0] > position:
-        at -= 1
-    islands.insert(at, (position, position))
-    joins_after = at + 1 < len(islands) and islands[at + 1][0] == position + 1 and seq_of(position + 1) != 0
-    if joins_after:
-        islands[at : at + 2] = [(position, islands[at + 1][1])]
-    if at and islands[at - 1][1] == position - 1 and seq_of(position) != 0:
-        islands[at - 1 : at + 1] = [(islands[at - 1][0], islands[at][1])]
-
-
-def _without(span: Span, position: int) -> list[Span]:
-    return [part for part in ((span[0], position - 1), (position + 1, span[1])) if part[0] <= part[1]]
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.fleet import Fleet
-from service.core.ledger import NOTHING, Gap, Span, restore
+from service.core.ledger import NOTHING, Gap, restore
 from service.core.pipeline import Folded, fold_copy, publish_folded
 from service.core.reading import EventType, Items, seq_of
+from service.core.spans import Span
 from service.core.state import Field
 from service.logs import tell
 from service.ports import Checkpoint, IngestStore
