@@ -168,8 +168,8 @@ class Ingester:
         admission, now = decisions.admission, self._clock()
         if admission.from_store:
             await catch_up(self._store, self._fleet, admission.from_store, {}, now)
-        for row, position in admission.rebuild.items():
-            await rebuild(self._store, self._fleet, row, position, now)
+        if admission.rebuild:
+            await rebuild(self._store, self._fleet, admission.rebuild, now)
         return [*admission.holes_noticed, *admission.holes_closed, *admission.repeated]
 
     async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:

@@ -3,7 +3,7 @@
 The same fold serves a pump whose hole has closed, and one whose history has changed because a reading came late.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ from service.logs import tell
 from service.ports import Checkpoint, IngestStore
 
 PUMPS_AT_ONCE: Final = 2_000
+REBUILT_AT_ONCE: Final = 200
 _BEGINNING: Final = datetime(1970, 1, 3, tzinfo=UTC)
 
 
@@ -43,8 +44,7 @@ async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
         lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
         waited_for = {row for row in rows if int(fleet.keys[row]) in found.waited_for}
         await _recover_some(store, fleet, rows, lost, waited_for, now)
-    for key, position in found.rebuild_from.items():
-        await rebuild(store, fleet, fleet.row_of_key[key], position, now)
+    await rebuild(store, fleet, {fleet.row_of_key[key]: at for key, at in found.rebuild_from.items()}, now)
     # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
     fleet.receipted_ms[:] = now_ms - np.arange(len(fleet)) * 7919 % 10_000
     tell("recovered", pumps=len(fleet), heard=len(heard), rebuilt=len(found.rebuild_from))
@@ -111,30 +111,43 @@ async def catch_up(
     return folded
 
 
-async def rebuild(store: IngestStore, fleet: Fleet, row: int, late_from: int, now: datetime) -> None:
-    """Work a pump out again from the checkpoint before `late_from`, since something there was not seen in its order."""
-    key = int(fleet.keys[row])
-    start = await store.checkpoint_before(key, late_from)
-    items = await store.items_after([key], [start.position], [start.since])
-    account = fleet.ledger.account(row)
-    items = items[items["position"] <= account.may_evaluate]
-    state_before, evaluated_before = fleet.state[row].copy(), int(fleet.ledger.evaluated[row])
-    fleet.state[row], fleet.ledger.evaluated[row] = start.state, start.position
-    folded = fold_copy(fleet, items, np.full(len(items), row, np.intp))
-    fleet.state[row], fleet.ledger.evaluated[row] = state_before, evaluated_before
-    if not len(folded.rows):
-        return
-    rebuilt = Checkpoint(key, int(folded.evaluated[0]), account.through, _measured(folded.state[0]), folded.state[0])
-    await store.commit_rebuild(late_from, start, folded.changes, rebuilt, now)
-    publish_folded(fleet, folded)
-    fleet.checkpointed[row] = rebuilt.position
-    tell(
-        "pump_rebuilt",
-        pump=fleet.pump_ids[row],
-        late_seq=seq_of(late_from),
-        items=len(items),
-        turns=len(folded.changes),
+async def rebuild(store: IngestStore, fleet: Fleet, late_from: Mapping[int, int], now: datetime) -> None:
+    """Work pumps, by row, out again from the checkpoint before a position, since something there came out of order.
+
+    Many at once: a round of the fold costs hardly more for a hundred pumps than for one.
+    """
+    rows = sorted(late_from)
+    for at in range(0, len(rows), REBUILT_AT_ONCE):
+        await _rebuild_some(store, fleet, rows[at : at + REBUILT_AT_ONCE], late_from, now)
+
+
+async def _rebuild_some(
+    store: IngestStore, fleet: Fleet, rows: Sequence[int], late_from: Mapping[int, int], now: datetime
+) -> None:
+    ledger = fleet.ledger
+    starts = {row: await store.checkpoint_before(int(fleet.keys[row]), late_from[row]) for row in rows}
+    items = await store.items_after(
+        [start.key for start in starts.values()],
+        [start.position for start in starts.values()],
+        [start.since for start in starts.values()],
     )
+    item_rows = rows_of(fleet, items)
+    limit = np.full(len(fleet), NOTHING, np.int64)
+    limit[rows] = [ledger.account(row).may_evaluate for row in rows]
+    due = items["position"] <= limit[item_rows]
+    before = fleet.state[rows].copy(), ledger.evaluated[rows].copy()
+    fleet.state[rows] = [start.state for start in starts.values()]
+    ledger.evaluated[rows] = [start.position for start in starts.values()]
+    folded = fold_copy(fleet, items[due], item_rows[due])
+    fleet.state[rows], ledger.evaluated[rows] = before
+    for row, state, evaluated in zip(folded.rows.tolist(), folded.state, folded.evaluated.tolist(), strict=True):
+        key = int(fleet.keys[row])
+        turns = [change for change in folded.changes if change.pump == key]
+        rebuilt = Checkpoint(key, evaluated, int(ledger.through[row]), _measured(state), state)
+        await store.commit_rebuild(late_from[row], starts[row], turns, rebuilt, now)
+        tell("pump_rebuilt", pump=fleet.pump_ids[row], late_seq=seq_of(late_from[row]), turns=len(turns))
+    publish_folded(fleet, folded)
+    fleet.checkpointed[folded.rows] = folded.evaluated
 
 
 def checkpoints_of(fleet: Fleet, rows: Sequence[int]) -> list[Checkpoint]:

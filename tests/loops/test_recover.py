@@ -163,3 +163,25 @@ async def test_an_alert_that_goes_on_has_the_onset_of_in_order_arrival_once_the_
     assert late[1:6] == in_order[1:6]
     assert late[6] == "late_data"
     assert await value(postgres_url, "SELECT count(*) FROM alert") == 2
+
+
+async def test_pumps_whose_readings_come_late_together_are_each_worked_out_from_their_own_gap(
+    driven: Driven, postgres_url: str
+) -> None:
+    flows = [1.0] * 60 + [0.0] * 100
+    gaps = {"late-3": (3, 40), "in-time": (0, 0), "late-50": (50, 100), "late-80": (80, 130)}
+    for pump_id, (first, last) in gaps.items():
+        driven.send(pump_id, telemetry(0, flows[:first] or flows))
+        if last:
+            driven.send(pump_id, telemetry(last, flows[last:]))
+    await driven.turn()
+    await driven.wait_ms(46_000)
+    for pump_id, (first, last) in gaps.items():
+        if last:
+            driven.send(pump_id, telemetry(first, flows[first:last]))
+    await driven.turn()
+    in_time = driven.fleet.row_of[b"in-time"]
+    for row in range(len(gaps)):
+        assert driven.fleet.state[row].tobytes() == driven.fleet.state[in_time].tobytes(), driven.fleet.pump_ids[row]
+    assert len({found[1:6] for found in await alerts(postgres_url)}) == 1, "each has the alert of in-order arrival"
+    assert await value(postgres_url, "SELECT count(*) FROM rebuild") == 0
