@@ -43,11 +43,15 @@ async def broker_killed_while_the_ingester_is_away(stage: Stage) -> None:
 async def commit_outlasts_the_brokers_patience(stage: Stage) -> None:
     """The broker sends again what it believes lost, while the commit is still under way."""
     async with commits_held(stage) as stored:
-        before = stage.ingester.now("redelivered_while_pending")
-        await until_true(
-            lambda: stage.ingester.now("redelivered_while_pending") > before, "the broker to send something again"
-        )
+        await _something_comes_again(stage)
     await _stored_more_than(stored, stage)
+
+
+async def ingester_killed_when_a_commit_outlasts_the_brokers_patience(stage: Stage) -> None:
+    async with commits_held(stage):
+        await _something_comes_again(stage)
+        await stage.ingester.kill()
+    await stage.ingester.start()
 
 
 async def ingester_killed_in_a_slow_commit(stage: Stage) -> None:
@@ -88,3 +92,10 @@ async def commits_held(stage: Stage) -> AsyncIterator[int]:
 
 async def _stored_more_than(stored: int, stage: Stage) -> None:
     await until_true(lambda: stage.ingester.now("stored") > stored, "the held commit")
+
+
+async def _something_comes_again(stage: Stage) -> None:
+    before = stage.ingester.now("redelivered_while_pending")
+    await until_true(
+        lambda: stage.ingester.now("redelivered_while_pending") > before, "the broker to send something again"
+    )

@@ -20,7 +20,9 @@ class Raised(NamedTuple):
     pump_id: str
     condition: str
     onsets: tuple[int, ...]
+    began_ms: int
     ended_ms: int | None  # None: the condition holds
+    behind_a_gap: bool  # patience has ended on this pump: something was found before all readings were there
     withdrawn: bool
     unannounced: int  # onsets that were to be told and stand in no outbox
 
@@ -40,7 +42,9 @@ _ROWS = """
 # Where late data has made up an episode that was over, nobody is told of its onset.
 _RAISED = """
     SELECT pump_id, condition,
+           round(extract(epoch FROM began_at) * 1000)::bigint AS began_ms,
            round(extract(epoch FROM ended_at) * 1000)::bigint AS ended_ms,
+           EXISTS (SELECT FROM gap WHERE gap.pump = a.pump) AS behind_a_gap,
            array_agg(h.position ORDER BY h.number) FILTER (WHERE h.event = 'condition_began') AS onsets,
            max(h.position) FILTER (WHERE h.number = corrected.number) AS corrected,
            bool_or(h.event = 'withdrawn') AS withdrawn,

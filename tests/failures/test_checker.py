@@ -32,9 +32,9 @@ class Story:
             Row("p2", AT[0], Item(0, 0.4)),
             Row("p2", AT[1], Item(1000, None)),
         ]
-        self.raised = [Raised("p1", "stall", (AT[3],), None, withdrawn=False, unannounced=0)]
+        self.raised = [Raised("p1", "stall", (AT[3],), 2000, None, behind_a_gap=False, withdrawn=False, unannounced=0)]
         self.labels = [Label("p1", "stall", END_MS, ["stall"], ["under_delivery"])]
-        self.oracle = [Finding("p1", "stall", AT[3], None)]
+        self.oracle = [Finding("p1", "stall", AT[3], 2000, None)]
 
     def verdict(self) -> Verdict:
         return check(self.said(), Stored(self.rows, self.raised), self.labels, self.oracle, END_MS)
@@ -175,6 +175,19 @@ def test_what_is_due_only_after_the_end_may_be_missing() -> None:
     story.labels = [msgspec.structs.replace(story.labels[0], due_ms=END_MS + 1)]
     story.raised, story.oracle = [], []
     assert story.verdict().problems == []
+
+
+def test_an_episode_that_was_over_before_its_gap_closed_need_only_be_the_same_episode() -> None:
+    story = Story()
+    story.oracle = [Finding("p1", "stall", AT[3], 2000, 3000)]
+    story.raised = [story.raised[0]._replace(onsets=(AT[4],), began_ms=2500, ended_ms=3500, behind_a_gap=True)]
+    assert story.verdict().problems == []
+    story.raised *= 2
+    assert story.verdict().other_than_oracle, "once"
+    story.raised = [story.raised[0]._replace(began_ms=3100)]
+    assert story.verdict().other_than_oracle, "another one"
+    story.raised = [story.raised[0]._replace(began_ms=2500, behind_a_gap=False)]
+    assert story.verdict().other_than_oracle, "nothing was missing"
 
 
 def test_a_receipt_is_held_against_what_was_stored_when_it_was_seen() -> None:
