@@ -27,6 +27,8 @@ EXAMPLE: Final[dict[str, Any]] = {
     "next_refill_on": "2026-12-31",
     "in_service": True,
     "simulated": True,
+    "bolus_daily_cap_ul": 300.0,
+    "implanted_on": "2023-05-17",
 }
 
 
@@ -113,6 +115,8 @@ class Pump(BaseModel):
     next_refill_on: date | None
     in_service: bool
     simulated: bool
+    bolus_daily_cap_ul: float | None = Field(description="What patient boluses may add in 24 h; null: none.")
+    implanted_on: date | None
     registered: bool = Field(description="False: heard, and in nobody's registry.")
     version: int = Field(description="Of the registry entry; also the ETag.")
     updated_at: datetime

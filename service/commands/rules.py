@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.core.backtest import Backtest, Finding, WireMessage, read_line
-from service.core.registry import parse_registry
+from service.core.registry import facts_of, parse_registry
 from service.core.rulebook import DEFAULT_RULEBOOK, PumpFacts, Rulebook, parse_rulebook
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 
@@ -97,19 +97,7 @@ def _registered(path: Path) -> list[tuple[str, PumpFacts]] | int:
         print(f"{path}:{problem.line}: {problem.message}", file=sys.stderr)
     if problems:
         return EXIT_PROBLEMS
-    return [
-        (
-            entry.pump_id,
-            PumpFacts(
-                entry.drug_class,
-                entry.flow_channel == "sensor",
-                entry.reservoir_channel == "sensor",
-                entry.capacity_ml,
-                entry.interval_s,
-            ),
-        )
-        for entry in entries
-    ]
+    return [(entry.pump_id, facts_of(entry)) for entry in entries]
 
 
 @contextmanager

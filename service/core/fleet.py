@@ -1,14 +1,14 @@
 """Which pumps does this ingester watch, and where is each of them? One row a pump, columns for everything."""
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.core.ledger import Ledger
 from service.core.limits import LIMITS_ROW
-from service.core.reading import ITEM, DrugClass
+from service.core.reading import ITEM, Items
 from service.core.rulebook import PumpFacts, Rulebook
 from service.core.state import FIELDS
 
@@ -63,13 +63,17 @@ class Fleet:
                 self.row_of[entry.pump_id.encode()] = row
                 self.row_of_key[entry.key] = row
                 self.keys[row] = entry.key
-        rows: dict[tuple[DrugClass, bool, bool, float, float], npt.NDArray[np.void]] = {}
+        rows: dict[PumpFacts, Items] = {}
         for entry in entries:
-            if entry.facts not in rows:
-                rows[entry.facts] = self.rulebook.limits_row(entry.facts)
+            # Few kinds of pump are many: what differs from pump to pump is not a reason to look every limit up again.
+            kind = entry.facts._replace(bolus_daily_cap_ul=0.0, implanted_ms=math.nan)
+            if kind not in rows:
+                rows[kind] = self.rulebook.limits_row(kind)
             row = self.row_of_key[entry.key]
             self.facts[row] = entry.facts
-            self.limits[row] = rows[entry.facts][0]
+            self.limits[row] = rows[kind][0]
+            self.limits["bolus_daily_cap_ul"][row] = entry.facts.bolus_daily_cap_ul
+            self.limits["implanted_ms"][row] = entry.facts.implanted_ms
 
     def _grow(self, pumps: int) -> None:
         added = pumps - len(self)

@@ -1,6 +1,7 @@
 """What is known of a pump that it cannot say itself? The registry entry, and its CSV, with every mistake named."""
 
 import csv
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal
@@ -8,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from service.core.reading import DrugClass
-from service.core.rulebook import Problem
+from service.core.rulebook import Problem, PumpFacts
 
 # `$` alone would let a line feed pass at the end.
 _WORD: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
@@ -36,16 +37,23 @@ class RegistryEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     next_refill_on: date | None = None
     in_service: bool = True
     simulated: bool = False
+    bolus_daily_cap_ul: (
+        Annotated[float, msgspec.Meta(gt=0, le=1e5, description="what patient boluses may add in 24 h, µL")] | None
+    ) = None
+    implanted_on: date | None = None
 
 
 COLUMNS: Final = RegistryEntry.__struct_fields__
 REQUIRED: Final = tuple(
     field.name for field in msgspec.structs.fields(RegistryEntry) if field.default is msgspec.NODEFAULT
 )
+# Added after the first release: a file without them is still read.
+_MAY_LACK: Final = ("bolus_daily_cap_ul", "implanted_on")
 _WORDS: Final = "1 to 64 of A-Z a-z 0-9 _ -"
 _NAMES: Final = "1 to 100 printable characters, no blank at either end"
 _NUMBER: Final = "a number"
 _TRUTH: Final = "true or false"
+_DATE: Final = "a date such as 2026-12-31, or empty"
 _EXPECTED: Final = {
     "pump_id": _WORDS,
     "site": _WORDS,
@@ -58,9 +66,11 @@ _EXPECTED: Final = {
     "drug_class": f"one of {', '.join(DrugClass)}",
     "concentration_ug_ml": f"{_NUMBER} above 0 and at most 1000000 (ug/mL), or empty",
     "interval_s": f"{_NUMBER} from 0.1 to 86400 (s)",
-    "next_refill_on": "a date such as 2026-12-31, or empty",
+    "next_refill_on": _DATE,
     "in_service": _TRUTH,
     "simulated": _TRUTH,
+    "bolus_daily_cap_ul": f"{_NUMBER} above 0 and at most 100000 (uL), or empty",
+    "implanted_on": _DATE,
 }
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(RegistryEntry)}
 
@@ -107,6 +117,24 @@ def entry_of(given: Mapping[str, Any], time_zones: Collection[str] = ()) -> Regi
     return _convert(given, strict=True, time_zones=time_zones)
 
 
+def facts_of(entry: RegistryEntry) -> PumpFacts:
+    """What the rules depend on."""
+    return PumpFacts(
+        entry.drug_class,
+        flow_sensor=entry.flow_channel == "sensor",
+        reservoir_sensor=entry.reservoir_channel == "sensor",
+        capacity_ml=entry.capacity_ml,
+        interval_s=entry.interval_s,
+        bolus_daily_cap_ul=entry.bolus_daily_cap_ul or 0.0,
+        implanted_ms=midnight_ms(entry.implanted_on),
+    )
+
+
+def midnight_ms(day: date | None) -> float:
+    """When the day began (UTC); NaN for a day that is not known."""
+    return math.nan if day is None else (day - date(1970, 1, 1)).days * 86_400_000.0
+
+
 def csv_lines(entries: Sequence[RegistryEntry]) -> Iterator[list[str]]:
     """The cells that `parse_registry` reads back as the same entries, header first."""
     yield list(COLUMNS)
@@ -115,7 +143,7 @@ def csv_lines(entries: Sequence[RegistryEntry]) -> Iterator[list[str]]:
 
 
 def _wrong_header(header: list[str]) -> str:
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in COLUMNS if name not in header and name not in _MAY_LACK]
     unknown = [name for name in header if name not in COLUMNS]
     twice = sorted({name for name in header if header.count(name) > 1})
     faults = [("missing", missing), ("unknown", unknown), ("twice", twice)]

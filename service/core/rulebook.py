@@ -5,6 +5,7 @@ A rulebook is a TOML file: one table a condition with its limits, `[drug_class.C
 """
 
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,8 @@ class PumpFacts(NamedTuple):
     reservoir_sensor: bool
     capacity_ml: float
     interval_s: float
+    bolus_daily_cap_ul: float = 0.0  # 0: no patient boluses
+    implanted_ms: float = math.nan  # not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Rulebook:
                 row[f"{section}_{name}"] = self.limit(section, name, facts.drug_class)
         row["flow_sensor"], row["reservoir_sensor"] = facts.flow_sensor, facts.reservoir_sensor
         row["capacity_ml"], row["interval_s"] = facts.capacity_ml, facts.interval_s
+        row["bolus_daily_cap_ul"], row["implanted_ms"] = facts.bolus_daily_cap_ul, facts.implanted_ms
         return row
 
     def priority(self, condition: Condition, drug_class: DrugClass, step: int) -> Priority:

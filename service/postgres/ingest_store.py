@@ -14,6 +14,7 @@ from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
 from service.core.pipeline import Decisions
 from service.core.reading import DrugClass, Items
+from service.core.registry import midnight_ms
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts
 from service.core.state import DECIDED, LEVELS
@@ -179,5 +180,7 @@ def _entry(row: asyncpg.Record) -> PumpEntry:
         reservoir_sensor=row["reservoir_channel"] == "sensor",
         capacity_ml=row["capacity_ml"],
         interval_s=row["interval_s"],
+        bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
+        implanted_ms=midnight_ms(row["implanted_on"]),
     )
     return PumpEntry(row["pump"], row["pump_id"], facts)

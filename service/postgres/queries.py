@@ -9,7 +9,8 @@ _PUMPS = """
 SELECT p.pump, p.pump_id, p.site, p.time_zone, p.model, p.flow_channel, p.reservoir_channel,
        p.capacity_ml::text::float8 AS capacity_ml, p.drug, p.drug_class,
        p.concentration_ug_ml::text::float8 AS concentration_ug_ml, p.interval_s::text::float8 AS interval_s,
-       p.next_refill_on, p.in_service, p.registered, p.simulated, p.version, p.updated_at,
+       p.next_refill_on, p.bolus_daily_cap_ul::text::float8 AS bolus_daily_cap_ul, p.implanted_on,
+       p.in_service, p.registered, p.simulated, p.version, p.updated_at,
        l.received_at, l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode,
        a.open_alerts, a.silent_since, v.written
 FROM ({chosen}) AS p

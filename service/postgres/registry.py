@@ -32,12 +32,13 @@ ON CONFLICT DO NOTHING
 _UPSERT = """
 INSERT INTO pump (
     pump_id, site, time_zone, model, flow_channel, reservoir_channel, capacity_ml, drug, drug_class,
-    concentration_ug_ml, interval_s, next_refill_on, in_service, simulated, registered, shard
+    concentration_ug_ml, interval_s, next_refill_on, in_service, simulated, bolus_daily_cap_ul, implanted_on,
+    registered, shard
 )
-SELECT given.*, true, $15
+SELECT given.*, true, $17
 FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::real[], $8::text[], $9::text[],
-    $10::real[], $11::real[], $12::date[], $13::boolean[], $14::boolean[]
+    $10::real[], $11::real[], $12::date[], $13::boolean[], $14::boolean[], $15::real[], $16::date[]
 ) AS given (pump_id)
 ORDER BY given.pump_id
 ON CONFLICT (pump_id) DO UPDATE SET
@@ -46,15 +47,17 @@ ON CONFLICT (pump_id) DO UPDATE SET
     capacity_ml = EXCLUDED.capacity_ml, drug = EXCLUDED.drug, drug_class = EXCLUDED.drug_class,
     concentration_ug_ml = EXCLUDED.concentration_ug_ml, interval_s = EXCLUDED.interval_s,
     next_refill_on = EXCLUDED.next_refill_on, in_service = EXCLUDED.in_service, simulated = EXCLUDED.simulated,
+    bolus_daily_cap_ul = EXCLUDED.bolus_daily_cap_ul, implanted_on = EXCLUDED.implanted_on,
     registered = true, version = pump.version + 1, updated_at = now()
 WHERE (
     pump.site, pump.time_zone, pump.model, pump.flow_channel, pump.reservoir_channel, pump.capacity_ml, pump.drug,
     pump.drug_class, pump.concentration_ug_ml, pump.interval_s, pump.next_refill_on, pump.in_service,
-    pump.simulated, pump.registered
+    pump.simulated, pump.bolus_daily_cap_ul, pump.implanted_on, pump.registered
 ) IS DISTINCT FROM (
     EXCLUDED.site, EXCLUDED.time_zone, EXCLUDED.model, EXCLUDED.flow_channel, EXCLUDED.reservoir_channel,
     EXCLUDED.capacity_ml, EXCLUDED.drug, EXCLUDED.drug_class, EXCLUDED.concentration_ug_ml, EXCLUDED.interval_s,
-    EXCLUDED.next_refill_on, EXCLUDED.in_service, EXCLUDED.simulated, true
+    EXCLUDED.next_refill_on, EXCLUDED.in_service, EXCLUDED.simulated, EXCLUDED.bolus_daily_cap_ul,
+    EXCLUDED.implanted_on, true
 )
 RETURNING pump.pump_id, pump.version, pump.xmax = 0 AS created
 """
@@ -79,10 +82,8 @@ async def upsert(connection: asyncpg.Connection, entries: Sequence[RegistryEntry
 
 # The stored entry of one pump, locked against another change of it; NULL columns of unlisted pumps stay NULL.
 # Text is the shortest that gives a `real` back, so 20.3 stays 20.3.
-_ENTRY_COLUMNS = ", ".join(
-    f"{name}::text::float8" if name in {"capacity_ml", "concentration_ug_ml", "interval_s"} else name
-    for name in COLUMNS
-)
+_REAL: Final = {"capacity_ml", "concentration_ug_ml", "interval_s", "bolus_daily_cap_ul"}
+_ENTRY_COLUMNS = ", ".join(f"{name}::text::float8" if name in _REAL else name for name in COLUMNS)
 _ENTRY_FOR_UPDATE = f"SELECT version, registered, {_ENTRY_COLUMNS} FROM pump WHERE pump_id = $1 FOR NO KEY UPDATE"
 
 
@@ -131,7 +132,7 @@ async def enrol(
 _OF_SHARD = """
 SELECT pump, pump_id, site, time_zone, model, flow_channel, reservoir_channel, capacity_ml::text::float8, drug,
        drug_class, concentration_ug_ml::text::float8, interval_s::text::float8, next_refill_on, in_service,
-       registered, simulated, shard, version
+       bolus_daily_cap_ul::text::float8, implanted_on, registered, simulated, shard, version
 FROM pump WHERE shard = $1 ORDER BY pump
 """
 

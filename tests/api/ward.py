@@ -139,6 +139,8 @@ ENTRY: dict[str, Any] = {
     "next_refill_on": "2026-12-31",
     "in_service": True,
     "simulated": False,
+    "bolus_daily_cap_ul": 300.3,
+    "implanted_on": "2023-05-17",
 }
 
 

@@ -8,7 +8,7 @@ from service.core.registry import COLUMNS
 from tests.commands.program import Pumpwatch
 
 HEADER = ",".join(COLUMNS)
-ROW = "{},{},Europe/Zurich,rotor-20,rotor,computed,20.3,baclofen,baclofen,0.1,60,2026-12-31,true,false"
+ROW = "{},{},Europe/Zurich,rotor-20,rotor,computed,20.3,baclofen,baclofen,0.1,60,2026-12-31,true,false,300.3,2023-05-17"
 
 
 def write(path: Path, *rows: str) -> Path:

@@ -2,17 +2,19 @@
 
 import csv
 import io
+import math
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.reading import DrugClass
-from service.core.registry import COLUMNS, RegistryEntry, csv_lines, entry_of, parse_registry
+from service.core.registry import COLUMNS, RegistryEntry, csv_lines, entry_of, facts_of, parse_registry
 
 HEADER = ",".join(COLUMNS)
-ROW = "p1,north,Europe/Zurich,rotor-20,rotor,computed,20,baclofen,baclofen,500,60,2026-12-31,true,false"
+ROW = "p1,north,Europe/Zurich,rotor-20,rotor,computed,20,baclofen,baclofen,500,60,2026-12-31,true,false,300,2023-05-17"
 ENTRY = RegistryEntry(
     pump_id="p1",
     site="north",
@@ -26,6 +28,8 @@ ENTRY = RegistryEntry(
     concentration_ug_ml=500.0,
     interval_s=60.0,
     next_refill_on=date(2026, 12, 31),
+    bolus_daily_cap_ul=300.0,
+    implanted_on=date(2023, 5, 17),
 )
 
 
@@ -38,7 +42,7 @@ def told(*rows: str, header: str = HEADER) -> list[str]:
 def test_a_file_is_read_however_a_spreadsheet_has_written_it() -> None:
     plain = parse_registry(f"{HEADER}\n{ROW}\n")
     assert plain == ([ENTRY], [])
-    assert parse_registry(f"\ufeff{HEADER}\r\n\r\n{ROW}\r\n,,,,,,,,,,,,,\r\n") == plain
+    assert parse_registry(f"\ufeff{HEADER}\r\n\r\n{ROW}\r\n,,,,,,,,,,,,,,,\r\n") == plain
     quoted = ",".join(f'" {cell} "' for cell in ROW.split(","))
     assert parse_registry(f"{HEADER}\n{quoted}") == plain
     turned = ",".join(reversed(COLUMNS)), ",".join(reversed(ROW.split(",")))
@@ -46,15 +50,31 @@ def test_a_file_is_read_however_a_spreadsheet_has_written_it() -> None:
 
 
 def test_what_may_be_left_empty_takes_its_default() -> None:
-    entries, problems = parse_registry(f"{HEADER}\np1,north,,,sensor,sensor,40,,opioid,,60,,,")
+    entries, problems = parse_registry(f"{HEADER}\np1,north,,,sensor,sensor,40,,opioid,,60,,,,,")
     assert problems == []
     entry = entries[0]
     assert (entry.time_zone, entry.model, entry.drug, entry.concentration_ug_ml) == ("UTC", "unknown", "unknown", None)
     assert (entry.next_refill_on, entry.in_service, entry.simulated) == (None, True, False)
 
 
+def test_a_file_from_before_patient_boluses_and_dates_of_implantation_is_still_read() -> None:
+    before = ",".join(COLUMNS[:14]), ",".join(ROW.split(",")[:14])
+    assert parse_registry("\n".join(before)) == (
+        [msgspec.structs.replace(ENTRY, bolus_daily_cap_ul=None, implanted_on=None)],
+        [],
+    )
+
+
+def test_the_rules_are_told_what_depends_on_the_pump() -> None:
+    facts = facts_of(ENTRY)
+    assert facts[:5] == (DrugClass.BACLOFEN, False, False, 20.0, 60.0)
+    assert facts[5:] == (300.0, 1_684_281_600_000.0)
+    unknown = facts_of(msgspec.structs.replace(ENTRY, bolus_daily_cap_ul=None, implanted_on=None))
+    assert (unknown.bolus_daily_cap_ul, math.isnan(unknown.implanted_ms)) == (0.0, True)
+
+
 def test_every_mistake_is_told_with_its_line_and_its_field() -> None:
-    wrong = 'p 2,,Europe/Zurch,"a\x00b",flow,computed,nan,baclofen,coke,-1,0,tomorrow,maybe,1'
+    wrong = 'p 2,,Europe/Zurch,"a\x00b",flow,computed,nan,baclofen,coke,-1,0,tomorrow,maybe,1,0,2023'
     assert told(ROW, wrong, "a,b", ROW.replace("p1", "p3").replace("Europe/Zurich", "Mars/Base"), "", ROW) == [
         "3: pump_id: must be 1 to 64 of A-Z a-z 0-9 _ -, not 'p 2'",
         "3: site: missing; must be 1 to 64 of A-Z a-z 0-9 _ -",
@@ -66,7 +86,9 @@ def test_every_mistake_is_told_with_its_line_and_its_field() -> None:
         "3: interval_s: must be a number from 0.1 to 86400 (s), not '0'",
         "3: next_refill_on: must be a date such as 2026-12-31, or empty, not 'tomorrow'",
         "3: in_service: must be true or false, not 'maybe'",
-        "4: 2 cells, and the header has 14",
+        "3: bolus_daily_cap_ul: must be a number above 0 and at most 100000 (uL), or empty, not '0'",
+        "3: implanted_on: must be a date such as 2026-12-31, or empty, not '2023'",
+        "4: 2 cells, and the header has 16",
         "5: time_zone: 'Mars/Base' is not a known IANA time zone",
         "7: pump_id: p1 is already on line 2",
     ]
@@ -79,7 +101,7 @@ def test_a_problem_in_a_row_of_several_lines_is_told_at_its_first() -> None:
 
 def test_a_file_that_is_no_registry_is_told_so_once() -> None:
     assert told(header="pump_id,x,x") == [
-        f"1: missing column {', '.join(map(repr, COLUMNS[1:]))}; unknown column 'x', 'x'; twice column 'x'"
+        f"1: missing column {', '.join(map(repr, COLUMNS[1:14]))}; unknown column 'x', 'x'; twice column 'x'"
     ]
     assert told(header="") == [f"1: empty: the first line must be {HEADER}"]
     assert told(ROW, 'p2,"north') == ["3: not CSV: unexpected end of data"]
@@ -129,6 +151,8 @@ NAMES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_
             next_refill_on=st.none() | st.dates(),
             in_service=st.booleans(),
             simulated=st.booleans(),
+            bolus_daily_cap_ul=st.none() | st.floats(0.001, 1e5),
+            implanted_on=st.none() | st.dates(),
         ),
         unique_by=lambda entry: entry.pump_id,
         max_size=5,

@@ -20,6 +20,8 @@ ENTRY = RegistryEntry(
     concentration_ug_ml=0.1,
     interval_s=0.7,
     next_refill_on=date(2026, 12, 31),
+    bolus_daily_cap_ul=20.3,
+    implanted_on=date(2023, 5, 17),
 )
 
 
