@@ -1,6 +1,7 @@
 """Which parts make up a running role? One straight function each: nothing is composed anywhere else."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -67,6 +68,9 @@ async def run(role: Role, settings: Settings) -> None:
 
 async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     """Take what the pumps say: the only role that reads the broker."""
+    # Messages come by the thousand and are in no cycle: to look for one every few hundred took a sixth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     metrics = Metrics(CollectorRegistry())
     async with _pool(settings, most=2) as pool:
         rulebook = await rulebook_in_force(settings, pool)

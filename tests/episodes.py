@@ -20,13 +20,18 @@ def ms(moment: datetime) -> int:
     return round((moment - EPOCH).total_seconds() * 1000)
 
 
+def usual_step(condition: Condition) -> int:
+    """A stall without an MRI to explain it is at its second step."""
+    return 2 if condition is Condition.STALL else 1
+
+
 def turned(
     turn: Turn,
     minute: int,
     condition: Condition = Condition.STALL,
     *,
     pump: int = 1,
-    step: int = 1,
+    step: int | None = None,
     began: float | None = None,
     delayed: bool = False,
     **evidence: float,
@@ -36,7 +41,7 @@ def turned(
         pump=pump,
         condition=condition,
         turn=turn,
-        step=step,
+        step=step or usual_step(condition),
         position=position_of(7, minute),
         at_ms=ms(at(minute)),
         began_ms=ms(at(minute if began is None else began)),
@@ -51,7 +56,7 @@ def given(minute: float, *, pump: AlertedPump = PUMP, late_data: bool = False) -
 
 
 def an_alert(
-    minute: int = 30, condition: Condition = Condition.STALL, *, step: int = 1, delayed: bool = False
+    minute: int = 30, condition: Condition = Condition.STALL, *, step: int | None = None, delayed: bool = False
 ) -> Alert:
     """High and latching for a stall, medium for under-delivery; raised as soon as it was detected."""
     change = turned(Turn.BEGAN, minute, condition, step=step, delayed=delayed)

@@ -7,12 +7,29 @@ from enum import StrEnum
 class Condition(StrEnum):
     """What can be wrong with a pump. The strings are those of the rulebook, the database, the API and the webhooks."""
 
-    STALL = "stall"
+    STALL = "stall"  # step 1 while an MRI explains it, else step 2
+    STALL_FLUTTER = "stall_flutter"
     OVER_DELIVERY_GROSS = "over_delivery_gross"
     OVER_DELIVERY = "over_delivery"
+    UNDER_DELIVERY_GROSS = "under_delivery_gross"
     UNDER_DELIVERY = "under_delivery"
-    RESERVOIR_LOW = "reservoir_low"
-    SILENCE = "silence"
+    FLOW_WHILE_STOPPED = "flow_while_stopped"
+    RESERVOIR_LOW = "reservoir_low"  # steps 1 to 3: sooner and sooner
+    RESERVOIR_EMPTY = "reservoir_empty"
+    REFILL_MISMATCH = "refill_mismatch"  # step 2: the refill may have gone beside the pump
+    LEVEL_DEVIATION = "level_deviation"
+    BATTERY_LOW = "battery_low"  # steps 1 to 3: nearer and nearer to the end of service
+    BATTERY_END = "battery_end"
+    BATTERY_RESET = "battery_reset"
+    PROGRAM_UNAUTHORISED = "program_unauthorised"
+    STOPPED_LONG = "stopped_long"  # step 2: after twice as long
+    BOLUS_CAP = "bolus_cap"
+    BOLUS_DENIED = "bolus_denied"
+    MEMORY_ERROR = "memory_error"
+    SILENCE = "silence"  # steps 1 to 3: longer and longer
+    TELEMETRY_LOCK = "telemetry_lock"
+    SITE_SILENCE = "site_silence"
+    SEQUENCE_GAP = "sequence_gap"
     CLOCK_OFF = "clock_off"
     UNREGISTERED = "unregistered"
 
@@ -26,7 +43,14 @@ class Kind(StrEnum):
 
 KINDS: dict[Condition, Kind] = {
     condition: Kind.TECHNICAL
-    if condition in {Condition.SILENCE, Condition.CLOCK_OFF, Condition.UNREGISTERED}
+    if condition
+    in {
+        Condition.SILENCE,
+        Condition.SITE_SILENCE,
+        Condition.SEQUENCE_GAP,
+        Condition.CLOCK_OFF,
+        Condition.UNREGISTERED,
+    }
     else Kind.PHYSIOLOGICAL
     for condition in Condition
 }

@@ -122,7 +122,8 @@ def _form(readings: int) -> np.dtype[np.void]:
 def _rows(heads: Heads, readings: int) -> Items:
     rows = np.zeros((len(heads), readings), ITEM)
     rows["kind"] = EventType.READING
-    rows["value"] = np.nan
+    rows["value"] = rows["second"] = np.nan
+    rows["code"] = -1
     first = heads["boot"] << SEQ_BITS | heads["seq"]
     rows["position"] = first[:, None] + np.arange(readings)
     for name in ("message", "pump"):

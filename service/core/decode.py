@@ -26,7 +26,9 @@ from service.core.payload import (
     Status,
     Telemetry,
     UnreadableError,
+    code_of,
     reason_of,
+    second_of,
 )
 from service.core.reading import ITEM, MAX_MESSAGE_BYTES, SEQ_BITS, Items, Mode, position_of, round_to_stored
 from service.core.rejection import Reason, Rejection, one_line
@@ -165,7 +167,7 @@ def _add_rows(batch: Decoded, telemetry: Columns, events: Sequence[tuple[int, in
 
 def _rows_of_events(events: Sequence[tuple[int, int, Event]]) -> Items:
     rows = np.zeros(len(events), ITEM)
-    for name in ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "delivered_ul", "value"):
+    for name in ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "delivered_ul", "value", "second"):
         rows[name] = np.nan
     for row, (index, pump, event) in zip(rows, events, strict=True):
         row["pump"], row["message"] = pump, index
@@ -175,6 +177,7 @@ def _rows_of_events(events: Sequence[tuple[int, int, Event]]) -> Items:
         row["device_ms"] = event.time_ms
         if type(event) in VALUE_KEY:
             row["value"] = getattr(event, VALUE_KEY[type(event)])
+        row["second"], row["code"] = second_of(event), code_of(event)
     return rows
 
 

@@ -3,33 +3,49 @@ order.
 
 Round k takes the k-th item of each pump, so a round is a few vectorised steps over many pumps. Every operation is
 elementwise: the result does not depend on how items were batched, and replaying the store gives the same state to the
-bit.
+bit. What a minute must decide is decided a step; the rest when an hour of pump time ends, or by an event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from service.core.change import Change, Turn
+from service.core.change import Change, Condition, Turn
 from service.core.evidence import evidence_of
 from service.core.reading import EventType, Items
-from service.core.rules import delivery, reservoir, stall
-from service.core.rules.step import close, gather
-from service.core.state import DECIDED, LEVELS, Columns, Field
-
-_SINCE: Final = (
-    Field.STALL_SINCE_MS,
-    Field.OVER_GROSS_SINCE_MS,
-    Field.OVER_SINCE_MS,
-    Field.UNDER_SINCE_MS,
-    Field.RESERVOIR_SINCE_MS,
+from service.core.rules import delivery, reservoir, stall, step
+from service.core.rules.step import Step, close, gather
+from service.core.state import (
+    DECIDED,
+    FAST_DECIDED,
+    FAST_LEVELS,
+    LEVEL_OF,
+    SINCE_OF,
+    SLOW,
+    SLOW_DECIDED,
+    SLOW_LEVELS,
+    Columns,
+    Field,
 )
+
+State = npt.NDArray[np.float64]
+"""[pump, field]"""
+
+OnEvent = Callable[[npt.NDArray[np.float64], np.void, np.void], None]
+"""Changes one pump's state [field] by one event, given its limits."""
+
+_LEVELS: Final = np.array([LEVEL_OF[condition] for condition in DECIDED])
+
+_ON_EVENT: Final[dict[EventType, tuple[OnEvent, ...]]] = {
+    EventType.REFILL: (reservoir.on_refill,),
+    EventType.CLOCK_SET: (step.on_clock_set,),
+}
 
 
 def fold(
-    state: npt.NDArray[np.float64],
+    state: State,
     evaluated: npt.NDArray[np.int64],
     items: Items,
     limits: Items,
@@ -42,9 +58,9 @@ def fold(
     by the caller once committed. `items` is sorted by pump and position; `rows` gives each item's row in `state`,
     `evaluated` and `limits`.
     """
-    changes: list[Change] = []
+    told = _Told(state, limits, delayed_after_ms)
     if not len(items):
-        return changes
+        return told.changes
     starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
     lengths = np.diff(np.r_[starts, len(items)])
     longest_first = np.argsort(-lengths, kind="stable")
@@ -52,52 +68,108 @@ def fold(
     for number in range(int(lengths[0])):
         pumps = int(np.searchsorted(-lengths, -number, side="left"))  # those with more than `number` items
         taken = starts[:pumps] + number
-        _round(state, evaluated, items[taken], limits, rows[taken], delayed_after_ms, changes)
-    return changes
+        _round(state, evaluated, items.take(taken), limits, rows[taken], told)
+    return told.changes
+
+
+class _Told:
+    """The turns that a fold has found."""
+
+    def __init__(self, state: State, limits: Items, delayed_after_ms: float) -> None:
+        self.changes: list[Change] = []
+        self._state = state
+        self._limits = limits
+        self._delayed_after_ms = delayed_after_ms
+
+    def turns(
+        self, decided: Sequence[Condition], before: Columns, after: Columns, items: Items, rows: npt.NDArray[np.intp]
+    ) -> None:
+        """Compare the levels [condition, pump] and tell what has turned; the state is written back already."""
+        turned = after != before
+        if not turned.any():
+            return
+        for which, pump in zip(*np.nonzero(turned), strict=True):
+            self._one(decided[which], before[which, pump], after[which, pump], items[pump], rows[pump])
+
+    def write_slow(self, rows: npt.NDArray[np.intp], whole: Columns) -> None:
+        self._state[rows, SLOW:] = whole[SLOW:].T
+
+    def _one(self, condition: Condition, was: float, is_: float, item: np.void, row: np.intp) -> None:
+        state = self._state[row]
+        self.changes.append(
+            Change(
+                pump=int(item["pump"]),
+                condition=condition,
+                turn=Turn.ENDED if is_ == 0 else Turn.BEGAN if was == 0 else Turn.ROSE,
+                step=int(is_ or was),
+                position=int(item["position"]),
+                at_ms=int(item["measured_ms"]),
+                began_ms=int(state[SINCE_OF[condition]]),
+                received_ms=int(item["received_ms"]),
+                delayed=bool(item["received_ms"] - item["measured_ms"] > self._delayed_after_ms),
+                evidence=evidence_of(condition, state, self._limits[row], item),
+            )
+        )
 
 
 def _round(
-    state: npt.NDArray[np.float64],
+    state: State,
     evaluated: npt.NDArray[np.int64],
     items: Items,
     limits: Items,
     rows: npt.NDArray[np.intp],
-    delayed_after_ms: float,
-    changes: list[Change],
+    told: _Told,
 ) -> None:
     position = items["position"]
     contiguous = position == evaluated[rows] + 1
     evaluated[rows] = position
     is_event = items["kind"] != EventType.READING
     if is_event.any():
-        for item, row in zip(items[is_event], rows[is_event], strict=True):
-            _event(state[row], item)
+        for index in np.flatnonzero(is_event):
+            _event(state, items[index : index + 1], limits, rows[index : index + 1], told)
         reading = ~is_event
-        items, rows, contiguous = items[reading], rows[reading], contiguous[reading]
+        items, rows, contiguous = items.compress(reading), rows[reading], contiguous[reading]
         if not len(items):
             return
-    columns = np.ascontiguousarray(state[rows].T)
-    before = columns[LEVELS].copy()
+    columns = np.ascontiguousarray(state[rows, :SLOW].T)
+    before = columns[FAST_LEVELS].copy()
     complete = gather(columns, items, contiguous)
-    _where(complete, columns, lambda part, chosen: _step(part, limits[rows[chosen]]))
-    state[rows] = columns.T
-    turned = columns[LEVELS] != before
-    if turned.any():
-        _tell(turned, before, columns, items, limits[rows], delayed_after_ms, changes)
+    _where(complete, columns, lambda part, chosen: _step(part, items, limits, rows, chosen, state, told))
+    state[rows, :SLOW] = columns.T
+    told.turns(FAST_DECIDED, before, columns[FAST_LEVELS], items, rows)
 
 
-def _step(state: Columns, limits: Items) -> None:
-    """One complete step of several pumps: the hour that ended, then every rule."""
-    step = close(state)
-    state[Field.FULL_ML] = np.where(
-        state[Field.RATE_ML_D] == 0, np.maximum(limits["capacity_ml"], state[Field.FULL_ML]), state[Field.FULL_ML]
-    )
-    new_hour = delivery.hour_of(step.ended_ms) != state[Field.HOUR]
-    _where(new_hour, state, lambda part, chosen: delivery.close_hour(part, step.of(chosen), limits[chosen]))
-    stall.advance(state, step, limits)
-    delivery.advance_gross(state, step, limits)
-    delivery.add_to_hour(state, step, limits)
-    reservoir.advance(state, step, limits)
+def _step(
+    columns: Columns,
+    items: Items,
+    limits: Items,
+    rows: npt.NDArray[np.intp],
+    chosen: npt.NDArray[np.intp],
+    state: State,
+    told: _Told,
+) -> None:
+    """One complete step of the `chosen` pumps of a round: the hour that ended, then every rule."""
+    step_ = close(columns)
+    own = limits.take(rows[chosen])
+    new_hour = np.flatnonzero(delivery.hour_of(step_.ended_ms) != columns[Field.HOUR])
+    if len(new_hour):
+        whole = np.empty((state.shape[1], len(new_hour)))
+        whole[:SLOW] = columns[:, new_hour]
+        whole[SLOW:] = state[rows[chosen[new_hour]], SLOW:].T
+        _hour(whole, step_.of(new_hour), items.take(chosen[new_hour]), own.take(new_hour), told, rows[chosen[new_hour]])
+        columns[:, new_hour] = whole[:SLOW]
+    stall.advance(columns, step_, own)
+    delivery.advance_gross(columns, step_, own)
+    delivery.add_to_hour(columns, step_, own)
+
+
+def _hour(whole: Columns, step_: Step, items: Items, limits: Items, told: _Told, rows: npt.NDArray[np.intp]) -> None:
+    """The hour of pump time that has ended before this step, for the pumps in which one has."""
+    before = whole[SLOW_LEVELS].copy()
+    delivery.close_hour(whole, step_, limits)
+    reservoir.advance(whole, step_, limits)
+    told.write_slow(rows, whole)
+    told.turns(SLOW_DECIDED, before, whole[SLOW_LEVELS], items, rows)
 
 
 def _where(
@@ -113,37 +185,10 @@ def _where(
         state[:, pumps] = part
 
 
-def _event(state: npt.NDArray[np.float64], item: np.void) -> None:
-    """What an event changes for the rules. It covers no time."""
-    if item["kind"] == EventType.REFILL:
-        state[Field.FULL_ML] = state[Field.RESERVOIR_ML] = item["value"]
-    elif item["kind"] == EventType.CLOCK_SET:
-        state[Field.CLOCK_SET] = 1.0
-
-
-def _tell(
-    turned: npt.NDArray[np.bool_],
-    before: Columns,
-    state: Columns,
-    items: Items,
-    limits: Items,
-    delayed_after_ms: float,
-    changes: list[Change],
-) -> None:
-    for decided, pump in zip(*np.nonzero(turned), strict=True):
-        was, is_ = before[decided, pump], state[decided, pump]
-        item, condition = items[pump], DECIDED[decided]
-        changes.append(
-            Change(
-                pump=int(item["pump"]),
-                condition=condition,
-                turn=Turn.ENDED if is_ == 0 else Turn.BEGAN if was == 0 else Turn.ROSE,
-                step=int(is_ or was),
-                position=int(item["position"]),
-                at_ms=int(item["measured_ms"]),
-                began_ms=int(state[_SINCE[decided], pump]),
-                received_ms=int(item["received_ms"]),
-                delayed=bool(item["received_ms"] - item["measured_ms"] > delayed_after_ms),
-                evidence=evidence_of(condition, state[:, pump], limits[pump], item),
-            )
-        )
+def _event(state: State, item: Items, limits: Items, row: npt.NDArray[np.intp], told: _Told) -> None:
+    """What an event changes. It covers no time."""
+    pump = state[row[0]]
+    before = pump[_LEVELS]
+    for change in _ON_EVENT.get(EventType(item[0]["kind"]), ()):
+        change(pump, item[0], limits[row[0]])
+    told.turns(DECIDED, before[:, None], pump[_LEVELS][:, None], item, row)

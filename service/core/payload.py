@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from enum import Enum
+from math import nan
 from typing import Annotated, Final, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from service.core.reading import MAX_BOOT, MAX_SEQ, EventType, Mode
+from service.core.reading import CODES, MAX_BOOT, MAX_SEQ, EventType, Mode
 from service.core.rejection import Reason
 
 LAST_TIME_MS: Final = 253402300799999
@@ -165,6 +166,30 @@ VALUE_KEY: Final[dict[type[Event], str]] = {
 
 class Status(Struct, gc=False):
     online: bool
+
+
+def second_of(event: Event) -> float:
+    """The second number that the rules need of an event (core/reading.py); NaN: none."""
+    match event:
+        case Refill() if event.aspirated_ml is not UNSET:
+            return float(event.aspirated_ml)
+        case BolusDelivered():
+            return event.duration_s
+        case ProgramChanged():
+            return float(event.command_id is not UNSET)
+        case _:
+            return nan
+
+
+def code_of(event: Event) -> int:
+    """The place of the event's word in CODES; -1: it has none."""
+    match event:
+        case Started() | BolusDenied():
+            return CODES[EVENT_TYPE[type(event)]].index(event.reason)
+        case DeviceAlarmRaised() | DeviceAlarmCleared():
+            return CODES[EVENT_TYPE[type(event)]].index(event.code)
+        case _:
+            return -1
 
 
 Payload = Telemetry | Event | Status

@@ -68,7 +68,7 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
     At most ITEMS_A_BATCH items, and of each pump at most ROUNDS_A_BATCH, in position order.
     """
     items = decoded.items
-    ordered = items[np.lexsort((items["position"], items["pump"]))]
+    ordered = items.take(np.lexsort((items["position"], items["pump"])))
     if len(items) <= ROUNDS_A_BATCH:
         return ordered, ordered[:0]
     starts = _starts(ordered["pump"])
@@ -91,8 +91,8 @@ def on_batch(fleet: Fleet, items: Items, held_from: npt.NDArray[np.int64], now_m
     offsets = map_to_ours(items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms))
     admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms)
     items["pump"] = fleet.keys[rows]
-    folded = fold_copy(fleet, items[admission.evaluated], rows[admission.evaluated])
-    decisions = Decisions(batch, admission, folded, items[admission.stored], offsets)
+    folded = fold_copy(fleet, items.compress(admission.evaluated), rows[admission.evaluated])
+    decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets)
     for row, account in admission.accounts.items():
         missing = account.missing
         if missing != fleet.ledger.account(row).missing:
@@ -107,7 +107,7 @@ def fold_copy(fleet: Fleet, items: Items, rows: npt.NDArray[np.intp]) -> Folded:
     touched = rows[starts]
     state, evaluated = fleet.state[touched], fleet.ledger.evaluated[touched]
     local = np.repeat(np.arange(len(touched)), np.diff(np.r_[starts, len(rows)]))
-    changes = fold(state, evaluated, items, fleet.limits[touched], local, fleet.delayed_after_ms)
+    changes = fold(state, evaluated, items, fleet.limits.take(touched), local, fleet.delayed_after_ms)
     return Folded(touched, state, evaluated, changes)
 
 

@@ -41,6 +41,29 @@ class EventType(IntEnum):
     CLOCK_SET = 11
 
 
+class DeviceCode(IntEnum):
+    """What a pump's own device alarm says. The wire says the lower-case name."""
+
+    MOTOR_STALL = 0
+    RESERVOIR_LOW = 1
+    RESERVOIR_EMPTY = 2
+    REPLACE_SOON = 3
+    END_OF_SERVICE = 4
+    BATTERY_RESET = 5
+    MEMORY_ERROR = 6
+    STOPPED_48H = 7
+
+
+_DEVICE_CODES: Final = tuple(code.name.lower() for code in DeviceCode)
+CODES: Final[dict[EventType, tuple[str, ...]]] = {
+    EventType.STARTED: ("power_on", "reset", "watchdog"),
+    EventType.BOLUS_DENIED: ("lockout", "daily_cap", "not_running"),
+    EventType.DEVICE_ALARM_RAISED: _DEVICE_CODES,
+    EventType.DEVICE_ALARM_CLEARED: _DEVICE_CODES,
+}
+"""The words of `reason` or `code` of an event, in the order of the numbers that stand for them."""
+
+
 class DrugClass(StrEnum):
     BACLOFEN = "baclofen"
     OPIOID = "opioid"
@@ -59,11 +82,13 @@ class Origin(StrEnum):
 
 # One item (a reading or an event) of one pump. For events the measured values are NaN, except what an
 # event itself carries: `value` is `reservoir_after_ml` of a refill, `dose_ul` of a bolus, `program_ml_d` of a
-# changed program, `before_ms` of a set clock.
+# changed program, `before_ms` of a set clock; `second` is `aspirated_ml` of a refill, `duration_s` of a delivered
+# bolus, 1 for a program changed with a `command_id` and 0 without; `code` is the place of its word in CODES.
 ITEM: Final = np.dtype(
     [
         ("pump", "i4"),  # index of the pump in this process; the pump's row number in the database elsewhere
         ("kind", "i1"),  # EventType
+        ("code", "i1"),  # of an event that has one, else -1
         ("mode", "i1"),  # Mode
         ("message", "i4"),  # index of the message in its batch; -1 when read back from the store
         ("position", "i8"),  # boot << 40 | seq
@@ -76,6 +101,7 @@ ITEM: Final = np.dtype(
         ("battery_v", "f8"),
         ("delivered_ul", "f8"),  # NaN where the pump does not say
         ("value", "f8"),
+        ("second", "f8"),
     ]
 )
 

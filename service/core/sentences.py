@@ -109,28 +109,62 @@ def _clock_off(of: Evidence) -> str:
     return f"The pump's clock is {span(abs(offset))} {direction} ours; its times are corrected by that."
 
 
-def _unregistered(_: Evidence) -> str:
-    return _WRONG[Condition.UNREGISTERED][0]
+def _plain(_: Evidence) -> str:
+    raise KeyError("the plain sentence says it all")
 
 
 # The plain sentence, for evidence without numbers, and the one with them.
 _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
     Condition.STALL: ("The motor does not advance although the pump is programmed to deliver.", _stall),
+    Condition.STALL_FLUTTER: ("The motor has stalled and recovered again and again.", _plain),
     Condition.OVER_DELIVERY_GROSS: ("The pump delivers far more than programmed.", _over_delivery_gross),
     Condition.OVER_DELIVERY: ("The pump delivers more than programmed.", lambda of: _deviation(of, "more")),
+    Condition.UNDER_DELIVERY_GROSS: ("The pump delivers far less than programmed.", _plain),
     Condition.UNDER_DELIVERY: ("The pump delivers less than programmed.", lambda of: _deviation(of, "less")),
+    Condition.FLOW_WHILE_STOPPED: ("The pump delivers although it is stopped.", _plain),
     Condition.RESERVOIR_LOW: ("The reservoir is running low.", _reservoir_low),
+    Condition.RESERVOIR_EMPTY: ("The reservoir is empty.", _plain),
+    Condition.REFILL_MISMATCH: ("What was drawn off at the refill is not what should have been left.", _plain),
+    Condition.LEVEL_DEVIATION: ("The reservoir does not empty as the measured flow says.", _plain),
+    Condition.BATTERY_LOW: ("The battery is near its end.", _plain),
+    Condition.BATTERY_END: ("The battery has reached the end of its service.", _plain),
+    Condition.BATTERY_RESET: ("The pump was reset by its battery and may run at its minimum rate.", _plain),
+    Condition.PROGRAM_UNAUTHORISED: ("The program was changed and nobody is known to have authorised it.", _plain),
+    Condition.STOPPED_LONG: ("The pump has been stopped for long.", _plain),
+    Condition.BOLUS_CAP: ("The pump gave more by boluses than the patient is allowed.", _plain),
+    Condition.BOLUS_DENIED: ("The patient's boluses are denied again and again.", _plain),
+    Condition.MEMORY_ERROR: ("The pump reports an error of its memory.", _plain),
     Condition.SILENCE: ("Nothing is heard from this pump; how it is doing is unknown.", _silence),
+    Condition.TELEMETRY_LOCK: ("The motor stood still, and since then nothing is heard from the pump.", _plain),
+    Condition.SITE_SILENCE: ("Nothing is heard from any pump of this site.", _plain),
+    Condition.SEQUENCE_GAP: ("Readings of this pump are lost for good.", _plain),
     Condition.CLOCK_OFF: ("The pump's clock differs from ours; its times are corrected.", _clock_off),
-    Condition.UNREGISTERED: ("This pump is not in the registry.", _unregistered),
+    Condition.UNREGISTERED: ("This pump is not in the registry.", _plain),
 }
 _OVER: Final[dict[Condition, str]] = {
     Condition.STALL: "The motor advances again",
+    Condition.STALL_FLUTTER: "The motor has not stalled for a day",
     Condition.OVER_DELIVERY_GROSS: "The pump delivers as programmed again",
     Condition.OVER_DELIVERY: "The pump delivers as programmed again",
+    Condition.UNDER_DELIVERY_GROSS: "The pump delivers as programmed again",
     Condition.UNDER_DELIVERY: "The pump delivers as programmed again",
     Condition.RESERVOIR_LOW: "The reservoir is no longer low",
+    Condition.FLOW_WHILE_STOPPED: "The pump stands still, or is programmed to deliver again",
+    Condition.RESERVOIR_EMPTY: "The reservoir is filled again",
+    Condition.REFILL_MISMATCH: "A later refill agreed with what was expected",
+    Condition.LEVEL_DEVIATION: "The reservoir empties as the flow says again",
+    Condition.BATTERY_LOW: "The battery is no longer low",
+    Condition.BATTERY_END: "The pump delivers again",
+    Condition.BATTERY_RESET: "The pump was programmed again",
+    Condition.PROGRAM_UNAUTHORISED: "The program was changed with authority since",
+    Condition.STOPPED_LONG: "The pump runs again",
+    Condition.BOLUS_CAP: "Boluses are within what is allowed again",
+    Condition.BOLUS_DENIED: "Boluses are no longer denied again and again",
+    Condition.MEMORY_ERROR: "The pump reports that its memory is sound again",
     Condition.SILENCE: "The pump is heard again",
+    Condition.TELEMETRY_LOCK: "The pump is heard again",
+    Condition.SITE_SILENCE: "Pumps of this site are heard again",
+    Condition.SEQUENCE_GAP: "What was missing has come after all",
     Condition.CLOCK_OFF: "The pump's clock agrees with ours again",
     Condition.UNREGISTERED: "The pump is in the registry now",
 }

@@ -24,13 +24,25 @@ class _Counted(IntEnum):
 
 
 class Field(_Counted):
-    """Index of a field. The level fields come first and in the order of DECIDED: they are compared as one block."""
+    """Index of a field.
+
+    What every step touches comes first and is gathered for it; what only an hour's end or an event touches comes after
+    SLOW and is left where it is. Of both kinds the level and the since fields come first, each in the order of DECIDED.
+    """
 
     STALL_LEVEL = auto()
-    OVER_GROSS_LEVEL = auto()
-    OVER_LEVEL = auto()
-    UNDER_LEVEL = auto()
-    RESERVOIR_LEVEL = auto()
+    OVER_DELIVERY_GROSS_LEVEL = auto()
+    UNDER_DELIVERY_GROSS_LEVEL = auto()
+    FLOW_WHILE_STOPPED_LEVEL = auto()
+    RESERVOIR_EMPTY_LEVEL = auto()
+    STOPPED_LONG_LEVEL = auto()
+
+    STALL_SINCE_MS = auto()
+    OVER_DELIVERY_GROSS_SINCE_MS = auto()
+    UNDER_DELIVERY_GROSS_SINCE_MS = auto()
+    FLOW_WHILE_STOPPED_SINCE_MS = auto()
+    RESERVOIR_EMPTY_SINCE_MS = auto()
+    STOPPED_LONG_SINCE_MS = auto()
 
     READING_MS = auto()  # pump time of the last reading; 0 before the first
     SPACING_MS = auto()  # the usual time between two readings, for the first one after a gap
@@ -45,14 +57,12 @@ class Field(_Counted):
 
     STALL_UL = auto()  # how far the flow has fallen behind `below_fraction` of the program
     STALL_MS = auto()  # for how long it has been behind
-    STALL_SINCE_MS = auto()
     STALL_CLEAR_MS = auto()
     STALL_CLEAR_STEPS = auto()
 
-    OVER_GROSS_STEPS = auto()
-    OVER_GROSS_SINCE_MS = auto()
-    OVER_GROSS_CLEAR_MS = auto()
-    OVER_GROSS_CLEAR_STEPS = auto()
+    OVER_DELIVERY_GROSS_STEPS = auto()
+    OVER_DELIVERY_GROSS_CLEAR_MS = auto()
+    OVER_DELIVERY_GROSS_CLEAR_STEPS = auto()
 
     HOUR = auto()  # the hour of pump time under way, since 1970
     HOUR_MS = auto()  # covered time that counts for the deviation
@@ -60,29 +70,88 @@ class Field(_Counted):
     HOUR_FLOW_UL = auto()
     HOUR_ALL_MS = auto()  # all covered time, for the rate
     HOUR_ALL_PROGRAM_UL = auto()
-    OVER_SUM = auto()
-    OVER_SINCE_MS = auto()
-    OVER_CLEAR_HOURS = auto()
-    UNDER_SUM = auto()
-    UNDER_SINCE_MS = auto()
-    UNDER_CLEAR_HOURS = auto()
+
+    OVER_DELIVERY_LEVEL = auto()
+    UNDER_DELIVERY_LEVEL = auto()
+    STALL_FLUTTER_LEVEL = auto()
+    RESERVOIR_LOW_LEVEL = auto()
+    REFILL_MISMATCH_LEVEL = auto()
+    LEVEL_DEVIATION_LEVEL = auto()
+    BATTERY_LOW_LEVEL = auto()
+    BATTERY_END_LEVEL = auto()
+    BATTERY_RESET_LEVEL = auto()
+    PROGRAM_UNAUTHORISED_LEVEL = auto()
+    BOLUS_CAP_LEVEL = auto()
+    BOLUS_DENIED_LEVEL = auto()
+    MEMORY_ERROR_LEVEL = auto()
+
+    OVER_DELIVERY_SINCE_MS = auto()
+    UNDER_DELIVERY_SINCE_MS = auto()
+    STALL_FLUTTER_SINCE_MS = auto()
+    RESERVOIR_LOW_SINCE_MS = auto()
+    REFILL_MISMATCH_SINCE_MS = auto()
+    LEVEL_DEVIATION_SINCE_MS = auto()
+    BATTERY_LOW_SINCE_MS = auto()
+    BATTERY_END_SINCE_MS = auto()
+    BATTERY_RESET_SINCE_MS = auto()
+    PROGRAM_UNAUTHORISED_SINCE_MS = auto()
+    BOLUS_CAP_SINCE_MS = auto()
+    BOLUS_DENIED_SINCE_MS = auto()
+    MEMORY_ERROR_SINCE_MS = auto()
+
+    OVER_DELIVERY_SUM = auto()
+    OVER_DELIVERY_CLEAR_HOURS = auto()
+    UNDER_DELIVERY_SUM = auto()
+    UNDER_DELIVERY_CLEAR_HOURS = auto()
     DEVIATION = auto()  # of the last whole hour, of program
 
-    RESERVOIR_SINCE_MS = auto()
-    EMPTY_IN_D = auto()  # conservative time to empty at the last step
+    EMPTY_IN_D = auto()  # conservative time to empty at the last hour's end
 
 
 FIELDS: Final = len(Field)
-LEVELS: Final = slice(Field.STALL_LEVEL, Field.RESERVOIR_LEVEL + 1)
+SLOW: Final = int(Field.OVER_DELIVERY_LEVEL)
+"""The first field that a step does not touch."""
 
-DECIDED: Final = (
+FAST_DECIDED: Final = (
     Condition.STALL,
     Condition.OVER_DELIVERY_GROSS,
+    Condition.UNDER_DELIVERY_GROSS,
+    Condition.FLOW_WHILE_STOPPED,
+    Condition.RESERVOIR_EMPTY,
+    Condition.STOPPED_LONG,
+)
+SLOW_DECIDED: Final = (
     Condition.OVER_DELIVERY,
     Condition.UNDER_DELIVERY,
+    Condition.STALL_FLUTTER,
     Condition.RESERVOIR_LOW,
+    Condition.REFILL_MISMATCH,
+    Condition.LEVEL_DEVIATION,
+    Condition.BATTERY_LOW,
+    Condition.BATTERY_END,
+    Condition.BATTERY_RESET,
+    Condition.PROGRAM_UNAUTHORISED,
+    Condition.BOLUS_CAP,
+    Condition.BOLUS_DENIED,
+    Condition.MEMORY_ERROR,
 )
-"""The conditions that the fold decides, in the order of their level fields."""
+DECIDED: Final = FAST_DECIDED + SLOW_DECIDED
+"""The conditions that the fold decides: by step, and by hour or event."""
+
+FAST_LEVELS: Final = slice(0, len(FAST_DECIDED))
+SLOW_LEVELS: Final = slice(SLOW, SLOW + len(SLOW_DECIDED))
+
+LEVEL_OF: Final = {condition: Field[f"{condition.upper()}_LEVEL"] for condition in DECIDED}
+"""Where a condition's step stands, 0 while it does not hold."""
+
+SINCE_OF: Final = {condition: Field[f"{condition.upper()}_SINCE_MS"] for condition in DECIDED}
+"""Where the pump time of its onset stands, also of one that may yet come to hold."""
+
+
+def holding(state: npt.NDArray[np.float64]) -> list[Condition]:
+    """The conditions that hold in one pump's state [field]."""
+    return [condition for condition in DECIDED if state[LEVEL_OF[condition]] > 0]
+
 
 LAYOUT: Final = sha256(" ".join(field.name for field in Field).encode()).hexdigest()[:12]
 """Names the fields and their order: a checkpoint of another layout is not read."""

@@ -9,7 +9,7 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from service.core.change import Change, Condition
+from service.core.change import Change
 from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
 from service.core.pipeline import Decisions
@@ -17,7 +17,7 @@ from service.core.reading import DrugClass, Items
 from service.core.registry import midnight_ms
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts
-from service.core.state import DECIDED, LEVELS
+from service.core.state import DECIDED, holding
 from service.ports import Checkpoint, RawMessage, Recovered, ShardStatus
 from service.postgres import batches, checkpoint, latest, readings, registry
 from service.postgres.alerts import AlertStore
@@ -139,8 +139,8 @@ class PostgresIngestStore:
     async def commit_rebuild(
         self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
     ) -> None:
-        held = _holding(start)
-        ended = [condition for condition in DECIDED if condition not in _holding(rebuilt)]
+        held = holding(start.state)
+        ended = [condition for condition in DECIDED if condition not in holding(rebuilt.state)]
 
         async def write(connection: asyncpg.Connection) -> None:
             await checkpoint.forget(connection, rebuilt.key, late_from)
@@ -166,11 +166,6 @@ class PostgresIngestStore:
             await connection.execute(_HEARTBEAT, self._instance, now, not status.problem, status.problem)
 
         await self._writer.write(write)
-
-
-def _holding(checkpoint: Checkpoint) -> list[Condition]:
-    levels = checkpoint.state[LEVELS]
-    return [condition for condition, level in zip(DECIDED, levels, strict=True) if level > 0]
 
 
 def _entry(row: asyncpg.Record) -> PumpEntry:

@@ -86,6 +86,8 @@ _STORED: Final = _row(
         ("battery_v", ">f8"),
         ("delivered_ul", ">f8"),
         ("value", ">f8"),
+        ("second", ">f8"),
+        ("code", ">i2"),
     )
 )
 
@@ -99,12 +101,12 @@ _READ_BACK: Final = f"""
     )
     SELECT r.pump, r.position, 0::smallint, r.mode, r.measured_at, r.received_at,
            r.program_ml_d::float8, r.flow_ml_d::float8, r.reservoir_ml::float8, r.battery_v::float8,
-           coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8
+           coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8, 'NaN'::float8, (-1)::smallint
     FROM wanted JOIN reading r ON r.pump = wanted.pump AND r.position > wanted.after
         AND r.measured_at >= wanted.since - interval '1 day' AND r.measured_at >= $4::timestamptz
     UNION ALL
     SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint, (-1)::smallint, e.measured_at, e.received_at,
-           'NaN', 'NaN', 'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN')
+           'NaN', 'NaN', 'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN'), coalesce(e.second, 'NaN'), e.code
     FROM wanted JOIN event e ON e.pump = wanted.pump AND e.position > wanted.after
     ORDER BY 1, 2
 """
@@ -140,6 +142,8 @@ async def read_back(connection: asyncpg.Connection, keys: list[int], after: list
         "battery_v",
         "delivered_ul",
         "value",
+        "second",
+        "code",
     ):
         items[name] = stored[name]
     for name in ("measured", "received"):
@@ -151,16 +155,15 @@ async def read_back(connection: asyncpg.Connection, keys: list[int], after: list
 
 # Pump events, one a row; `body` is the event as it came.
 _INSERT_EVENTS: Final = """
-    INSERT INTO event (pump, position, type, measured_at, received_at, value, body)
+    INSERT INTO event (pump, position, type, measured_at, received_at, value, second, code, body)
     SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[],
-                         $6::float8[], $7::jsonb[])
+                         $6::float8[], $7::float8[], $8::smallint[], $9::jsonb[])
 """
 
 
 async def insert_events(connection: asyncpg.Connection, events: Items, bodies: list[bytes]) -> None:
     if not len(events):
         return
-    values = [None if np.isnan(value) else float(value) for value in events["value"]]
     await connection.execute(
         _INSERT_EVENTS,
         events["pump"].tolist(),
@@ -168,7 +171,8 @@ async def insert_events(connection: asyncpg.Connection, events: Items, bodies: l
         [EventType(kind).name.lower() for kind in events["kind"]],
         [instant(ms) for ms in events["measured_ms"]],
         [instant(ms) for ms in events["received_ms"]],
-        values,
+        *([None if np.isnan(value) else float(value) for value in events[name]] for name in ("value", "second")),
+        events["code"].tolist(),
         [body.decode() for body in bodies],
     )
 

@@ -30,28 +30,32 @@ _RATE_WEIGHT: Final = 1 / 24  # the rate follows the program over about a day
 
 
 def advance_gross(state: Columns, step: Step, limits: Items) -> None:
-    holds = state[Field.OVER_GROSS_LEVEL] > 0
+    holds = state[Field.OVER_DELIVERY_GROSS_LEVEL] > 0
     margin_ul = np.maximum(
         limits["over_delivery_gross_above_fraction"] * step.program_ul,
         limits["over_delivery_gross_above_ml_d"] * step.covered_ms / 86_400.0,
     )
     over = (limits["flow_sensor"] > 0) & (step.flow_ul > step.program_ul + margin_ul)
-    starts = over & (state[Field.OVER_GROSS_STEPS] == 0) & ~holds
-    state[Field.OVER_GROSS_SINCE_MS] = np.where(starts, step.began_ms, state[Field.OVER_GROSS_SINCE_MS])
-    state[Field.OVER_GROSS_STEPS] = np.where(over, state[Field.OVER_GROSS_STEPS] + 1, 0.0)
-    begins = ~holds & (state[Field.OVER_GROSS_STEPS] >= limits["over_delivery_gross_steps"])
+    starts = over & (state[Field.OVER_DELIVERY_GROSS_STEPS] == 0) & ~holds
+    state[Field.OVER_DELIVERY_GROSS_SINCE_MS] = np.where(
+        starts, step.began_ms, state[Field.OVER_DELIVERY_GROSS_SINCE_MS]
+    )
+    state[Field.OVER_DELIVERY_GROSS_STEPS] = np.where(over, state[Field.OVER_DELIVERY_GROSS_STEPS] + 1, 0.0)
+    begins = ~holds & (state[Field.OVER_DELIVERY_GROSS_STEPS] >= limits["over_delivery_gross_steps"])
 
-    clear_ms = np.where(over, 0.0, state[Field.OVER_GROSS_CLEAR_MS] + step.covered_ms)
-    clear_steps = np.where(over, 0.0, state[Field.OVER_GROSS_CLEAR_STEPS] + 1)
+    clear_ms = np.where(over, 0.0, state[Field.OVER_DELIVERY_GROSS_CLEAR_MS] + step.covered_ms)
+    clear_steps = np.where(over, 0.0, state[Field.OVER_DELIVERY_GROSS_CLEAR_STEPS] + 1)
     ends = (
         holds
         & (clear_ms >= limits["over_delivery_gross_clear_for_s"] * 1000)
         & (clear_steps >= limits["over_delivery_gross_clear_steps"])
     )
     counting = holds & ~ends
-    state[Field.OVER_GROSS_CLEAR_MS] = np.where(counting, clear_ms, 0.0)
-    state[Field.OVER_GROSS_CLEAR_STEPS] = np.where(counting, clear_steps, 0.0)
-    state[Field.OVER_GROSS_LEVEL] = np.where(begins, 1.0, np.where(ends, 0.0, state[Field.OVER_GROSS_LEVEL]))
+    state[Field.OVER_DELIVERY_GROSS_CLEAR_MS] = np.where(counting, clear_ms, 0.0)
+    state[Field.OVER_DELIVERY_GROSS_CLEAR_STEPS] = np.where(counting, clear_steps, 0.0)
+    state[Field.OVER_DELIVERY_GROSS_LEVEL] = np.where(
+        begins, 1.0, np.where(ends, 0.0, state[Field.OVER_DELIVERY_GROSS_LEVEL])
+    )
 
 
 def hour_of(ended_ms: Column) -> Column:
@@ -96,8 +100,18 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
 
 
 _SIDES: Final = {
-    "over_delivery": (Field.OVER_LEVEL, Field.OVER_SUM, Field.OVER_SINCE_MS, Field.OVER_CLEAR_HOURS),
-    "under_delivery": (Field.UNDER_LEVEL, Field.UNDER_SUM, Field.UNDER_SINCE_MS, Field.UNDER_CLEAR_HOURS),
+    "over_delivery": (
+        Field.OVER_DELIVERY_LEVEL,
+        Field.OVER_DELIVERY_SUM,
+        Field.OVER_DELIVERY_SINCE_MS,
+        Field.OVER_DELIVERY_CLEAR_HOURS,
+    ),
+    "under_delivery": (
+        Field.UNDER_DELIVERY_LEVEL,
+        Field.UNDER_DELIVERY_SUM,
+        Field.UNDER_DELIVERY_SINCE_MS,
+        Field.UNDER_DELIVERY_CLEAR_HOURS,
+    ),
 }
 
 

@@ -41,4 +41,4 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     state[Field.STALL_CLEAR_STEPS] = np.where(counting, clear_steps, 0.0)
     state[Field.STALL_UL] = np.where(ends, 0.0, state[Field.STALL_UL])
     state[Field.STALL_MS] = np.where(ends, 0.0, state[Field.STALL_MS])
-    state[Field.STALL_LEVEL] = np.where(begins, 1.0, np.where(ends, 0.0, state[Field.STALL_LEVEL]))
+    state[Field.STALL_LEVEL] = np.where(begins, 2.0, np.where(ends, 0.0, state[Field.STALL_LEVEL]))

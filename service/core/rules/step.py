@@ -50,12 +50,15 @@ def gather(state: Columns, readings: Items, contiguous: npt.NDArray[np.bool_]) -
     state[Field.READING_MS] = measured_ms
     state[Field.CLOCK_SET] = 0.0
     state[Field.RESERVOIR_ML] = readings["reservoir_ml"]
-    state[Field.FULL_ML] = np.maximum(state[Field.FULL_ML], state[Field.RESERVOIR_ML])
     state[Field.STEP_MS] += covered_ms
     days_times_1000 = covered_ms / 86_400.0  # mL/d times ms / 86,400 is µL
     state[Field.STEP_PROGRAM_UL] += readings["program_ml_d"] * days_times_1000
     state[Field.STEP_FLOW_UL] += readings["flow_ml_d"] * days_times_1000
     return np.asarray(state[Field.STEP_MS] >= STEP_MS)
+
+
+def on_clock_set(state: npt.NDArray[np.float64], _event: np.void, _limits: np.void) -> None:
+    state[Field.CLOCK_SET] = 1.0
 
 
 def close(state: Columns) -> Step:
