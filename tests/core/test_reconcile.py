@@ -65,7 +65,7 @@ class Told:
         return [(a.condition, a.state) for a in self.alerts.values() if a.state is not AlertState.RESOLVED]
 
 
-def an_episode(condition: Condition, began: int, ended: int | None = None, step: int = 1) -> list[Change]:
+def an_episode(condition: Condition, began: int, ended: int | None = None, step: int | None = None) -> list[Change]:
     turns = [turned(Turn.BEGAN, began, condition, step=step)]
     return turns if ended is None else [*turns, turned(Turn.ENDED, ended, condition)]
 
