@@ -1,19 +1,16 @@
 """Why does an alert exist? The limits, the statistic and the readings' last values that made its condition begin."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.limits import LIMITS
+from service.core.rules import delivery, reservoir, stall
 from service.core.state import Field
 
-_STATISTICS: dict[Condition, dict[str, Field]] = {
-    Condition.STALL: {"stalled_ms": Field.STALL_MS, "behind_ul": Field.STALL_UL},
-    Condition.OVER_DELIVERY_GROSS: {"steps_above": Field.OVER_DELIVERY_GROSS_STEPS},
-    Condition.OVER_DELIVERY: {"cusum": Field.OVER_DELIVERY_SUM, "deviation": Field.DEVIATION},
-    Condition.UNDER_DELIVERY: {"cusum": Field.UNDER_DELIVERY_SUM, "deviation": Field.DEVIATION},
-    Condition.RESERVOIR_LOW: {"empty_in_d": Field.EMPTY_IN_D, "full_ml": Field.FULL_ML, "rate_ml_d": Field.RATE_ML_D},
-}
+_STATISTICS: Final[dict[Condition, dict[str, Field]]] = stall.STATISTICS | delivery.STATISTICS | reservoir.STATISTICS
 
 
 def evidence_of(

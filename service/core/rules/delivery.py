@@ -19,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from service.core.change import Condition
 from service.core.reading import Items
 from service.core.rules.step import Column, Step
 from service.core.state import Columns, Field
@@ -27,6 +28,12 @@ HOUR_MS: Final = 3_600_000.0
 LEAST_COVERED_MS: Final = 2_700_000.0  # three quarters of an hour: less is no evidence about that hour
 LEAST_PROGRAM_UL: Final = 0.1
 _RATE_WEIGHT: Final = 1 / 24  # the rate follows the program over about a day
+
+STATISTICS: Final = {
+    Condition.OVER_DELIVERY_GROSS: {"steps_above": Field.OVER_DELIVERY_GROSS_STEPS},
+    Condition.OVER_DELIVERY: {"cusum": Field.OVER_DELIVERY_SUM, "deviation": Field.DEVIATION},
+    Condition.UNDER_DELIVERY: {"cusum": Field.UNDER_DELIVERY_SUM, "deviation": Field.DEVIATION},
+}
 
 
 def advance_gross(state: Columns, step: Step, limits: Items) -> None:

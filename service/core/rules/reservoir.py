@@ -9,14 +9,21 @@ The level rises and never falls until a refill ends the condition. Cannot see: a
 over-infusion has emptied (docs/rules.md).
 """
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
+from service.core.change import Condition
 from service.core.reading import Items
 from service.core.rules.step import Step
 from service.core.state import Columns, Field
 
 _LONG_D = 10_000.0  # stands for "not in sight" where nothing is programmed
+
+STATISTICS: Final = {
+    Condition.RESERVOIR_LOW: {"empty_in_d": Field.EMPTY_IN_D, "full_ml": Field.FULL_ML, "rate_ml_d": Field.RATE_ML_D}
+}
 
 
 def on_refill(state: npt.NDArray[np.float64], refill: np.void, _limits: np.void) -> None:

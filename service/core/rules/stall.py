@@ -8,11 +8,16 @@ While nothing flows, S / below_fraction is the volume that the patient has misse
 behind a turning rotor. While nothing is programmed it is unknown: an open stall stays open.
 """
 
+from typing import Final
+
 import numpy as np
 
+from service.core.change import Condition
 from service.core.reading import Items
 from service.core.rules.step import Step
 from service.core.state import Columns, Field
+
+STATISTICS: Final = {Condition.STALL: {"stalled_ms": Field.STALL_MS, "behind_ul": Field.STALL_UL}}
 
 
 def advance(state: Columns, step: Step, limits: Items) -> None:
