@@ -58,6 +58,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "error_fraction": Limit(
             0.076, "of delivered", 0, 0.145, "how much more than computed may have left: 95 % of N(1, 4) %"
         ),
+        "bias_fraction": Limit(0.01, "of delivered", -0.1, 0.1, "how much more than computed leaves a pump on average"),
         "low_volume_ml": Limit(2.0, "mL", 0, 20, "always low at or below this volume"),
         "low_d": Limit(14.0, "d", 0, 90, "low when the conservative time to empty is at most this"),
         "low_cycle_fraction": Limit(
@@ -67,6 +68,69 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "medium_cycle_fraction": Limit(0.10, "of the refill cycle", 0, 1, "or this share, whichever is less"),
         "high_d": Limit(2.0, "d", 0.5, 90, "high when the conservative time to empty is at most this"),
         "clear_ratio": Limit(1.2, "", 1, 10, "ends when time and volume are above the low limits times this"),
+    },
+    Condition.RESERVOIR_EMPTY: {
+        "volume_ml": Limit(0.2, "mL", 0.1, 5, "empty at or below this"),
+        "measured_steps": Limit(3.0, "steps", 1, 60, "evaluation steps in a row, where the level is measured"),
+        "clear_ml": Limit(0.5, "mL", 0.2, 20, "level above this counts as filled"),
+        "clear_for_s": Limit(1800.0, "s", 0, 86_400, "filled for this long before the condition ends"),
+        "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
+    },
+    Condition.REFILL_MISMATCH: {
+        "delivered_fraction": Limit(
+            0.145, "of delivered", 0.05, 1, "what is drawn off may differ from what should be left by this,"
+        ),
+        "aspiration_ml": Limit(0.9, "mL", 0.1, 5, "and by three standard deviations of drawing off"),
+        "beside_fraction": Limit(
+            0.3,
+            "of put in",
+            0.05,
+            1,
+            "less than expected by so much: the refill before may have gone beside the pump",
+        ),
+        "within_s": Limit(86_400.0, "s", 600, 604_800, "a measured level tells of its refill for this long"),
+        "short_fraction": Limit(
+            0.05, "of capacity", 0.01, 0.5, "the measured level below what was put in by more than this"
+        ),
+        "short_steps": Limit(3.0, "steps", 1, 60, "on the mean of this many evaluation steps after the refill"),
+    },
+    Condition.LEVEL_DEVIATION: {
+        "reference": Limit(
+            0.2225, "of delivered", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
+        ),
+        "decision_ml": Limit(0.4, "mL", 0.05, 10, "the level is off by this beyond the reference"),
+        "clear_ratio": Limit(0.5, "", 0, 0.9, "over while it is off by less than this share of the decision,"),
+        "clear_hours": Limit(3.0, "h", 1, 100, "in so many hours in a row"),
+        "least_ml": Limit(0.5, "mL", 0, 5, "a level below this says nothing: the pump may be running dry"),
+    },
+    Condition.BATTERY_LOW: {
+        "low_v": Limit(2.6, "V", 1, 4, "voltage below this at an hour's end"),
+        "hours": Limit(3.0, "h", 1, 100, "in so many hours in a row"),
+        "deadband_v": Limit(0.05, "V", 0, 1, "over when it has risen above by this for as many hours"),
+        "service_d": Limit(90.0, "d", 1, 365, "what the battery then still lasts"),
+        "life_y": Limit(7.0, "years", 1, 20, "the longest that a pump serves after its implantation"),
+        "medium_d": Limit(30.0, "d", 1, 365, "medium when so much is left of it"),
+        "high_d": Limit(7.0, "d", 1, 365, "high when so much is left of it"),
+    },
+    Condition.BATTERY_END: {
+        "still_fraction": Limit(
+            0.25, "of program", 0, 0.5, "past its service, a pump that delivers less than this in an hour has ended"
+        ),
+        "clear_hours": Limit(3.0, "h", 1, 100, "hours in a row without a reason before the condition ends"),
+    },
+    Condition.STOPPED_LONG: {
+        "after_s": Limit(86_400.0, "s", 3_600, 604_800, "nothing has been programmed for so long"),
+        "longer_after_s": Limit(172_800.0, "s", 3_600, 604_800, "more urgent after this"),
+    },
+    Condition.BOLUS_CAP: {
+        "above_fraction": Limit(0.01, "of the cap", 0, 1, "boluses of 24 h above the pump's own cap by more than this"),
+        "clear_fraction": Limit(0.9, "of the cap", 0.1, 1, "ends below this, after a whole hour"),
+    },
+    Condition.BOLUS_DENIED: {
+        "count": Limit(3.0, "denials", 1, 8, "in 24 h"),
+    },
+    Condition.MEMORY_ERROR: {
+        "clear_hours": Limit(1.0, "h", 1, 100, "whole hours since the pump has said that it is over"),
     },
     Condition.SILENCE: {
         "after_intervals": Limit(3.0, "intervals", 2, 100, "silent after this many of the pump's intervals"),

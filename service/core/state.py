@@ -35,6 +35,8 @@ class Field(_Counted):
     UNDER_DELIVERY_GROSS_LEVEL = auto()
     FLOW_WHILE_STOPPED_LEVEL = auto()
     RESERVOIR_EMPTY_LEVEL = auto()
+    REFILL_MISMATCH_LEVEL = auto()
+    BATTERY_RESET_LEVEL = auto()
     STOPPED_LONG_LEVEL = auto()
 
     STALL_SINCE_MS = auto()
@@ -42,6 +44,8 @@ class Field(_Counted):
     UNDER_DELIVERY_GROSS_SINCE_MS = auto()
     FLOW_WHILE_STOPPED_SINCE_MS = auto()
     RESERVOIR_EMPTY_SINCE_MS = auto()
+    REFILL_MISMATCH_SINCE_MS = auto()
+    BATTERY_RESET_SINCE_MS = auto()
     STOPPED_LONG_SINCE_MS = auto()
 
     READING_MS = auto()  # pump time of the last reading; 0 before the first
@@ -71,15 +75,28 @@ class Field(_Counted):
     HOUR_ALL_MS = auto()  # all covered time, for the rate
     HOUR_ALL_PROGRAM_UL = auto()
 
+    HOUR_ALL_FLOW_UL = auto()
+    HOUR_LEVEL_ML_MS = auto()  # the reservoir's level times the time it is taken for
+
+    EMPTY_STEPS = auto()
+    EMPTY_CLEAR_MS = auto()
+    EMPTY_CLEAR_STEPS = auto()
+    EMPTY_SAID = auto()  # 1 while the pump itself says so; likewise the other fields of this kind
+    REFILL_MS = auto()  # when the last refill was
+    REFILL_PENDING = auto()  # 1 until the level after it has been judged
+    REFILL_STEPS = auto()  # judged so far
+    REFILL_SHORT_ML = auto()  # their sum: how far the level is below what was put in
+    STOPPED_MS = auto()  # for how long nothing has been programmed
+    STOPPED_SEEN_MS = auto()  # when that was seen last; 0 where the time until the next step may not count
+    MINIMUM_COMMANDED = auto()  # 1 while the minimum rate is what was asked for
+
     OVER_DELIVERY_LEVEL = auto()
     UNDER_DELIVERY_LEVEL = auto()
     STALL_FLUTTER_LEVEL = auto()
     RESERVOIR_LOW_LEVEL = auto()
-    REFILL_MISMATCH_LEVEL = auto()
     LEVEL_DEVIATION_LEVEL = auto()
     BATTERY_LOW_LEVEL = auto()
     BATTERY_END_LEVEL = auto()
-    BATTERY_RESET_LEVEL = auto()
     PROGRAM_UNAUTHORISED_LEVEL = auto()
     BOLUS_CAP_LEVEL = auto()
     BOLUS_DENIED_LEVEL = auto()
@@ -89,11 +106,9 @@ class Field(_Counted):
     UNDER_DELIVERY_SINCE_MS = auto()
     STALL_FLUTTER_SINCE_MS = auto()
     RESERVOIR_LOW_SINCE_MS = auto()
-    REFILL_MISMATCH_SINCE_MS = auto()
     LEVEL_DEVIATION_SINCE_MS = auto()
     BATTERY_LOW_SINCE_MS = auto()
     BATTERY_END_SINCE_MS = auto()
-    BATTERY_RESET_SINCE_MS = auto()
     PROGRAM_UNAUTHORISED_SINCE_MS = auto()
     BOLUS_CAP_SINCE_MS = auto()
     BOLUS_DENIED_SINCE_MS = auto()
@@ -106,9 +121,52 @@ class Field(_Counted):
     DEVIATION = auto()  # of the last whole hour, of program
 
     EMPTY_IN_D = auto()  # conservative time to empty at the last hour's end
+    EMPTY_NOMINAL_D = auto()
+    EMPTY_OPTIMISTIC_D = auto()
+    RESERVOIR_LOW_SAID = auto()
+    SINCE_REFILL_UL = auto()  # programmed since the last refill, without the hour under way
+    PUT_IN_ML = auto()  # at the last refill
+    BIAS_INFORMATION = auto()  # what past refills say of the pump's bias: the sum of 1 / variance,
+    BIAS_SUM = auto()  # and that of bias / variance
+    REFILL_OFF_ML = auto()  # drawn off at the last refill, less what should have been left
+    REFILL_LIMIT_ML = auto()
+
+    LEVEL_SPOILT = auto()  # 1: the hour under way holds a refill
+    LEVEL_HOURS = auto()  # judged since the level was last anchored
+    LEVEL_ML = auto()  # mean of the last whole hour
+    LEVEL_FLOW_UL = auto()  # delivered in that hour
+    LEVEL_EXPECTED_ML = auto()  # for that hour's middle
+    LEVEL_HIGHEST_ML = auto()  # of the level less what was expected, reference delivery allowed for: each way
+    LEVEL_LOWEST_ML = auto()
+    LEVEL_FAST_ML = auto()  # how far it has fallen too fast, and too slowly, beyond the reference
+    LEVEL_SLOW_ML = auto()
+    LEVEL_CLEAR_HOURS = auto()
+
+    BATTERY_V = auto()  # at the last hour's end
+    BATTERY_HOURS = auto()  # in a row below the limit
+    BATTERY_CLEAR_HOURS = auto()
+    BATTERY_LOW_MS = auto()  # since when it is to be replaced, by voltage or by its own word; 0: not yet
+    BATTERY_LOW_SAID = auto()
+    SERVICE_LEFT_D = auto()
+    BATTERY_END_SAID = auto()
+    BATTERY_END_CLEAR_HOURS = auto()
+
+    BOLUS_CAP_CLEAR_HOURS = auto()
+    BOLUS_GIVEN_UL = auto()  # in the last 24 h
+    BOLUS_DENIED_COUNT = auto()  # in the last 24 h
+    BOLUS_DENIED_CLEAR_HOURS = auto()
+    PROGRAM_SET_ML_D = auto()  # by the last change without authority
+    MEMORY_SAID = auto()
+    MEMORY_CLEAR_HOURS = auto()
 
 
-FIELDS: Final = len(Field)
+BOLUSES_KEPT: Final = 12  # of a day: what is allowed comes in a handful, and each has its lockout time
+DENIALS_KEPT: Final = 8
+BOLUS_MS: Final = slice(len(Field), len(Field) + BOLUSES_KEPT)
+"""Behind the fields: when the last boluses were given, the newest first; then how much; then when one was denied."""
+BOLUS_UL: Final = slice(BOLUS_MS.stop, BOLUS_MS.stop + BOLUSES_KEPT)
+DENIED_MS: Final = slice(BOLUS_UL.stop, BOLUS_UL.stop + DENIALS_KEPT)
+FIELDS: Final = int(DENIED_MS.stop)
 SLOW: Final = int(Field.OVER_DELIVERY_LEVEL)
 """The first field that a step does not touch."""
 
@@ -118,6 +176,8 @@ FAST_DECIDED: Final = (
     Condition.UNDER_DELIVERY_GROSS,
     Condition.FLOW_WHILE_STOPPED,
     Condition.RESERVOIR_EMPTY,
+    Condition.REFILL_MISMATCH,
+    Condition.BATTERY_RESET,
     Condition.STOPPED_LONG,
 )
 SLOW_DECIDED: Final = (
@@ -125,11 +185,9 @@ SLOW_DECIDED: Final = (
     Condition.UNDER_DELIVERY,
     Condition.STALL_FLUTTER,
     Condition.RESERVOIR_LOW,
-    Condition.REFILL_MISMATCH,
     Condition.LEVEL_DEVIATION,
     Condition.BATTERY_LOW,
     Condition.BATTERY_END,
-    Condition.BATTERY_RESET,
     Condition.PROGRAM_UNAUTHORISED,
     Condition.BOLUS_CAP,
     Condition.BOLUS_DENIED,
@@ -153,7 +211,7 @@ def holding(state: npt.NDArray[np.float64]) -> list[Condition]:
     return [condition for condition in DECIDED if state[LEVEL_OF[condition]] > 0]
 
 
-LAYOUT: Final = sha256(" ".join(field.name for field in Field).encode()).hexdigest()[:12]
+LAYOUT: Final = sha256(" ".join([*(field.name for field in Field), str(FIELDS)]).encode()).hexdigest()[:12]
 """Names the fields and their order: a checkpoint of another layout is not read."""
 
 
