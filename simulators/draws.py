@@ -10,34 +10,58 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 64) - 1
 
 
-def keys_of(seed: int, numbers: npt.NDArray[np.int64], purpose: str) -> Keys:
+def keys_of(seed: int, numbers: Integers, purpose: str) -> Keys:
     """Return the starting point of each pump's sequence for one purpose; shape as `numbers`."""
-    start = _mix(np.array([seed & _MASK], dtype=np.uint64))
+    start = _mixed(np.array([seed & _MASK], dtype=np.uint64))
     for byte in purpose.encode():
-        start = _mix(start + np.uint64(byte + 1))
-    return _mix(start + numbers.astype(np.uint64) * np.uint64(_GAMMA))
+        start = _mixed(start + np.uint64(byte + 1))
+    return _mixed(start + numbers.astype(np.uint64) * np.uint64(_GAMMA))
 
 
-def uniform(keys: Keys, step: int) -> Floats:
-    """Return one number in (0, 1), both ends excluded, for each key."""
-    bits = _mix(keys + np.uint64((step + 1) * _GAMMA & _MASK))
-    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+def uniform(keys: Keys, step: int | Integers) -> Floats:
+    """Return one number in (0, 1), both ends excluded, for each key.
+
+    With an array of steps: for each step and key, [step, key].
+    """
+    if isinstance(step, np.ndarray):
+        places = (step.astype(np.uint64) + np.uint64(1)) * np.uint64(_GAMMA)
+        bits = _mixed(keys + places[:, None])
+    else:
+        bits = _mixed(keys + np.uint64((step + 1) * _GAMMA & _MASK))
+    bits >>= np.uint64(11)
+    drawn = bits.astype(np.float64)
+    drawn += 0.5
+    drawn *= 2.0**-53
+    return drawn
 
 
-def normal_pair(keys: Keys, step: int) -> tuple[Floats, Floats]:
-    """Return two independent standard normal numbers for each key (Box and Muller, 1958)."""
-    radius = np.sqrt(-2.0 * np.log(uniform(keys, 2 * step)))
-    angle = 2.0 * np.pi * uniform(keys, 2 * step + 1)
-    return radius * np.cos(angle), radius * np.sin(angle)
+def normal_pair(keys: Keys, step: int | Integers) -> tuple[Floats, Floats]:
+    """Return two independent standard normal numbers for each key, and step (Box and Muller, 1958)."""
+    radius = uniform(keys, 2 * step)
+    np.log(radius, out=radius)
+    radius *= -2.0
+    np.sqrt(radius, out=radius)
+    angle = uniform(keys, 2 * step + 1)
+    angle *= 2.0 * np.pi
+    first = np.cos(angle)
+    first *= radius
+    second = np.sin(angle, out=angle)
+    second *= radius
+    return first, second
 
 
-def _mix(bits: Keys) -> Keys:
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+def _mixed(bits: Keys) -> Keys:
+    """Mix in place what the caller has just made."""
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return bits

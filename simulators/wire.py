@@ -12,7 +12,7 @@ RECEIPT_TOPICS: Final = "receipts/v1/+"
 RECEIPT_PREFIX: Final = "receipts/v1/"
 
 MODES: Final = ("running", "bolus", "stopped", "priming", "bridge", "minimum")
-RUNNING, BOLUS, STOPPED = 0, 1, 2
+RUNNING, BOLUS, STOPPED, PRIMING, BRIDGE, MINIMUM = range(6)
 
 # Decimals on the wire are those that the service stores: what was published can be compared with what was stored.
 RATE_DECIMALS: Final = 4
