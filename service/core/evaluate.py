@@ -3,10 +3,11 @@ order.
 
 Round k takes the k-th item of each pump, so a round is a few vectorised steps over many pumps. Every operation is
 elementwise: the result does not depend on how items were batched, and replaying the store gives the same state to the
-bit. What a minute must decide is decided a step; the rest when an hour of pump time ends, or by an event.
+bit. A step that says nothing new (rules/screen.py) costs little more than its sums: the rules look at the pumps whose
+step says something, at those in which an hour of pump time has ended, and at those with an event.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -15,20 +16,9 @@ import numpy.typing as npt
 from service.core.change import Change, Condition, Turn
 from service.core.evidence import evidence_of
 from service.core.reading import EventType, Items
-from service.core.rules import delivery, reservoir, stall, step
-from service.core.rules.step import Step, close, gather
-from service.core.state import (
-    DECIDED,
-    FAST_DECIDED,
-    FAST_LEVELS,
-    LEVEL_OF,
-    SINCE_OF,
-    SLOW,
-    SLOW_DECIDED,
-    SLOW_LEVELS,
-    Columns,
-    Field,
-)
+from service.core.rules import delivery, reservoir, screen, stall, step
+from service.core.rules.step import Step, add_to_hour, close, gather
+from service.core.state import ALWAYS, DECIDED, LEVELS, SINCE_OF, Columns, Field
 
 State = npt.NDArray[np.float64]
 """[pump, field]"""
@@ -36,12 +26,15 @@ State = npt.NDArray[np.float64]
 OnEvent = Callable[[npt.NDArray[np.float64], np.void, np.void], None]
 """Changes one pump's state [field] by one event, given its limits."""
 
-_LEVELS: Final = np.array([LEVEL_OF[condition] for condition in DECIDED])
+Advance = Callable[[Columns, Step, Items], None]
+"""Changes the state [field, pump] of some pumps by one step of each, given their limits."""
 
 _ON_EVENT: Final[dict[EventType, tuple[OnEvent, ...]]] = {
     EventType.REFILL: (reservoir.on_refill,),
     EventType.CLOCK_SET: (step.on_clock_set,),
 }
+_ON_HOUR: Final[tuple[Advance, ...]] = (delivery.close_hour, reservoir.advance, step.begin_hour)
+_ON_STEP: Final[tuple[Advance, ...]] = (stall.advance, delivery.advance_gross, delivery.leave_out, screen.settle)
 
 
 def fold(
@@ -81,18 +74,13 @@ class _Told:
         self._limits = limits
         self._delayed_after_ms = delayed_after_ms
 
-    def turns(
-        self, decided: Sequence[Condition], before: Columns, after: Columns, items: Items, rows: npt.NDArray[np.intp]
-    ) -> None:
+    def turns(self, before: Columns, after: Columns, items: Items, rows: npt.NDArray[np.intp]) -> None:
         """Compare the levels [condition, pump] and tell what has turned; the state is written back already."""
         turned = after != before
         if not turned.any():
             return
         for which, pump in zip(*np.nonzero(turned), strict=True):
-            self._one(decided[which], before[which, pump], after[which, pump], items[pump], rows[pump])
-
-    def write_slow(self, rows: npt.NDArray[np.intp], whole: Columns) -> None:
-        self._state[rows, SLOW:] = whole[SLOW:].T
+            self._one(DECIDED[which], before[which, pump], after[which, pump], items[pump], rows[pump])
 
     def _one(self, condition: Condition, was: float, is_: float, item: np.void, row: np.intp) -> None:
         state = self._state[row]
@@ -131,64 +119,60 @@ def _round(
         items, rows, contiguous = items.compress(reading), rows[reading], contiguous[reading]
         if not len(items):
             return
-    columns = np.ascontiguousarray(state[rows, :SLOW].T)
-    before = columns[FAST_LEVELS].copy()
-    complete = gather(columns, items, contiguous)
-    _where(complete, columns, lambda part, chosen: _step(part, items, limits, rows, chosen, state, told))
-    state[rows, :SLOW] = columns.T
-    told.turns(FAST_DECIDED, before, columns[FAST_LEVELS], items, rows)
+    columns = np.ascontiguousarray(state[rows, :ALWAYS].T)
+    complete = np.flatnonzero(gather(columns, items, contiguous))
+    if len(complete) == len(rows):
+        _step(state, columns, items, limits, rows, told)
+    elif len(complete):
+        part = columns[:, complete]
+        _step(state, part, items.take(complete), limits, rows[complete], told)
+        columns[:, complete] = part
+    state[rows, :ALWAYS] = columns.T
 
 
-def _step(
-    columns: Columns,
-    items: Items,
-    limits: Items,
-    rows: npt.NDArray[np.intp],
-    chosen: npt.NDArray[np.intp],
-    state: State,
-    told: _Told,
-) -> None:
-    """One complete step of the `chosen` pumps of a round: the hour that ended, then every rule."""
+def _step(state: State, columns: Columns, items: Items, limits: Items, rows: npt.NDArray[np.intp], told: _Told) -> None:
+    """One complete step of each pump: the rules look where they must, then it counts for its hour."""
     step_ = close(columns)
-    own = limits.take(rows[chosen])
-    new_hour = np.flatnonzero(delivery.hour_of(step_.ended_ms) != columns[Field.HOUR])
-    if len(new_hour):
-        whole = np.empty((state.shape[1], len(new_hour)))
-        whole[:SLOW] = columns[:, new_hour]
-        whole[SLOW:] = state[rows[chosen[new_hour]], SLOW:].T
-        _hour(whole, step_.of(new_hour), items.take(chosen[new_hour]), own.take(new_hour), told, rows[chosen[new_hour]])
-        columns[:, new_hour] = whole[:SLOW]
-    stall.advance(columns, step_, own)
-    delivery.advance_gross(columns, step_, own)
-    delivery.add_to_hour(columns, step_, own)
+    watched = np.flatnonzero(screen.says_something(columns, step_, limits, rows))
+    if len(watched):
+        columns[:, watched] = _look(state, columns[:, watched], step_.of(watched), limits, items, watched, rows, told)
+    add_to_hour(columns, step_)
 
 
-def _hour(whole: Columns, step_: Step, items: Items, limits: Items, told: _Told, rows: npt.NDArray[np.intp]) -> None:
-    """The hour of pump time that has ended before this step, for the pumps in which one has."""
-    before = whole[SLOW_LEVELS].copy()
-    delivery.close_hour(whole, step_, limits)
-    reservoir.advance(whole, step_, limits)
-    told.write_slow(rows, whole)
-    told.turns(SLOW_DECIDED, before, whole[SLOW_LEVELS], items, rows)
-
-
-def _where(
-    chosen: npt.NDArray[np.bool_], state: Columns, advance: Callable[[Columns, npt.NDArray[np.intp]], None]
-) -> None:
-    """Apply `advance` to the chosen pumps only; without a copy when it is all of them."""
-    pumps = np.flatnonzero(chosen)
-    if len(pumps) == state.shape[1]:
-        advance(state, pumps)
-    elif len(pumps):
-        part = np.ascontiguousarray(state[:, pumps])
-        advance(part, pumps)
-        state[:, pumps] = part
+def _look(
+    state: State,
+    columns: Columns,
+    step_: Step,
+    limits: Items,
+    items: Items,
+    watched: npt.NDArray[np.intp],
+    rows: npt.NDArray[np.intp],
+    told: _Told,
+) -> Columns:
+    """All rules over one step of the `watched` pumps of a round: first over the hour that ended before it."""
+    rows = rows[watched]
+    whole = np.ascontiguousarray(state[rows].T)
+    whole[:ALWAYS] = columns
+    before = whole[LEVELS].copy()
+    own = limits.take(rows)
+    ended = np.flatnonzero(step.in_new_hour(whole, step_))
+    if len(ended):
+        part, part_step, part_own = whole[:, ended], step_.of(ended), own.take(ended)
+        for advance in _ON_HOUR:
+            advance(part, part_step, part_own)
+        whole[:, ended] = part
+    for advance in _ON_STEP:
+        advance(whole, step_, own)
+    state[rows] = whole.T
+    told.turns(before, whole[LEVELS], items.take(watched), rows)
+    return whole[:ALWAYS]
 
 
 def _event(state: State, item: Items, limits: Items, row: npt.NDArray[np.intp], told: _Told) -> None:
     """What an event changes. It covers no time."""
     pump = state[row[0]]
-    before = pump[_LEVELS]
+    before = pump[LEVELS].copy()
     for change in _ON_EVENT.get(EventType(item[0]["kind"]), ()):
         change(pump, item[0], limits[row[0]])
-    told.turns(DECIDED, before[:, None], pump[_LEVELS][:, None], item, row)
+    pump[Field.UNSETTLED] = 1.0  # the next step shows what follows
+    told.turns(before[:, None], pump[LEVELS][:, None], item, row)

@@ -26,9 +26,27 @@ class _Counted(IntEnum):
 class Field(_Counted):
     """Index of a field.
 
-    What every step touches comes first and is gathered for it; what only an hour's end or an event touches comes after
-    SLOW and is left where it is. Of both kinds the level and the since fields come first, each in the order of DECIDED.
+    What every reading touches comes first and is gathered for it. What comes from ALWAYS on is looked at only where a
+    step says something (rules/screen.py), where an hour of pump time has ended, or by an event. Of that the levels and
+    then the since fields come first, each in the order of DECIDED.
     """
+
+    READING_MS = auto()  # pump time of the last reading; 0 before the first
+    SPACING_MS = auto()  # the usual time between two readings, for the first one after a gap
+    CLOCK_SET = auto()  # 1 when the next reading's time cannot be compared with the last one's
+    RESERVOIR_ML = auto()  # as last reported
+
+    STEP_MS = auto()  # covered so far in the step under way
+    STEP_PROGRAM_UL = auto()
+    STEP_FLOW_UL = auto()
+
+    HOUR = auto()  # the hour of pump time under way, since 1970
+    HOUR_ALL_MS = auto()  # what its steps have covered
+    HOUR_ALL_PROGRAM_UL = auto()
+    HOUR_ALL_FLOW_UL = auto()
+    HOUR_LEVEL_ML_MS = auto()  # the reservoir's level times the time it is taken for
+
+    UNSETTLED = auto()  # 1 while a rule has something under way that the next step may change
 
     STALL_LEVEL = auto()
     OVER_DELIVERY_GROSS_LEVEL = auto()
@@ -38,58 +56,6 @@ class Field(_Counted):
     REFILL_MISMATCH_LEVEL = auto()
     BATTERY_RESET_LEVEL = auto()
     STOPPED_LONG_LEVEL = auto()
-
-    STALL_SINCE_MS = auto()
-    OVER_DELIVERY_GROSS_SINCE_MS = auto()
-    UNDER_DELIVERY_GROSS_SINCE_MS = auto()
-    FLOW_WHILE_STOPPED_SINCE_MS = auto()
-    RESERVOIR_EMPTY_SINCE_MS = auto()
-    REFILL_MISMATCH_SINCE_MS = auto()
-    BATTERY_RESET_SINCE_MS = auto()
-    STOPPED_LONG_SINCE_MS = auto()
-
-    READING_MS = auto()  # pump time of the last reading; 0 before the first
-    SPACING_MS = auto()  # the usual time between two readings, for the first one after a gap
-    CLOCK_SET = auto()  # 1 when the next reading's time cannot be compared with the last one's
-    RESERVOIR_ML = auto()  # as last reported
-    FULL_ML = auto()  # at the last refill
-    RATE_ML_D = auto()  # programmed, averaged over about a day; 0 before the first step
-
-    STEP_MS = auto()  # covered so far in the step under way
-    STEP_PROGRAM_UL = auto()
-    STEP_FLOW_UL = auto()
-
-    STALL_UL = auto()  # how far the flow has fallen behind `below_fraction` of the program
-    STALL_MS = auto()  # for how long it has been behind
-    STALL_CLEAR_MS = auto()
-    STALL_CLEAR_STEPS = auto()
-
-    OVER_DELIVERY_GROSS_STEPS = auto()
-    OVER_DELIVERY_GROSS_CLEAR_MS = auto()
-    OVER_DELIVERY_GROSS_CLEAR_STEPS = auto()
-
-    HOUR = auto()  # the hour of pump time under way, since 1970
-    HOUR_MS = auto()  # covered time that counts for the deviation
-    HOUR_PROGRAM_UL = auto()
-    HOUR_FLOW_UL = auto()
-    HOUR_ALL_MS = auto()  # all covered time, for the rate
-    HOUR_ALL_PROGRAM_UL = auto()
-
-    HOUR_ALL_FLOW_UL = auto()
-    HOUR_LEVEL_ML_MS = auto()  # the reservoir's level times the time it is taken for
-
-    EMPTY_STEPS = auto()
-    EMPTY_CLEAR_MS = auto()
-    EMPTY_CLEAR_STEPS = auto()
-    EMPTY_SAID = auto()  # 1 while the pump itself says so; likewise the other fields of this kind
-    REFILL_MS = auto()  # when the last refill was
-    REFILL_PENDING = auto()  # 1 until the level after it has been judged
-    REFILL_STEPS = auto()  # judged so far
-    REFILL_SHORT_ML = auto()  # their sum: how far the level is below what was put in
-    STOPPED_MS = auto()  # for how long nothing has been programmed
-    STOPPED_SEEN_MS = auto()  # when that was seen last; 0 where the time until the next step may not count
-    MINIMUM_COMMANDED = auto()  # 1 while the minimum rate is what was asked for
-
     OVER_DELIVERY_LEVEL = auto()
     UNDER_DELIVERY_LEVEL = auto()
     STALL_FLUTTER_LEVEL = auto()
@@ -102,6 +68,14 @@ class Field(_Counted):
     BOLUS_DENIED_LEVEL = auto()
     MEMORY_ERROR_LEVEL = auto()
 
+    STALL_SINCE_MS = auto()
+    OVER_DELIVERY_GROSS_SINCE_MS = auto()
+    UNDER_DELIVERY_GROSS_SINCE_MS = auto()
+    FLOW_WHILE_STOPPED_SINCE_MS = auto()
+    RESERVOIR_EMPTY_SINCE_MS = auto()
+    REFILL_MISMATCH_SINCE_MS = auto()
+    BATTERY_RESET_SINCE_MS = auto()
+    STOPPED_LONG_SINCE_MS = auto()
     OVER_DELIVERY_SINCE_MS = auto()
     UNDER_DELIVERY_SINCE_MS = auto()
     STALL_FLUTTER_SINCE_MS = auto()
@@ -113,6 +87,36 @@ class Field(_Counted):
     BOLUS_CAP_SINCE_MS = auto()
     BOLUS_DENIED_SINCE_MS = auto()
     MEMORY_ERROR_SINCE_MS = auto()
+
+    FULL_ML = auto()  # at the last refill
+    RATE_ML_D = auto()  # programmed, averaged over about a day; 0 before the first step
+
+    STALL_UL = auto()  # how far the flow has fallen behind `below_fraction` of the program
+    STALL_MS = auto()  # for how long it has been behind
+    STALL_CLEAR_MS = auto()
+    STALL_CLEAR_STEPS = auto()
+
+    OVER_DELIVERY_GROSS_STEPS = auto()
+    OVER_DELIVERY_GROSS_CLEAR_MS = auto()
+    OVER_DELIVERY_GROSS_CLEAR_STEPS = auto()
+
+    HOUR_LEFT_MS = (
+        auto()
+    )  # of the hour under way, what is no evidence for its deviation: stalled, or nothing programmed
+    HOUR_LEFT_PROGRAM_UL = auto()
+    HOUR_LEFT_FLOW_UL = auto()
+
+    EMPTY_STEPS = auto()
+    EMPTY_CLEAR_MS = auto()
+    EMPTY_CLEAR_STEPS = auto()
+    EMPTY_SAID = auto()  # 1 while the pump itself says so; likewise the other fields of this kind
+    REFILL_MS = auto()  # when the last refill was
+    REFILL_PENDING = auto()  # 1 until the level after it has been judged
+    REFILL_STEPS = auto()  # judged so far
+    REFILL_SHORT_ML = auto()  # their sum: how far the level is below what was put in
+    STOPPED_MS = auto()  # for how long nothing has been programmed
+    STOPPED_SEEN_MS = auto()  # when that was seen last; 0 where the time until the next step may not count
+    MINIMUM_COMMANDED = auto()  # 1 while the minimum rate is what was asked for
 
     OVER_DELIVERY_SUM = auto()
     OVER_DELIVERY_CLEAR_HOURS = auto()
@@ -167,10 +171,10 @@ BOLUS_MS: Final = slice(len(Field), len(Field) + BOLUSES_KEPT)
 BOLUS_UL: Final = slice(BOLUS_MS.stop, BOLUS_MS.stop + BOLUSES_KEPT)
 DENIED_MS: Final = slice(BOLUS_UL.stop, BOLUS_UL.stop + DENIALS_KEPT)
 FIELDS: Final = int(DENIED_MS.stop)
-SLOW: Final = int(Field.OVER_DELIVERY_LEVEL)
-"""The first field that a step does not touch."""
+ALWAYS: Final = int(Field.UNSETTLED) + 1
+"""So many fields are read and written for every reading."""
 
-FAST_DECIDED: Final = (
+DECIDED: Final = (
     Condition.STALL,
     Condition.OVER_DELIVERY_GROSS,
     Condition.UNDER_DELIVERY_GROSS,
@@ -179,8 +183,6 @@ FAST_DECIDED: Final = (
     Condition.REFILL_MISMATCH,
     Condition.BATTERY_RESET,
     Condition.STOPPED_LONG,
-)
-SLOW_DECIDED: Final = (
     Condition.OVER_DELIVERY,
     Condition.UNDER_DELIVERY,
     Condition.STALL_FLUTTER,
@@ -193,11 +195,9 @@ SLOW_DECIDED: Final = (
     Condition.BOLUS_DENIED,
     Condition.MEMORY_ERROR,
 )
-DECIDED: Final = FAST_DECIDED + SLOW_DECIDED
-"""The conditions that the fold decides: by step, and by hour or event."""
+"""The conditions that the fold decides, in the order of their level fields."""
 
-FAST_LEVELS: Final = slice(0, len(FAST_DECIDED))
-SLOW_LEVELS: Final = slice(SLOW, SLOW + len(SLOW_DECIDED))
+LEVELS: Final = slice(ALWAYS, ALWAYS + len(DECIDED))
 
 LEVEL_OF: Final = {condition: Field[f"{condition.upper()}_LEVEL"] for condition in DECIDED}
 """Where a condition's step stands, 0 while it does not hold."""

@@ -21,13 +21,14 @@ import numpy as np
 
 from service.core.change import Condition
 from service.core.reading import Items
-from service.core.rules.step import Column, Step
+from service.core.rules.step import HOUR_MS, UL_A_ML_D, Column, Step
 from service.core.state import Columns, Field
 
-HOUR_MS: Final = 3_600_000.0
 LEAST_COVERED_MS: Final = 2_700_000.0  # three quarters of an hour: less is no evidence about that hour
 LEAST_PROGRAM_UL: Final = 0.1
 _RATE_WEIGHT: Final = 1 / 24  # the rate follows the program over about a day
+_HOUR_ALL: Final = slice(Field.HOUR_ALL_MS, Field.HOUR_ALL_FLOW_UL + 1)
+_HOUR_LEFT: Final = slice(Field.HOUR_LEFT_MS, Field.HOUR_LEFT_FLOW_UL + 1)
 
 STATISTICS: Final = {
     Condition.OVER_DELIVERY_GROSS: {"steps_above": Field.OVER_DELIVERY_GROSS_STEPS},
@@ -65,45 +66,29 @@ def advance_gross(state: Columns, step: Step, limits: Items) -> None:
     )
 
 
-def hour_of(ended_ms: Column) -> Column:
-    """The hour of pump time that a span ending at `ended_ms` belongs to: 13:00:00.000 still ends the twelfth."""
-    return np.floor((ended_ms - 1.0) / HOUR_MS)
-
-
-def add_to_hour(state: Columns, step: Step, limits: Items) -> None:
-    state[Field.HOUR_ALL_MS] += step.covered_ms
-    state[Field.HOUR_ALL_PROGRAM_UL] += step.program_ul
-    counts = (step.program_ul > 0) & (step.flow_ul >= limits["stall_below_fraction"] * step.program_ul)
-    state[Field.HOUR_MS] += counts * step.covered_ms
-    state[Field.HOUR_PROGRAM_UL] += counts * step.program_ul
-    state[Field.HOUR_FLOW_UL] += counts * step.flow_ul
-    rate_ml_d = step.program_ul * 86_400.0 / step.covered_ms
-    state[Field.RATE_ML_D] = np.where(state[Field.RATE_ML_D] == 0, rate_ml_d, state[Field.RATE_ML_D])
+def leave_out(state: Columns, step: Step, limits: Items) -> None:
+    """What the stall accounts for, and what nothing is programmed for, is no evidence about the deviation."""
+    out = (step.program_ul <= 0) | (step.flow_ul < limits["stall_below_fraction"] * step.program_ul)
+    state[_HOUR_LEFT] += out * step.sums
 
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
-    """Judge the hour that has ended before this step, and begin the step's own."""
-    evident = (state[Field.HOUR_MS] >= LEAST_COVERED_MS) & (state[Field.HOUR_PROGRAM_UL] >= LEAST_PROGRAM_UL)
-    program_ul = np.where(evident, state[Field.HOUR_PROGRAM_UL], 1.0)
-    deviation = state[Field.HOUR_FLOW_UL] / program_ul - 1.0
+    """Judge the hour that has ended before this step."""
+    covered_ms, program_ul, flow_ul = state[_HOUR_ALL] - state[_HOUR_LEFT]
+    evident = (covered_ms >= LEAST_COVERED_MS) & (program_ul >= LEAST_PROGRAM_UL)
+    deviation = flow_ul / np.where(evident, program_ul, 1.0) - 1.0
     state[Field.DEVIATION] = np.where(evident, deviation, state[Field.DEVIATION])
     began_ms = state[Field.HOUR] * HOUR_MS
     _cusum(state, "over_delivery", deviation, evident & (limits["flow_sensor"] > 0), began_ms, limits)
     _cusum(state, "under_delivery", -deviation, evident, began_ms, limits)
+    state[_HOUR_LEFT] = 0.0
 
     all_ms = np.where(state[Field.HOUR_ALL_MS] > 0, state[Field.HOUR_ALL_MS], 1.0)
-    rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * 86_400.0 / all_ms
+    rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * UL_A_ML_D / all_ms
     follows = state[Field.HOUR_ALL_MS] >= LEAST_COVERED_MS
     state[Field.RATE_ML_D] += np.where(follows, _RATE_WEIGHT * (rate_ml_d - state[Field.RATE_ML_D]), 0.0)
-    for field in (
-        Field.HOUR_MS,
-        Field.HOUR_PROGRAM_UL,
-        Field.HOUR_FLOW_UL,
-        Field.HOUR_ALL_MS,
-        Field.HOUR_ALL_PROGRAM_UL,
-    ):
-        state[field] = 0.0
-    state[Field.HOUR] = hour_of(step.ended_ms)
+    first_ml_d = step.program_ul * UL_A_ML_D / step.covered_ms
+    state[Field.RATE_ML_D] = np.where(state[Field.RATE_ML_D] == 0, first_ml_d, state[Field.RATE_ML_D])
 
 
 _SIDES: Final = {

@@ -18,6 +18,8 @@ from service.core.rules.step import Step
 from service.core.state import Columns, Field
 
 STATISTICS: Final = {Condition.STALL: {"stalled_ms": Field.STALL_MS, "behind_ul": Field.STALL_UL}}
+UNDER_WAY: Final = (Field.STALL_LEVEL, Field.STALL_UL)
+"""What is not zero while a stall holds or may yet come to hold."""
 
 
 def advance(state: Columns, step: Step, limits: Items) -> None:

@@ -10,29 +10,43 @@ from service.core.reading import Items
 from service.core.state import Columns, Field
 
 STEP_MS: Final = 50_000.0  # a pump that reports each minute, give or take its jitter, makes one step a reading
-LONGEST_COVERED_MS: Final = 3_600_000.0  # a mean over more than an hour says too little about when
+HOUR_MS: Final = 3_600_000.0
+LONGEST_COVERED_MS: Final = HOUR_MS  # a mean over more than an hour says too little about when
+UL_A_ML_D: Final = 86_400.0  # mL/d times ms, divided by this, is µL
 
 Column = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of several pumps, a value each. Volumes are sums over the covered time."""
+    """One step of several pumps, a value each."""
 
-    began_ms: Column
     ended_ms: Column
-    covered_ms: Column
-    program_ul: Column
-    flow_ul: Column
+    sums: Columns
+    """[3, pump]: covered time, and programmed and measured volume over it."""
+
+    @property
+    def began_ms(self) -> Column:
+        return np.asarray(self.ended_ms - self.sums[0])
+
+    @property
+    def covered_ms(self) -> Column:
+        return np.asarray(self.sums[0])
+
+    @property
+    def program_ul(self) -> Column:
+        return np.asarray(self.sums[1])
+
+    @property
+    def flow_ul(self) -> Column:
+        return np.asarray(self.sums[2])
 
     def of(self, pumps: npt.NDArray[np.intp]) -> "Step":
-        return Step(
-            self.began_ms[pumps],
-            self.ended_ms[pumps],
-            self.covered_ms[pumps],
-            self.program_ul[pumps],
-            self.flow_ul[pumps],
-        )
+        return Step(self.ended_ms[pumps], self.sums[:, pumps])
+
+
+_STEP: Final = slice(Field.STEP_MS, Field.STEP_FLOW_UL + 1)
+_HOUR: Final = slice(Field.HOUR_ALL_MS, Field.HOUR_ALL_FLOW_UL + 1)
 
 
 def gather(state: Columns, readings: Items, contiguous: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -42,18 +56,23 @@ def gather(state: Columns, readings: Items, contiguous: npt.NDArray[np.bool_]) -
     since the previous reading, at most an hour; after a gap they are taken to cover the pump's usual spacing.
     """
     measured_ms = readings["measured_ms"].astype(np.float64)
-    heard = state[Field.READING_MS] > 0
-    since_ms = np.clip(measured_ms - state[Field.READING_MS], 0.0, LONGEST_COVERED_MS) * heard
-    comparable = contiguous & (state[Field.CLOCK_SET] == 0) & heard
-    covered_ms = np.where(comparable, since_ms, np.minimum(since_ms, state[Field.SPACING_MS]))
-    state[Field.SPACING_MS] = np.where(comparable & (since_ms > 0), since_ms, state[Field.SPACING_MS])
+    before_ms = state[Field.READING_MS]
+    covered_ms = np.minimum(np.maximum(measured_ms - before_ms, 0.0), LONGEST_COVERED_MS)
+    comparable = contiguous & (state[Field.CLOCK_SET] == 0) & (before_ms > 0)
+    if not comparable.all():
+        covered_ms *= before_ms > 0
+        known_ms = np.where(comparable & (covered_ms > 0), covered_ms, state[Field.SPACING_MS])
+        covered_ms = np.where(comparable, covered_ms, np.minimum(covered_ms, state[Field.SPACING_MS]))
+        state[Field.SPACING_MS] = known_ms
+    else:
+        state[Field.SPACING_MS] = np.where(covered_ms > 0, covered_ms, state[Field.SPACING_MS])
     state[Field.READING_MS] = measured_ms
     state[Field.CLOCK_SET] = 0.0
     state[Field.RESERVOIR_ML] = readings["reservoir_ml"]
     state[Field.STEP_MS] += covered_ms
-    days_times_1000 = covered_ms / 86_400.0  # mL/d times ms / 86,400 is µL
-    state[Field.STEP_PROGRAM_UL] += readings["program_ml_d"] * days_times_1000
-    state[Field.STEP_FLOW_UL] += readings["flow_ml_d"] * days_times_1000
+    covered_ms = covered_ms / UL_A_ML_D
+    state[Field.STEP_PROGRAM_UL] += readings["program_ml_d"] * covered_ms
+    state[Field.STEP_FLOW_UL] += readings["flow_ml_d"] * covered_ms
     return np.asarray(state[Field.STEP_MS] >= STEP_MS)
 
 
@@ -63,14 +82,27 @@ def on_clock_set(state: npt.NDArray[np.float64], _event: np.void, _limits: np.vo
 
 def close(state: Columns) -> Step:
     """Take the step out of the state of pumps whose step is complete."""
-    ended_ms = state[Field.READING_MS].copy()
-    covered_ms = state[Field.STEP_MS].copy()
-    step = Step(
-        began_ms=ended_ms - covered_ms,
-        ended_ms=ended_ms,
-        covered_ms=covered_ms,
-        program_ul=state[Field.STEP_PROGRAM_UL].copy(),
-        flow_ul=state[Field.STEP_FLOW_UL].copy(),
-    )
-    state[Field.STEP_MS] = state[Field.STEP_PROGRAM_UL] = state[Field.STEP_FLOW_UL] = 0.0
+    step = Step(state[Field.READING_MS], state[_STEP].copy())
+    state[_STEP] = 0.0
     return step
+
+
+def hour_of(ended_ms: Column) -> Column:
+    """The hour of pump time that a span ending at `ended_ms` belongs to: 13:00:00.000 still ends the twelfth."""
+    return np.floor((ended_ms - 1.0) / HOUR_MS)
+
+
+def in_new_hour(state: Columns, step: Step) -> npt.NDArray[np.bool_]:
+    return np.asarray(hour_of(step.ended_ms) != state[Field.HOUR])
+
+
+def add_to_hour(state: Columns, step: Step) -> None:
+    state[_HOUR] += step.sums
+    state[Field.HOUR_LEVEL_ML_MS] += state[Field.RESERVOIR_ML] * step.covered_ms
+
+
+def begin_hour(state: Columns, step: Step, _limits: Items) -> None:
+    """Once every rule has judged the hour that has ended before this step, the step's own begins."""
+    state[_HOUR] = 0.0
+    state[Field.HOUR_LEVEL_ML_MS] = 0.0
+    state[Field.HOUR] = hour_of(step.ended_ms)
