@@ -4,12 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 from service.core.alert import Alert
 from service.core.change import Change, Condition, Turn
-from service.core.lifecycle import EPOCH, AlertedPump, Circumstances, begin
+from service.core.lifecycle import EPOCH, Circumstances, begin
 from service.core.reading import DrugClass, position_of
 from service.core.rulebook import DEFAULT_RULEBOOK
+from service.core.subject import Subject
 
 START = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
-PUMP = AlertedPump(1, "p000001", "north", DrugClass.BACLOFEN, 500.0, simulated=False)
+PUMP = Subject(
+    name="pump:p000001",
+    pump=1,
+    pump_id="p000001",
+    site="north",
+    drug_class=DrugClass.BACLOFEN,
+    concentration_ug_ml=500.0,
+)
 
 
 def at(minute: float) -> datetime:
@@ -51,7 +59,7 @@ def turned(
     )
 
 
-def given(minute: float, *, pump: AlertedPump = PUMP, late_data: bool = False) -> Circumstances:
+def given(minute: float, *, pump: Subject = PUMP, late_data: bool = False) -> Circumstances:
     return Circumstances(pump, DEFAULT_RULEBOOK, at(minute), late_data=late_data)
 
 

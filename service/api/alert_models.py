@@ -16,6 +16,7 @@ from service.core.rulebook import Rulebook
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": "0e9e9c34-52a5-5c2f-9a2b-8f2c6f1d7a11",
+    "subject": "pump:p000017",
     "pump_id": "p000017",
     "site": "north",
     "condition": "stall",
@@ -33,6 +34,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "acknowledged_at": None,
     "acknowledged_by": None,
     "previous_id": None,
+    "inhibited_by": None,
     "simulated": True,
     "rulebook_version": "e3b0c44298fc1c14",
     "version": 1,
@@ -40,11 +42,12 @@ _EXAMPLE: Final[dict[str, Any]] = {
 
 
 class Alert(BaseModel):
-    """One condition on one pump, from its onset until resolved."""
+    """One condition of one pump, site or part of the service, from its onset until resolved."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
     id: UUID
-    pump_id: str
+    subject: str = Field(description="What it is about: pump:ID, site:NAME or service:PART.")
+    pump_id: str | None = Field(description="Null where it is not about a pump.")
     site: str | None
     condition: Condition
     kind: Kind
@@ -61,6 +64,7 @@ class Alert(BaseModel):
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     previous_id: UUID | None
+    inhibited_by: UUID | None = Field(description="The alert that tells of this one as well: nobody is told of this.")
     simulated: bool
     rulebook_version: str
     version: int

@@ -21,6 +21,7 @@ from service.postgres.accounts import Account, audit
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
+SUBJECT: Final = r"^(pump|site|service):[^\x00-\x1f\x7f]{1,200}$"
 _PERSONS: Final = answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
@@ -43,6 +44,7 @@ async def list_alerts(
     connection: Database,
     state: Annotated[list[AlertState] | None, Query(description="May be repeated.")] = None,
     pump: Annotated[str | None, Query(pattern=WORD, description="The pump's id.")] = None,
+    subject: Annotated[str | None, Query(pattern=SUBJECT, description="What it is about: `site:north`.")] = None,
     condition: Annotated[list[Condition] | None, Query(description="May be repeated.")] = None,
     priority: Annotated[list[Priority] | None, Query(description="May be repeated.")] = None,
     since: Annotated[Instant | None, Query(description="Raised at or after this.")] = None,
@@ -58,6 +60,7 @@ async def list_alerts(
         conditions=condition,
         priorities=priority,
         since=since,
+        subject=subject,
         limit=limit + 1,
     )
     items = [Alert.of(row) for row in rows[:limit]]

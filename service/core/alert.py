@@ -79,10 +79,12 @@ class AlreadyAcknowledgedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One condition on one pump, from its onset until resolved. The fields are the columns of the table `alert`."""
+    """One condition of one subject, from its onset until resolved. The fields are the columns of the table `alert`."""
 
     id: UUID
-    pump: int
+    pump: int | None  # None: it is about a site or the service
+    subject: str  # pump:ID, site:NAME or service:PART
+    site: str | None  # of the subject, when it began
     condition: Condition
     kind: Kind
     priority: Priority
@@ -101,15 +103,16 @@ class Alert:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     previous_id: UUID | None = None
+    inhibited_by: UUID | None = None  # the alert that tells of it as well: this one is announced to nobody
     simulated: bool
     rulebook_version: str
     evidence: dict[str, Any]
     version: int = 1  # how many history rows there are
 
 
-def alert_id(pump_id: str, condition: Condition, detected_position: int) -> UUID:
+def alert_id(subject: str, condition: Condition, detected_position: int) -> UUID:
     """The same episode has the same id, whoever finds it and however often."""
-    return uuid5(ALERTS, f"{pump_id}/{condition}/{detected_position}")
+    return uuid5(ALERTS, f"{subject.removeprefix('pump:')}/{condition}/{detected_position}")
 
 
 def advance(alert: Alert, event: AlertEvent, now: datetime) -> Alert:

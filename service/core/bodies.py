@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.core.alert import Alert, Reason
-from service.core.lifecycle import AlertedPump, NotificationKind
+from service.core.lifecycle import NotificationKind
 from service.core.sentences import clock_time, what_is_over, what_is_wrong
+from service.core.subject import Subject
 
 NOTHING_TO_DO: Final = "Nothing more: this closes the alert."
 
 
-def body_of(kind: NotificationKind, alert: Alert, pump: AlertedPump, do_now: str, now: datetime) -> dict[str, Any]:
+def body_of(kind: NotificationKind, alert: Alert, subject: Subject, do_now: str, now: datetime) -> dict[str, Any]:
     """Return the JSON object that tells of `alert` as it is at `now`."""
     program_ml_d: float | None = alert.evidence.get("program_ml_d")
     return {
@@ -18,8 +19,9 @@ def body_of(kind: NotificationKind, alert: Alert, pump: AlertedPump, do_now: str
         "timestamp": _instant(now),
         "data": {
             "alert_id": str(alert.id),
-            "pump_id": pump.pump_id,
-            "site": pump.site,
+            "subject": subject.name,
+            "pump_id": subject.pump_id,
+            "site": subject.site,
             "condition": alert.condition,
             "priority": alert.priority,
             "state": alert.state,
@@ -30,7 +32,7 @@ def body_of(kind: NotificationKind, alert: Alert, pump: AlertedPump, do_now: str
             "what": _what(kind, alert, now),
             "do_now": NOTHING_TO_DO if kind is NotificationKind.RESOLVED else do_now,
             "program_ml_d": program_ml_d,
-            "program_ug_d": _dose_ug_d(program_ml_d, pump.concentration_ug_ml),
+            "program_ug_d": _dose_ug_d(program_ml_d, subject.concentration_ug_ml),
             "path": f"/api/v1/alerts/{alert.id}",
         },
     }

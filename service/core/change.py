@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 
 class Condition(StrEnum):
@@ -75,10 +76,11 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One turn of one condition on one pump.
+    """One turn of one condition on one pump, on a site or on the service itself.
 
-    `pump` is the pump's row number in the database. `position` is the reading (or, for silence, the last one heard)
-    that caused the turn; the pair (pump, condition) turns at most once at a position, so a turn replayed is recognised.
+    `pump` is the pump's row number in the database; NO_PUMP where `subject` names a site or a part of the service.
+    `position` is the reading (or, for silence, the last one heard) that caused the turn; the pair (pump, condition)
+    turns at most once at a position, so a turn replayed is recognised. What no reading causes has a time as position.
     `at_ms` is pump time of that reading, `began_ms` pump time of the onset, `received_ms` our time of its arrival.
     `step` is 1 for most conditions, 1 to 3 for those with a ladder of limits (reservoir). `delayed`: the reading
     was received long after it was measured. `evidence` holds the limits, statistics and span that decided.
@@ -94,3 +96,6 @@ class Change:
     received_ms: int
     delayed: bool = False
     evidence: dict[str, float | int | str] = field(default_factory=dict)
+    subject: str = ""  # of what is no pump: core/subject.py
+    hold_s: float = 0.0  # nobody is told before this is over
+    inhibited_by: UUID | None = None  # the alert that tells of it as well: nobody is told of this one

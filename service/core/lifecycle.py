@@ -20,6 +20,7 @@ from service.core.alert import (
 )
 from service.core.change import KINDS, Change, Condition, Priority, Turn
 from service.core.reading import DrugClass
+from service.core.subject import NO_PUMP, Subject
 
 RULES: Final = "rules"
 """The actor of every move that no person made."""
@@ -52,18 +53,6 @@ class AlertRules(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AlertedPump:
-    """What an alert and its notifications need to know of their pump."""
-
-    pump: int
-    pump_id: str
-    site: str | None
-    drug_class: DrugClass
-    concentration_ug_ml: float | None
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class HistoryRow:
     """The fields are the columns of the table `alert_history`."""
 
@@ -83,7 +72,7 @@ class Move:
     alert: Alert
     history: HistoryRow
     tells: NotificationKind | None
-    held: bool = False  # not to be told before the pump has caught up
+    hold_s: float = 0.0  # not to be told before this is over, or the pump has caught up
     shown: Change | None = None  # the turn that began or raised it: its readings are evidence
 
     @property
@@ -95,7 +84,7 @@ class AlertWritten(NamedTuple):
     """One change of one alert that is stored, for the log and the metrics."""
 
     alert_id: UUID
-    pump_id: str
+    subject: str
     condition: Condition
     event: AlertEvent
     state: AlertState
@@ -104,9 +93,9 @@ class AlertWritten(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Which pump, under which rules, when by our clock; and whether it was found by rebuilding the pump's state."""
+    """About what, under which rules, when by our clock; and whether it was found by rebuilding the pump's state."""
 
-    pump: AlertedPump
+    subject: Subject
     rules: AlertRules
     now: datetime
     late_data: bool = False
@@ -117,7 +106,7 @@ class Circumstances:
         return Reason.DELAYED if change.delayed else Reason.IN_ORDER
 
     def priority(self, change: Change) -> Priority:
-        return self.rules.priority(change.condition, self.pump.drug_class, change.step)
+        return self.rules.priority(change.condition, self.subject.drug_class, change.step)
 
 
 def turn(
@@ -125,7 +114,7 @@ def turn(
 ) -> Move | None:
     """Return what `change` makes of the open alert `current`, or of none; None if it was applied, or changes nothing.
 
-    `previous` is the newest resolved alert of this condition on this pump. `announced`: somebody may have been told
+    `previous` is the newest resolved alert of this condition and subject. `announced`: somebody may have been told
     of `current`.
     """
     if _applied(change, current, previous):
@@ -144,8 +133,10 @@ def turn(
 def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
     priority = given.priority(change)
     alert = Alert(
-        id=alert_id(given.pump.pump_id, change.condition, change.position),
-        pump=given.pump.pump,
+        id=alert_id(given.subject.name, change.condition, change.position),
+        pump=given.subject.pump or None,
+        subject=given.subject.name,
+        site=given.subject.site,
         condition=change.condition,
         kind=KINDS[change.condition],
         priority=priority,
@@ -159,7 +150,8 @@ def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
         last_position=change.position,
         reason=given.reason(change),
         previous_id=_linked(change, previous),
-        simulated=given.pump.simulated,
+        inhibited_by=change.inhibited_by,
+        simulated=given.subject.simulated,
         rulebook_version=given.rules.version,
         evidence=_evidence(change),
     )
@@ -235,7 +227,7 @@ def pump_time(ms: int) -> datetime:
 
 
 def _applied(change: Change, current: Alert | None, previous: Alert | None) -> bool:
-    if change.condition in WATCHED:
+    if change.condition in WATCHED or change.pump == NO_PUMP:
         return current is None and previous is not None and change.position <= previous.detected_position
     newest = current or previous
     return newest is not None and change.position <= newest.last_position
@@ -280,7 +272,8 @@ def _by_rule(
     note = "" if reason is Reason.IN_ORDER else str(reason)
     history = _history(alert, event, RULES, note, given.now, position=change.position)
     shown = change if change.turn is not Turn.ENDED else None
-    return Move(alert, history, tells, held=reason is Reason.DELAYED, shown=shown)
+    hold_s = given.rules.delayed_announcement_s if reason is Reason.DELAYED else change.hold_s
+    return Move(alert, history, tells if alert.inhibited_by is None else None, hold_s=hold_s, shown=shown)
 
 
 def _history(

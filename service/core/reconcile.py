@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from service.core.alert import Alert, AlertState
+from service.core.alert import Alert, AlertEvent, AlertState
 from service.core.change import Change, Condition, Turn
 from service.core.lifecycle import (
     EPOCH,
@@ -24,6 +24,7 @@ from service.core.lifecycle import (
     withdraw,
 )
 from service.core.state import DECIDED
+from service.core.subject import NO_PUMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,11 @@ def reconcile(alerts: Sequence[Alert], announced: Collection[UUID], found: InOrd
         rows = sorted((a for a in alerts if a.condition is condition), key=lambda alert: alert.detected_position)
         own = sorted((t for t in found.turns if t.condition is condition), key=lambda turn: turn.position)
         episodes = _episodes(own, held=condition in found.held)
-        moves += _found_late(rows, episodes, given)
-        moves += _open(rows, episodes, announced, found.since_position, given)
+        opened = _open(rows, episodes, announced, found.since_position, given)
+        # An alert whose onset is corrected no longer tells of what it was believed to.
+        after = {move.alert.id: move.alert for move in opened if move.history.event is AlertEvent.ONSET_CORRECTED}
+        moves += _found_late([after.get(row.id, row) for row in rows], episodes, given)
+        moves += opened
     return moves
 
 
@@ -155,7 +159,7 @@ def _over_before(alert: Alert, since_position: int) -> Change:
 
 def _as_turn(alert: Alert, turn: Turn, position: int, at_ms: int) -> Change:
     return Change(
-        pump=alert.pump,
+        pump=alert.pump or NO_PUMP,
         condition=alert.condition,
         turn=turn,
         step=int(alert.evidence.get("step", 1)),

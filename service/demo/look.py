@@ -72,7 +72,7 @@ class Outside:
 def _raised(item: dict[str, Any]) -> Raised:
     return Raised(
         alert_id=item["id"],
-        pump_id=item["pump_id"],
+        pump_id=item["pump_id"] or item["subject"],
         condition=item["condition"],
         priority=item["priority"],
         state=item["state"],

@@ -49,7 +49,7 @@ async def watch(tower: Watchtower, clock: Clock, stop: asyncio.Event) -> None:
 def _fields(written: AlertWritten) -> dict[str, Any]:
     return {
         "alert": written.alert_id,
-        "pump": written.pump_id,
+        "subject": written.subject,
         "condition": written.condition,
         "priority": written.priority,
         "state": written.state,

@@ -8,20 +8,21 @@ from uuid import UUID
 import asyncpg
 
 _COLUMNS: Final = """
-    a.id, p.pump_id, p.site, a.condition, a.kind, a.priority, a.state, a.state_since, a.latching, a.began_at,
-    a.detected_at, a.raised_at, a.resolved_at, a.found_late, a.reason, a.acknowledged_at, a.acknowledged_by,
-    a.previous_id, a.simulated, a.rulebook_version, a.version
+    a.id, a.subject, p.pump_id, coalesce(p.site, a.site) AS site, a.condition, a.kind, a.priority, a.state,
+    a.state_since, a.latching, a.began_at, a.detected_at, a.raised_at, a.resolved_at, a.found_late, a.reason,
+    a.acknowledged_at, a.acknowledged_by,
+    a.previous_id, a.inhibited_by, a.simulated, a.rulebook_version, a.version
 """
 
 # Newest first, after the (time, id) where the page before ended.
 _PAGE = f"""
 SELECT {_COLUMNS}
-FROM alert AS a JOIN pump AS p ON p.pump = a.pump
+FROM alert AS a LEFT JOIN pump AS p ON p.pump = a.pump
 WHERE ($1::timestamptz IS NULL OR a.raised_at < $1 OR (a.raised_at = $1 AND a.id > $2))
     AND ($3::text[] IS NULL OR a.state = ANY($3)) AND ($4::text IS NULL OR p.pump_id = $4)
     AND ($5::text[] IS NULL OR a.condition = ANY($5)) AND ($6::text[] IS NULL OR a.priority = ANY($6))
-    AND ($7::timestamptz IS NULL OR a.raised_at >= $7)
-ORDER BY a.raised_at DESC, a.id LIMIT $8
+    AND ($7::timestamptz IS NULL OR a.raised_at >= $7) AND ($8::text IS NULL OR a.subject = $8)
+ORDER BY a.raised_at DESC, a.id LIMIT $9
 """
 
 
@@ -34,19 +35,20 @@ async def alerts(
     conditions: Sequence[str] | None,
     priorities: Sequence[str] | None,
     since: datetime | None,
+    subject: str | None = None,
     limit: int,
 ) -> list[asyncpg.Record]:
     """Alerts raised at or after `since`; None stands for any."""
     at, alert_id = after or (None, None)
     rows: list[asyncpg.Record] = await connection.fetch(
-        _PAGE, at, alert_id, states, pump_id, conditions, priorities, since, limit
+        _PAGE, at, alert_id, states, pump_id, conditions, priorities, since, subject, limit
     )
     return rows
 
 
 _ONE = f"""
 SELECT {_COLUMNS}, a.evidence::text AS evidence
-FROM alert AS a JOIN pump AS p ON p.pump = a.pump WHERE a.id = $1
+FROM alert AS a LEFT JOIN pump AS p ON p.pump = a.pump WHERE a.id = $1
 """
 
 

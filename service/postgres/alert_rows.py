@@ -14,9 +14,10 @@ import msgspec
 
 from service.core.alert import Alert
 from service.core.change import Change, Condition
-from service.core.lifecycle import AlertedPump, HistoryRow, NotificationKind, pump_time
+from service.core.lifecycle import HistoryRow, NotificationKind, pump_time
 from service.core.reading import DrugClass
 from service.core.routing import Route
+from service.core.subject import Subject, is_site, site_of
 
 READINGS_KEPT: Final = 120
 """How many of an episode's readings its alert keeps as evidence."""
@@ -44,10 +45,13 @@ def _columns(row: type) -> str:
 # The evidence's readings stay where they are: nothing is decided from them.
 _ALERT_JSON: Final = "(to_jsonb(a) || jsonb_build_object('evidence', a.evidence - 'readings'))::text"
 
+Key = tuple[str, Condition]
+"""A subject and a condition: at most one alert of it is open."""
+
 # The open alerts of some conditions, locked in id order so that two writers never wait for each other in a circle.
 _LOCK_OPEN: Final = f"""
 SELECT {_ALERT_JSON}
-FROM alert AS a JOIN unnest($1::integer[], $2::text[]) AS given (pump, condition) USING (pump, condition)
+FROM alert AS a JOIN unnest($1::text[], $2::text[]) AS given (subject, condition) USING (subject, condition)
 WHERE a.state <> 'resolved'
 ORDER BY a.id
 FOR UPDATE OF a
@@ -55,19 +59,20 @@ FOR UPDATE OF a
 # The newest resolved alert of each of some conditions.
 _NEWEST_RESOLVED: Final = f"""
 SELECT {_ALERT_JSON}
-FROM unnest($1::integer[], $2::text[]) AS given (pump, condition)
+FROM unnest($1::text[], $2::text[]) AS given (subject, condition)
 CROSS JOIN LATERAL (
-    SELECT * FROM alert WHERE alert.pump = given.pump AND alert.condition = given.condition AND state = 'resolved'
+    SELECT * FROM alert
+    WHERE alert.subject = given.subject AND alert.condition = given.condition AND state = 'resolved'
     ORDER BY detected_position DESC LIMIT 1
 ) AS a
 """
 
 
-async def lock_open(connection: asyncpg.Connection, keys: Collection[tuple[int, Condition]]) -> list[Alert]:
+async def lock_open(connection: asyncpg.Connection, keys: Collection[Key]) -> list[Alert]:
     return _alerts(await connection.fetch(_LOCK_OPEN, *_key_columns(keys)))
 
 
-async def newest_resolved(connection: asyncpg.Connection, keys: Collection[tuple[int, Condition]]) -> list[Alert]:
+async def newest_resolved(connection: asyncpg.Connection, keys: Collection[Key]) -> list[Alert]:
     return _alerts(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
 
 
@@ -101,14 +106,30 @@ async def lock_one(connection: asyncpg.Connection, alert: UUID) -> Alert | None:
 
 # Real columns go through text: the shortest decimal that means them, 20.3 and not 20.299999.
 _PUMPS: Final = """
-SELECT pump, pump_id, site, drug_class, concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated
+SELECT 'pump:' || pump_id AS name, pump, pump_id, site, drug_class,
+       concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated
 FROM pump WHERE pump = ANY ($1::integer[])
+"""
+# A site whose pumps are all simulated is simulated itself.
+_SITES: Final = """
+SELECT 'site:' || given.site AS name, given.site, coalesce(bool_and(pump.simulated), false) AS simulated
+FROM unnest($1::text[]) AS given (site) LEFT JOIN pump ON pump.site = given.site AND pump.in_service
+GROUP BY given.site
 """
 
 
-async def pumps_of(connection: asyncpg.Connection, pumps: Collection[int]) -> dict[int, AlertedPump]:
-    rows = await connection.fetch(_PUMPS, list(pumps))
-    return {row["pump"]: AlertedPump(**{**row, "drug_class": DrugClass(row["drug_class"])}) for row in rows}
+async def pumps_of(connection: asyncpg.Connection, pumps: Collection[int]) -> dict[int, Subject]:
+    """What alerts need to know of pumps, by their keys."""
+    rows = await connection.fetch(_PUMPS, list(pumps)) if pumps else []
+    return {row["pump"]: Subject(**{**row, "drug_class": DrugClass(row["drug_class"])}) for row in rows}
+
+
+async def others_of(connection: asyncpg.Connection, names: Collection[str]) -> dict[str, Subject]:
+    """What alerts need to know of sites and of the service, by their names."""
+    sites = [site_of(name) for name in names if is_site(name)]
+    rows = await connection.fetch(_SITES, sites) if sites else []
+    found = {row["name"]: Subject(**row) for row in rows}
+    return {name: found.get(name) or Subject(name=name) for name in names}
 
 
 _ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled FROM endpoint WHERE enabled"
@@ -203,7 +224,7 @@ UPDATE alert SET
     resolved_at = new.resolved_at, last_position = new.last_position,
     found_late = new.found_late, reason = new.reason, acknowledged_at = new.acknowledged_at,
     acknowledged_by = new.acknowledged_by, rulebook_version = new.rulebook_version,
-    evidence = alert.evidence || new.evidence, version = new.version
+    inhibited_by = new.inhibited_by, evidence = alert.evidence || new.evidence, version = new.version
 FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) AS new
 WHERE alert.id = new.id
 """
@@ -268,8 +289,8 @@ async def release(connection: asyncpg.Connection, pumps: Collection[int], now: d
     return len(await connection.fetch(_RELEASE, list(pumps), now))
 
 
-def _key_columns(keys: Collection[tuple[int, Condition]]) -> tuple[list[int], list[str]]:
-    return [pump for pump, _ in keys], [str(condition) for _, condition in keys]
+def _key_columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
+    return [subject for subject, _ in keys], [str(condition) for _, condition in keys]
 
 
 def _alerts(rows: Sequence[asyncpg.Record]) -> list[Alert]:

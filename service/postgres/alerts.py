@@ -15,10 +15,11 @@ from service.core import lifecycle
 from service.core.alert import Alert, AlertState
 from service.core.bodies import body_of
 from service.core.change import Change, Condition, Turn
-from service.core.lifecycle import AlertedPump, AlertWritten, Circumstances, Move, NotificationKind
+from service.core.lifecycle import AlertWritten, Circumstances, Move, NotificationKind
 from service.core.reconcile import InOrder, reconcile
 from service.core.routing import Route, told
 from service.core.rulebook import Rulebook
+from service.core.subject import NO_PUMP, Subject
 from service.postgres import alert_rows
 from service.postgres.alert_rows import NotificationRow
 from service.postgres.outbox import CHANNEL, hasten
@@ -43,27 +44,33 @@ class AlertStore:
     async def apply(
         self, connection: asyncpg.Connection, changes: Sequence[Change], now: datetime
     ) -> list[AlertWritten]:
-        """Make of each turn, in their order, what it means for its alert. What was applied before changes nothing."""
-        keys = dict.fromkeys((change.pump, change.condition) for change in changes)
-        if not keys:
+        """Make of each turn, in their order, what it means for its alert. What was applied before changes nothing.
+
+        A turn may be a pump's, a site's or the service's.
+        """
+        if not changes:
             return []
         await connection.execute(_PLAN_ANEW)
+        pumps = await alert_rows.pumps_of(connection, {change.pump for change in changes if change.pump != NO_PUMP})
+        others = await alert_rows.others_of(connection, {change.subject for change in changes if change.subject})
+        about = [others[change.subject] if change.subject else pumps[change.pump] for change in changes]
+        subjects = {subject.name: subject for subject in about}
+        key_of = [(subject.name, change.condition) for subject, change in zip(about, changes, strict=True)]
+        keys = dict.fromkeys(key_of)
         locked = await alert_rows.lock_open(connection, keys)
-        current = {(alert.pump, alert.condition): alert for alert in locked}
+        current = {(alert.subject, alert.condition): alert for alert in locked}
         resolved = await alert_rows.newest_resolved(connection, keys)
-        previous = {(alert.pump, alert.condition): alert for alert in resolved}
-        pumps = await alert_rows.pumps_of(connection, {change.pump for change in changes})
-        ending = {(change.pump, change.condition) for change in changes if change.turn is Turn.ENDED}
+        previous = {(alert.subject, alert.condition): alert for alert in resolved}
+        ending = {key for key, change in zip(key_of, changes, strict=True) if change.turn is Turn.ENDED}
         attempted = await alert_rows.lock_attempted(connection, [current[key].id for key in ending & current.keys()])
         moves = []
-        for change in changes:
-            key = change.pump, change.condition
+        for key, change in zip(key_of, changes, strict=True):
             alert = current.get(key)
             move = lifecycle.turn(
                 change,
                 alert,
                 previous.get(key),
-                Circumstances(pumps[change.pump], self._rulebook, now),
+                Circumstances(subjects[key[0]], self._rulebook, now),
                 announced=alert is not None and alert.id in attempted,
             )
             if move is None:
@@ -74,7 +81,7 @@ class AlertStore:
                 current.pop(key, None)
             else:
                 current[key] = move.alert
-        return await self._write(connection, moves, pumps, attempted, now)
+        return await self._write(connection, moves, subjects, attempted, now)
 
     async def reconcile(
         self,
@@ -92,15 +99,15 @@ class AlertStore:
         """
         await connection.execute(_PLAN_ANEW)
         alerts = await alert_rows.lock_since(connection, pump, since_position)
-        pumps = await alert_rows.pumps_of(connection, [pump])
+        subject = (await alert_rows.pumps_of(connection, [pump]))[pump]
         attempted = await alert_rows.lock_attempted(connection, [alert.id for alert in alerts])
         moves = reconcile(
             alerts,
             attempted,
             InOrder(since_position, held, episodes),
-            Circumstances(pumps[pump], self._rulebook, now, late_data=True),
+            Circumstances(subject, self._rulebook, now, late_data=True),
         )
-        return await self._write(connection, moves, pumps, attempted, now)
+        return await self._write(connection, moves, {subject.name: subject}, attempted, now)
 
     async def release(self, connection: asyncpg.Connection, pumps: Sequence[int], now: datetime) -> None:
         """These pumps have caught up with our clock: what their delayed data found is announced now."""
@@ -127,16 +134,16 @@ class AlertStore:
             if alert is None:
                 raise UnknownAlertError(f"no alert {alert_id}")
             move = command(alert)
-            pumps = await alert_rows.pumps_of(connection, [alert.pump])
+            subject = await _subject_of(connection, alert)
             attempted = await alert_rows.lock_attempted(connection, [alert.id])
-            written = await self._write(connection, [move], pumps, attempted, now)
+            written = await self._write(connection, [move], {subject.name: subject}, attempted, now)
         return written[0]
 
     async def _write(
         self,
         connection: asyncpg.Connection,
         moves: Sequence[Move],
-        pumps: Mapping[int, AlertedPump],
+        subjects: Mapping[str, Subject],
         attempted: Mapping[UUID, Collection[UUID]],
         now: datetime,
     ) -> list[AlertWritten]:
@@ -149,14 +156,14 @@ class AlertStore:
         inserted = await alert_rows.insert_alerts(connection, [after[key] for key in new])
         moves = [move for move in moves if move.alert.id not in new or move.alert.id in inserted]
         await alert_rows.insert_history(connection, [move.history for move in moves])
-        await self._notify(connection, moves, pumps, attempted, now)
-        return [_written(move, pumps[move.alert.pump]) for move in moves]
+        await self._notify(connection, moves, subjects, attempted, now)
+        return [_written(move) for move in moves]
 
     async def _notify(
         self,
         connection: asyncpg.Connection,
         moves: Sequence[Move],
-        pumps: Mapping[int, AlertedPump],
+        subjects: Mapping[str, Subject],
         attempted: Mapping[UUID, Collection[UUID]],
         now: datetime,
     ) -> None:
@@ -166,7 +173,7 @@ class AlertStore:
             row
             for move in moves
             if move.tells is not None
-            for row in self._rows(move, move.tells, pumps[move.alert.pump], routes, now)
+            for row in self._rows(move, move.tells, subjects[move.alert.subject], routes, now)
             if move.tells is not NotificationKind.RESOLVED or row.endpoint in attempted.get(move.alert.id, ())
         ]
         await alert_rows.insert_notifications(connection, rows)
@@ -177,11 +184,11 @@ class AlertStore:
             await connection.execute(_WAKE)
 
     def _rows(
-        self, move: Move, kind: NotificationKind, pump: AlertedPump, routes: Sequence[Route], now: datetime
+        self, move: Move, kind: NotificationKind, subject: Subject, routes: Sequence[Route], now: datetime
     ) -> list[NotificationRow]:
         alert = move.alert
-        body = body_of(kind, alert, pump, self._rulebook.do_now(alert.condition), now)
-        hold = timedelta(seconds=self._rulebook.delayed_announcement_s if move.held else 0)
+        body = body_of(kind, alert, subject, self._rulebook.do_now(alert.condition), now)
+        hold = timedelta(seconds=move.hold_s)
         return [
             NotificationRow(
                 id=str(uuid5(alert.id, f"{move.history.number}/{endpoint}")),
@@ -208,6 +215,12 @@ async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[
     return after
 
 
-def _written(move: Move, pump: AlertedPump) -> AlertWritten:
+async def _subject_of(connection: asyncpg.Connection, alert: Alert) -> Subject:
+    if alert.pump is not None:
+        return (await alert_rows.pumps_of(connection, [alert.pump]))[alert.pump]
+    return (await alert_rows.others_of(connection, [alert.subject]))[alert.subject]
+
+
+def _written(move: Move) -> AlertWritten:
     alert = move.alert
-    return AlertWritten(alert.id, pump.pump_id, alert.condition, move.history.event, alert.state, alert.priority)
+    return AlertWritten(alert.id, alert.subject, alert.condition, move.history.event, alert.state, alert.priority)

@@ -25,11 +25,15 @@ from service.postgres.fence import FencedWriter
 
 # The registry's word on a shard's pumps; changed ones only, where a time is given.
 _PUMPS: Final = """
-    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, updated_at FROM pump
+    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, bolus_daily_cap_ul,
+           implanted_on
+    FROM pump
     WHERE shard = $1 AND ($2::timestamptz IS NULL OR updated_at > $2) ORDER BY pump
 """
 _BY_ID: Final = """
-    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s FROM pump
+    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, bolus_daily_cap_ul,
+           implanted_on
+    FROM pump
     WHERE pump_id = ANY ($1::text[]) ORDER BY pump
 """
 # Verdicts that a rebuilt pump no longer has.

@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.postgres.accounts import Role, create_token
 from service.postgres.alerts import AlertStore
 from service.settings import load
+from tests.episodes import usual_step
 
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 
@@ -166,7 +167,9 @@ async def hear(ward: Ward, pump: int, heard_s_ago: float = 10.0) -> None:
 
 def turn(pump: int, condition: Condition, what: Turn = Turn.BEGAN, position: int = position_of(7, 18042)) -> Change:
     ms = int(NOW.timestamp() * 1000)
-    return Change(pump, condition, what, 1, position, ms, ms - 60_000, ms, evidence={"missed_ul": 10.5})
+    return Change(
+        pump, condition, what, usual_step(condition), position, ms, ms - 60_000, ms, evidence={"missed_ul": 10.5}
+    )
 
 
 async def raise_alert(ward: Ward, change: Change) -> str:

@@ -36,6 +36,7 @@ def test_an_activation_says_what_where_when_and_what_to_do() -> None:
         "timestamp": "2026-11-22T19:31:00Z",
         "data": {
             "alert_id": str(move.alert.id),
+            "subject": "pump:p000001",
             "pump_id": "p000001",
             "site": "north",
             "condition": "stall",

@@ -110,7 +110,7 @@ def test_silence_turns_twice_at_the_last_position_heard() -> None:
 
 def test_delayed_data_is_held_and_what_is_over_by_then_is_found_late_and_announced_to_nobody() -> None:
     began = moved(turned(Turn.BEGAN, 30, delayed=True), None, 500)
-    assert began.held
+    assert began.hold_s == 10
     assert began.alert.reason is Reason.DELAYED
 
     over = moved(turned(Turn.ENDED, 90, delayed=True), began.alert, 500.1, announced=False)

@@ -338,7 +338,7 @@ async def test_what_a_person_does_is_kept_with_who_and_why(connection: asyncpg.C
     await apply(connection, turned(Turn.ENDED, 60, pump=pump))
     written = await STORE.reset(connection, alert, "grace", "pump exchanged", at(104))
 
-    assert (written.pump_id, written.state) == ("p1", "resolved")
+    assert (written.subject, written.state) == ("pump:p1", "resolved")
     history = await connection.fetch("SELECT event, actor, note, state FROM alert_history ORDER BY number")
     assert [tuple(row) for row in history] == [
         ("condition_began", "rules", "", "active"),

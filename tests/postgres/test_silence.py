@@ -58,7 +58,7 @@ class Ward:
 
     async def look(self, minute: float) -> list[tuple[str, str, str]]:
         written = await look_once(self.connection, STORE, DEFAULT_RULEBOOK, NOW + timedelta(minutes=minute))
-        return [(each.pump_id, str(each.event), str(each.priority)) for each in written]
+        return [(each.subject.removeprefix("pump:"), str(each.event), str(each.priority)) for each in written]
 
     async def verdict(self) -> list[tuple[str, str]]:
         return [tuple(row) for row in await self.connection.fetch("SELECT condition, verdict FROM verdict ORDER BY 1")]

@@ -22,7 +22,7 @@ async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def look(connection: asyncpg.Connection, minute: float) -> list[tuple[str, str, str, str]]:
     written = await look_once(connection, STORE, at(minute))
-    return [(each.pump_id, each.condition, each.event, each.priority) for each in written]
+    return [(each.subject.removeprefix("pump:"), each.condition, each.event, each.priority) for each in written]
 
 
 async def test_an_unlisted_pump_has_an_alert_until_it_is_listed(connection: asyncpg.Connection) -> None:

@@ -57,9 +57,10 @@ class Rows:
         alert = uuid4()
         await self.pool.execute(
             """
-            INSERT INTO alert (id, pump, condition, kind, priority, state, state_since, latching, began_at, detected_at,
-                raised_at, detected_position, last_position, simulated, rulebook_version, evidence)
-            VALUES ($1, $2, 'stall', 'physiological', 'high', 'resolved', $3, true, $3, $3, $3, $4, $4, true, '1', '{}')
+            INSERT INTO alert (id, pump, subject, condition, kind, priority, state, state_since, latching, began_at,
+                detected_at, raised_at, detected_position, last_position, simulated, rulebook_version, evidence)
+            VALUES ($1, $2, 'pump:p1', 'stall', 'physiological', 'high', 'resolved', $3, true, $3, $3,
+                $3, $4, $4, true, '1', '{}')
             """,
             alert,
             self.pump,
