@@ -1,0 +1,95 @@
+"""What must be done so that a person answers, and when? The next deadline of one alert, and what it brings.
+
+An alert goes up its policy's steps until somebody acknowledges it: when the next step's time has come, or at once when
+nobody of the last step could be reached. After the last step all are told again, at growing intervals. Whoever has
+acknowledged is reminded while the condition lasts; a reminder without an answer takes the acknowledgement back.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from service.core.alert import Alert, AlertState
+from service.core.policy import Policy, Target
+
+
+class Deed(StrEnum):
+    ESCALATE = "escalate"
+    REPEAT = "repeat"
+    REMIND = "remind"
+    TAKE_BACK = "take_back"  # the acknowledgement
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an alert has come with its policy. Kept with the alert; all times are ours."""
+
+    policy: Policy
+    began_at: datetime
+    steps_told: int = 0
+    told_at: datetime | None = None  # the last time that anybody was told to act
+    repeats: int = 0
+    reminded_at: datetime | None = None
+
+
+class Due(NamedTuple):
+    """What is to be done, and from when on. `targets`: who is told."""
+
+    at: datetime
+    deed: Deed
+    targets: tuple[Target, ...] = ()
+
+
+def begin(policy: Policy, now: datetime) -> tuple[Progress, tuple[Target, ...]]:
+    """The alert was raised, or asks again: the first step is told at once."""
+    return Progress(policy=policy, began_at=now, steps_told=1, told_at=now), policy.steps[0].targets
+
+
+def next_due(alert: Alert, progress: Progress, unreached_since: datetime | None) -> Due | None:
+    """The next thing to be done for this alert; None once no person is needed.
+
+    `unreached_since`: since when it is known that of those told last not one could be reached.
+    """
+    if alert.state is AlertState.RESOLVED:
+        return None
+    if alert.acknowledged_at is not None:
+        return _after_answer(alert, progress, alert.acknowledged_at)
+    policy = progress.policy
+    if progress.steps_told < len(policy.steps):
+        step = policy.steps[progress.steps_told]
+        at = progress.began_at + timedelta(seconds=step.after_s)
+        if unreached_since is not None:
+            at = min(at, max(unreached_since, progress.told_at or progress.began_at))
+        return Due(at, Deed.ESCALATE, step.targets)
+    wait_s = min(policy.repeat_after_s * 2.0 ** min(progress.repeats, 20), policy.repeat_at_most_s)
+    everybody = tuple(dict.fromkeys(target for step in policy.steps for target in step.targets))
+    return Due((progress.told_at or progress.began_at) + timedelta(seconds=wait_s), Deed.REPEAT, everybody)
+
+
+def done(progress: Progress, due: Due, now: datetime) -> Progress:
+    """The progress once `due` has been done at `now`."""
+    match due.deed:
+        case Deed.ESCALATE:
+            return msgspec.structs.replace(progress, steps_told=progress.steps_told + 1, told_at=now)
+        case Deed.REPEAT:
+            return msgspec.structs.replace(progress, repeats=progress.repeats + 1, told_at=now)
+        case Deed.REMIND:
+            return msgspec.structs.replace(progress, reminded_at=now)
+        case Deed.TAKE_BACK:
+            # It goes on with the step after the one that had brought the answer.
+            return msgspec.structs.replace(progress, began_at=now, reminded_at=None, told_at=now)
+
+
+def answered(progress: Progress) -> Progress:
+    """Somebody has acknowledged, or has answered a reminder: the time to the next reminder begins anew."""
+    return msgspec.structs.replace(progress, reminded_at=None)
+
+
+def _after_answer(alert: Alert, progress: Progress, acknowledged_at: datetime) -> Due | None:
+    if alert.state is not AlertState.ACTIVE:
+        return None  # it is over; what is left is a reset, in nobody's hurry
+    policy = progress.policy
+    if progress.reminded_at is None or progress.reminded_at < acknowledged_at:
+        return Due(acknowledged_at + timedelta(seconds=policy.remind_after_s), Deed.REMIND)
+    return Due(progress.reminded_at + timedelta(seconds=policy.answer_within_s), Deed.TAKE_BACK)
