@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -74,6 +75,22 @@ class Turn(StrEnum):
     ENDED = "ended"
 
 
+class Standing(StrEnum):
+    """What becomes of a condition once the rules have found it."""
+
+    TOLD = "told"
+    SHADOW = "shadow"  # recorded, never announced
+    OFF = "off"
+
+
+class Ruled(NamedTuple):
+    """What the rules that were in force for the pump at this turn say of it."""
+
+    rulebook_version: str
+    priority: Priority
+    standing: Standing
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One turn of one condition on one pump, on a site or on the service itself.
@@ -83,7 +100,8 @@ class Change:
     turns at most once at a position, so a turn replayed is recognised. What no reading causes has a time as position.
     `at_ms` is pump time of that reading, `began_ms` pump time of the onset, `received_ms` our time of its arrival.
     `step` is 1 for most conditions, 1 to 3 for those with a ladder of limits (reservoir). `delayed`: the reading
-    was received long after it was measured. `evidence` holds the limits, statistics and span that decided.
+    was received long after it was measured. `evidence` holds the limits, statistics and span that decided. `ruled`:
+    None where the rulebook in force now has the say.
     """
 
     pump: int
@@ -96,6 +114,7 @@ class Change:
     received_ms: int
     delayed: bool = False
     evidence: dict[str, float | int | str] = field(default_factory=dict)
+    ruled: Ruled | None = None
     subject: str = ""  # of what is no pump: core/subject.py
     hold_s: float = 0.0  # nobody is told before this is over
     inhibited_by: UUID | None = None  # the alert that tells of it as well: nobody is told of this one

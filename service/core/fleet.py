@@ -1,18 +1,21 @@
 """Which pumps does this ingester watch, and where is each of them? One row a pump, columns for everything."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from service.core.change import Change
 from service.core.ledger import Ledger
 from service.core.limits import LIMITS_ROW
-from service.core.reading import ITEM, Items
-from service.core.rulebook import PumpFacts, Rulebook
+from service.core.override import Whose
+from service.core.pump_rules import PumpRules, Span, rules_for
+from service.core.reading import ITEM
+from service.core.rulebook import FACTS, PumpFacts, Rulebook
 from service.core.state import FIELDS
 
-NEVER: Final = 0
+_NO_RULES: Final = PumpRules({}, {}, {})
 
 
 class PumpEntry(NamedTuple):
@@ -27,12 +30,13 @@ class Fleet:
     """The pumps in memory. A pump's row number here is for life; nothing here is true that is not committed."""
 
     def __init__(self, rulebook: Rulebook) -> None:
-        self.rulebook = rulebook
-        self.delayed_after_ms = rulebook.limit("announce", "delayed_after_s") * 1000
+        self.use(rulebook)
         self.row_of: dict[bytes, int] = {}
         self.row_of_key: dict[int, int] = {}
         self.pump_ids: list[str] = []
         self.facts: list[PumpFacts] = []
+        self.rules: list[PumpRules] = []  # those in force, of which the limits are a part
+        self.rules_version: list[str] = []  # of the rulebook that brought them
         self.keys = np.zeros(0, np.int32)
         self.limits = np.zeros(0, LIMITS_ROW)
         self.state = np.zeros((0, FIELDS))
@@ -51,29 +55,74 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.pump_ids)
 
+    def use(self, rulebook: Rulebook) -> None:
+        """Judge by `rulebook` which rules are due from now on; those in force stay so until they are adopted."""
+        self.rulebook = rulebook
+        self.delayed_after_ms = rulebook.limit("announce", "delayed_after_s") * 1000
+        self._kinds: dict[Whose, PumpRules] = {}
+
     def enter(self, entries: Sequence[PumpEntry]) -> None:
-        """Add pumps, or take over what the registry now says of known ones."""
-        new = [entry for entry in entries if entry.key not in self.row_of_key]
-        if new:
-            self._grow(len(self) + len(new))
-            for entry in new:
-                row = len(self.pump_ids)
-                self.pump_ids.append(entry.pump_id)
-                self.facts.append(entry.facts)
-                self.row_of[entry.pump_id.encode()] = row
-                self.row_of_key[entry.key] = row
-                self.keys[row] = entry.key
-        rows: dict[PumpFacts, Items] = {}
+        """Add pumps, or take over what the registry now says of known ones; at once, and without a trace."""
+        self.add(entries)
+        self.adopt({self.row_of_key[entry.key]: span for entry, span in zip(entries, self.due(entries), strict=True)})
         for entry in entries:
-            # Few kinds of pump are many: what differs from pump to pump is not a reason to look every limit up again.
-            kind = entry.facts._replace(bolus_daily_cap_ul=0.0, implanted_ms=math.nan)
-            if kind not in rows:
-                rows[kind] = self.rulebook.limits_row(kind)
-            row = self.row_of_key[entry.key]
-            self.facts[row] = entry.facts
-            self.limits[row] = rows[kind][0]
-            self.limits["bolus_daily_cap_ul"][row] = entry.facts.bolus_daily_cap_ul
-            self.limits["implanted_ms"][row] = entry.facts.implanted_ms
+            self.facts[self.row_of_key[entry.key]] = entry.facts
+
+    def add(self, entries: Sequence[PumpEntry]) -> None:
+        """Add those that are not known yet. No limits are in force for them."""
+        new = [entry for entry in entries if entry.key not in self.row_of_key]
+        if not new:
+            return
+        self._grow(len(self) + len(new))
+        for entry in new:
+            row = len(self.pump_ids)
+            self.pump_ids.append(entry.pump_id)
+            self.facts.append(entry.facts)
+            self.rules.append(_NO_RULES)
+            self.rules_version.append("")
+            self.row_of[entry.pump_id.encode()] = row
+            self.row_of_key[entry.key] = row
+            self.keys[row] = entry.key
+
+    def due(self, entries: Sequence[PumpEntry]) -> list[Span]:
+        """By what each of these pumps, which are known, is to be judged after its evaluated position."""
+        spans = []
+        for entry in entries:
+            facts = entry.facts
+            whose = self.rulebook.kind(Whose(facts.drug_class, facts.site, entry.pump_id))
+            if whose not in self._kinds:
+                self._kinds[whose] = rules_for(self.rulebook, whose)
+            at = int(self.ledger.evaluated[self.row_of_key[entry.key]])
+            spans.append(
+                Span(at, self.rulebook.version, self._kinds[whose], tuple(float(getattr(facts, n)) for n in FACTS))
+            )
+        return spans
+
+    def is_new(self, row: int, span: Span) -> bool:
+        """Whether the span would change by what the pump of `row` is judged."""
+        if self.rules[row] is not span.rules and self.rules[row] != span.rules:
+            return True
+        given = np.array(span.facts)
+        held = np.array([self.limits[name][row] for name in FACTS])
+        return not np.array_equal(held, given, equal_nan=True)
+
+    def adopt(self, spans: dict[int, Span]) -> None:
+        """These spans are in force, by row: what is evaluated from now on is judged by them."""
+        by_rules: dict[int, list[int]] = {}
+        for row, span in spans.items():
+            self.rules[row], self.rules_version[row] = span.rules, span.rulebook_version
+            by_rules.setdefault(id(span.rules), []).append(row)
+        for rows in by_rules.values():
+            for name, value in self.rules[rows[0]].limits.items():
+                self.limits[name][rows] = value
+        rows = list(spans)
+        for index, name in enumerate(FACTS):
+            self.limits[name][rows] = [span.facts[index] for span in spans.values()]
+
+    def ruled(self, change: Change) -> Change:
+        """The change, with what the rules in force for its pump say of it."""
+        row = self.row_of_key[change.pump]
+        return replace(change, ruled=self.rules[row].ruled(change, self.rules_version[row]))
 
     def _grow(self, pumps: int) -> None:
         added = pumps - len(self)

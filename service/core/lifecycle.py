@@ -48,7 +48,9 @@ class AlertRules(Protocol):
     def version(self) -> str: ...
     @property
     def delayed_announcement_s(self) -> float: ...
-    def priority(self, condition: Condition, drug_class: DrugClass, step: int) -> Priority: ...
+    def priority(
+        self, condition: Condition, drug_class: DrugClass, step: int, *, site: str | None = None, pump_id: str = ""
+    ) -> Priority: ...
     def latches(self, priority: Priority) -> bool: ...
 
 
@@ -106,7 +108,16 @@ class Circumstances:
         return Reason.DELAYED if change.delayed else Reason.IN_ORDER
 
     def priority(self, change: Change) -> Priority:
-        return self.rules.priority(change.condition, self.subject.drug_class, change.step)
+        if change.ruled is not None:
+            return change.ruled.priority
+        about = self.subject
+        return self.rules.priority(
+            change.condition, about.drug_class, change.step, site=about.site, pump_id=about.pump_id or ""
+        )
+
+    def version(self, change: Change) -> str:
+        """Of the rulebook that decided it."""
+        return self.rules.version if change.ruled is None else change.ruled.rulebook_version
 
 
 def turn(
@@ -152,7 +163,7 @@ def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
         previous_id=_linked(change, previous),
         inhibited_by=change.inhibited_by,
         simulated=given.subject.simulated,
-        rulebook_version=given.rules.version,
+        rulebook_version=given.version(change),
         evidence=_evidence(change),
     )
     return _by_rule(alert, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
@@ -247,7 +258,7 @@ def _raised(alert: Alert, event: AlertEvent, change: Change, given: Circumstance
         latching=given.rules.latches(priority),
         last_position=max(alert.last_position, change.position),
         reason=Reason.LATE_DATA if given.late_data else alert.reason,
-        rulebook_version=given.rules.version,
+        rulebook_version=given.version(change),
         evidence=alert.evidence | _evidence(change),
     )
 

@@ -71,7 +71,7 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
     ordered = items.take(np.lexsort((items["position"], items["pump"])))
     if len(items) <= ROUNDS_A_BATCH:
         return ordered, ordered[:0]
-    starts = _starts(ordered["pump"])
+    starts = starts_of(ordered["pump"])
     rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
     now = rank < ROUNDS_A_BATCH
     if now.sum() > ITEMS_A_BATCH:
@@ -86,7 +86,7 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
 def on_batch(fleet: Fleet, items: Items, held_from: npt.NDArray[np.int64], now_ms: int) -> Decisions:
     """Decide what follows from `items` (sorted by pump row and position); `held_from` is one a message."""
     rows = items["pump"].astype(np.intp)
-    starts = _starts(rows)
+    starts = starts_of(rows)
     batch = Batch(items, rows, starts, held_from[items["message"]] if len(items) else np.zeros(0, np.int64))
     offsets = map_to_ours(items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms))
     admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms)
@@ -103,12 +103,12 @@ def on_batch(fleet: Fleet, items: Items, held_from: npt.NDArray[np.int64], now_m
 
 def fold_copy(fleet: Fleet, items: Items, rows: npt.NDArray[np.intp]) -> Folded:
     """Fold `items` (sorted by pump and position) onto copies of the pumps' states."""
-    starts = _starts(rows)
+    starts = starts_of(rows)
     touched = rows[starts]
     state, evaluated = fleet.state[touched], fleet.ledger.evaluated[touched]
     local = np.repeat(np.arange(len(touched)), np.diff(np.r_[starts, len(rows)]))
     changes = fold(state, evaluated, items, fleet.limits.take(touched), local, fleet.delayed_after_ms)
-    return Folded(touched, state, evaluated, changes)
+    return Folded(touched, state, evaluated, [fleet.ruled(change) for change in changes])
 
 
 def publish(fleet: Fleet, decisions: Decisions) -> None:
@@ -156,7 +156,8 @@ def patience_ended(fleet: Fleet, now_ms: int) -> dict[int, Account]:
     return fleet.ledger.overdue(now_ms)
 
 
-def _starts(rows: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
+def starts_of(rows: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
+    """Where each run of equal values begins."""
     if not len(rows):
         return np.zeros(0, np.intp)
     return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])

@@ -2,7 +2,7 @@
 
 from service.core.fleet import Fleet, PumpEntry
 from service.core.reading import DrugClass
-from service.core.rulebook import Rulebook, parse_rulebook
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
 from tests.pumps import ROTOR, SENSOR
 
 
@@ -21,6 +21,6 @@ def test_a_known_pump_keeps_its_row_and_gets_its_new_limits() -> None:
 
 
 def test_a_pump_that_was_never_heard_has_no_position() -> None:
-    fleet = Fleet(Rulebook(""))
+    fleet = Fleet(DEFAULT_RULEBOOK)
     fleet.enter([PumpEntry(1, "a", SENSOR)])
     assert (fleet.ledger.through[0], fleet.receipted[0], fleet.latest["position"][0]) == (-1, -1, -1)
