@@ -1,18 +1,25 @@
 """What would the fleet have sent? Its wire messages as a stream of lines, without a broker and without a clock."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from simulators import wire
 from simulators.cast import cast
-from simulators.faults import Label, Timeline, labels_of
-from simulators.fleet import fleet_of
+from simulators.faults import Fault, Timeline
+from simulators.fleet import Implant, fleet_of
+from simulators.labels import Label
 from simulators.plan import boot_at
+from simulators.sensors import DRIFT_TAU_S
 from simulators.simulation import Message, Simulation
+from simulators.way import Way
 
 TRANSIT_MS: Final = 150  # from a pump to us
+
+
+def _nobody(_share: float) -> None:
+    """Nobody wants to know how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,48 +34,89 @@ class Stream:
     faults: str
     start_ms: int
     readings_a_message: int
+    drift_tau_h: float = DRIFT_TAU_S / 3600
 
 
-def lines_of(
-    stream: Stream, show: Callable[[float], None] = lambda _share: None
-) -> tuple[list[Label], Iterator[bytes]]:
-    """The labels, and the lines `{"topic", "received_ms", "payload"}` in order of `received_ms`.
+class Generated:
+    """A stream: the `lines` `{"topic", "received_ms", "payload"}` in order of `received_ms`, each once, and its labels.
 
     `show` is told the share of the time that has been generated.
     """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        readings_a_message: int,
+        show: Callable[[float], None] = _nobody,
+    ) -> None:
+        self._simulation = simulation
+        self._readings_a_message = readings_a_message
+        self._show = show
+        self.fleet: Sequence[Implant] = simulation.fleet
+        self.lines: Iterator[bytes] = self._lines()
+
+    def labels(self) -> list[Label]:
+        """What was injected, and what has come about besides in what was generated so far: ask after the last line."""
+        return self._simulation.labels()
+
+    def _lines(self) -> Iterator[bytes]:
+        simulation, spacing_ms = self._simulation, self._simulation.timeline.backlog_spacing_ms
+        left = whole = simulation.timeline.backlog_steps
+        way = Way(simulation.faults)
+        waiting: list[tuple[int, int, Message]] = []  # by when it is sent; a pump's own stay in order
+        number = 0
+        while left:
+            steps = min(self._readings_a_message, left)
+            left -= steps
+            for made in simulation.messages(simulation.measure(spacing_ms, steps)):
+                for message in way.carry(made):
+                    number += 1
+                    heapq.heappush(waiting, (message.stamp_ms, number, message))
+            # Pumps are up to one reading out of step, so that the next chunk may begin before this one ends.
+            sure_ms = simulation.now_ms - spacing_ms
+            while waiting and (not left or waiting[0][0] <= sure_ms):
+                yield self._line(heapq.heappop(waiting)[-1])
+            self._show(1 - left / whole)
+
+    def _line(self, message: Message) -> bytes:
+        pump_id = self.fleet[message.pump].pump_id
+        topic = wire.event_topic(pump_id) if message.is_event else wire.telemetry_topic(pump_id)
+        payload = wire.close(message.body, message.held_from or (message.boot, message.seq))
+        return b'{"topic":"%b","received_ms":%d,"payload":%b}\n' % (
+            topic.encode(),
+            message.stamp_ms + TRANSIT_MS,
+            payload,
+        )
+
+
+def lines_of(stream: Stream, show: Callable[[float], None] = _nobody) -> Generated:
+    """The stream of a fleet with what `faults` asks for (see `cast`)."""
     spacing_ms = round(stream.interval_s * 1000)
     timeline = Timeline(stream.start_ms, spacing_ms, round(stream.hours * 3_600_000) // spacing_ms, spacing_ms)
     fleet = fleet_of(stream.seed, stream.pumps, prefix=stream.prefix, interval_s=stream.interval_s)
     faults = cast(stream.faults, fleet, stream.seed, timeline)
-    simulation = Simulation(stream.seed, fleet, faults, timeline, boot=boot_at(stream.start_ms))
-    return labels_of(faults, fleet, timeline), _lines(stream, timeline, simulation, show)
+    return generated(stream.seed, fleet, faults, timeline, stream.readings_a_message, show, stream.drift_tau_h)
 
 
-def _lines(
-    stream: Stream, timeline: Timeline, simulation: Simulation, show: Callable[[float], None]
-) -> Iterator[bytes]:
-    left = timeline.backlog_steps
-    waiting: list[Message] = []
-    while left:
-        steps = min(stream.readings_a_message, left)
-        left -= steps
-        waiting += simulation.messages(simulation.measure(timeline.backlog_spacing_ms, steps))
-        waiting.sort(key=lambda message: message.stamp_ms)  # stable: a pump's own stay in order
-        # Pumps are up to one reading out of step, so that the next chunk may begin before this one ends.
-        sure_ms = simulation.now_ms - timeline.backlog_spacing_ms if left else simulation.now_ms
-        sure = bisect_right(waiting, sure_ms, key=lambda message: message.stamp_ms)
-        for message in waiting[:sure]:
-            yield _line(simulation, message)
-        del waiting[:sure]
-        show(1 - left / timeline.backlog_steps)
-
-
-def _line(simulation: Simulation, message: Message) -> bytes:
-    pump_id = simulation.fleet[message.pump].pump_id
-    topic = wire.event_topic(pump_id) if message.is_event else wire.telemetry_topic(pump_id)
-    payload = wire.close(message.body, (message.boot, message.seq))
-    return b'{"topic":"%b","received_ms":%d,"payload":%b}\n' % (
-        topic.encode(),
-        message.stamp_ms + TRANSIT_MS,
-        payload,
+def generated(
+    seed: int,
+    fleet: Sequence[Implant],
+    faults: Sequence[Fault],
+    timeline: Timeline,
+    readings_a_message: int,
+    show: Callable[[float], None] = _nobody,
+    drift_tau_h: float = DRIFT_TAU_S / 3600,
+    *,
+    visits: bool = True,
+) -> Generated:
+    """The stream of these pumps with these faults. Without `visits` nobody refills them."""
+    simulation = Simulation(
+        seed,
+        fleet,
+        faults,
+        timeline,
+        boot=boot_at(timeline.start_ms),
+        visits=visits,
+        drift_tau_s=3600 * drift_tau_h,
     )
+    return Generated(simulation, readings_a_message, show)
