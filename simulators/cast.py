@@ -1,14 +1,17 @@
-"""Who gets which fault? The cast of a demonstration, chosen so that every fault can be seen on its pump."""
+"""Who gets which fault? The cast of a demonstration, and of a score, so that every fault can be seen on its pump."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from simulators import draws
-from simulators.faults import Fault, Kind, Timeline, shows_after_s
-from simulators.fleet import Implant
+from simulators.expected import shown
+from simulators.faults import DAY_MS, DECOYS, Fault, Kind, Timeline, fault_named, low_ml
+from simulators.fleet import SENSOR_SHARE, Implant
+from simulators.hazards import drawn
+from simulators.labels import shows_after_ms
 
 HOUR_S: Final = 3600.0
 
@@ -19,10 +22,10 @@ SHIFT_OVER: Final = 1.40  # true flow, bias included, relative to the program
 SHIFT_OVER_GROSS: Final = 2.0
 SHIFT_UNDER: Final = 0.62
 
-# As the low-reservoir rule: bias that the estimate allows for, and the limits of its first two steps.
-RESERVOIR_BIAS: Final = 0.076
-LOW_D, LOW_SHARE = 14.0, 0.25
-MEDIUM_D, MEDIUM_SHARE = 5.0, 0.10
+EACH_FROM, EACH_UNTIL = 0.08, 0.4  # of the run: when the faults of `each:N` begin
+HURRIED: Final = {Kind.OVER_INFUSION: 30.0, Kind.BATTERY_EARLY: 5_000.0}  # of the program a month; times the current
+NEEDS_BOLUSES: Final = frozenset({Kind.BOLUS, Kind.BOLUS_CAP, Kind.BOLUS_DENIED})
+OF_MANY: Final = frozenset({Kind.SITE_OUTAGE})  # touches pumps that are not its own
 
 # Live faults begin at once and are due within the shortest demonstration.
 LIVE_AT_LEAST_S: Final = 45.0
@@ -71,46 +74,124 @@ DEMO: Final = (
 
 
 def cast(faults: str, fleet: Sequence[Implant], seed: int, timeline: Timeline) -> list[Fault]:
-    """Choose pumps and times for `demo`, `none` or a list of kinds with commas; raises ValueError for another word.
+    """Choose pumps and times for what `--faults` asks (see `parse`); raises ValueError where it asks for what is not.
 
-    A part that no free pump suits, or that does not fit into the time that the fleet runs, is left out.
+    A part of the demonstration that no free pump suits, or that does not fit into the time that the fleet runs, is
+    left out.
     """
-    parts = parts_of(faults)
+    wanted = parse(faults)
     order = np.argsort(draws.uniform(draws.keys_of(seed, np.array([each.number for each in fleet]), "cast"), 0))
     free = [int(index) for index in order]
     chosen: list[Fault] = []
-    for part in parts:
+    for part in wanted.parts:
         for pump in free:
             acts = _acts(part, pump, fleet[pump], timeline) if part.suits(fleet[pump]) else []
             if acts:
                 chosen += acts
                 free.remove(pump)
                 break
+    chosen += _each(wanted.kinds, fleet, free, seed, timeline)
+    if wanted.field_factor:
+        chosen += drawn(wanted.field_factor, fleet, free, seed, timeline)
     return chosen
 
 
+class Wanted(NamedTuple):
+    """What a value of `--faults` asks for."""
+
+    parts: list[Part]  # of the demonstration
+    kinds: list[Kind]  # one pump each
+    field_factor: float  # faults as they happen in the field, so many times as often
+
+
+def parse(faults: str) -> Wanted:
+    """`demo`, `none`, or a list with commas of kinds, `each:N`, `decoys:N` and `field:FACTOR`; raises ValueError."""
+    wanted = Wanted([], [], 0.0)
+    for word in [word.strip() for word in faults.split(",") if word.strip()]:
+        name, _, number = word.partition(":")
+        if word == "demo":
+            wanted.parts.extend(DEMO)
+        elif name in {"each", "decoys"} and number.isdigit() and int(number) > 0:
+            kinds = [kind for kind in Kind if (kind in DECOYS) == (name == "decoys") and kind not in OF_MANY]
+            wanted.kinds.extend(kind for kind in kinds for _ in range(int(number)))
+        elif name == "field" and _is_factor(number):
+            wanted = wanted._replace(field_factor=float(number))
+        elif word in list(Kind):
+            part = next((part for part in DEMO if part.kind == word), None)
+            if part is None:
+                wanted.kinds.append(Kind(word))
+            else:
+                wanted.parts.append(part)
+        elif word != "none":
+            raise ValueError(
+                f"no such fault: {word}; known are demo, none, each:N, decoys:N, field:X, {', '.join(Kind)}"
+            )
+    return wanted
+
+
 def parts_of(faults: str) -> list[Part]:
-    """The parts that a value of `--faults` asks for."""
-    if faults == "demo":
-        return list(DEMO)
-    words = [word.strip() for word in faults.split(",") if word.strip()]
-    if words in ([], ["none"]):
-        return []
-    parts = []
-    for word in words:
-        if word not in list(Kind):
-            raise ValueError(f"no such fault: {word}; known are demo, none, {', '.join(Kind)}")
-        parts.append(next(part for part in DEMO if part.kind == word))
-    return parts
+    """The parts of the demonstration that a value of `--faults` asks for; raises ValueError as `parse`."""
+    return parse(faults).parts
 
 
-def with_low_reservoirs(fleet: Sequence[Implant], faults: Sequence[Fault]) -> list[Implant]:
-    """The fleet as it begins: pumps that run low have missed their refill."""
+def pumps_for(each: int) -> int:
+    """How large a fleet has room for `each:N`: some faults can be seen on sensor pumps only, some need boluses."""
+    kinds = parse(f"each:{each}").kinds
+    with_sensor = sum(1 for kind in kinds if not shown(kind, sensor=False)[0] and shown(kind, sensor=True)[0])
+    with_boluses = sum(1 for kind in kinds if kind in NEEDS_BOLUSES)
+    return round(1.2 * max(len(kinds), with_sensor / SENSOR_SHARE, 3 * with_boluses)) + 50
+
+
+def with_low_reservoirs(fleet: Sequence[Implant], faults: Sequence[Fault], start_ms: int) -> list[Implant]:
+    """The fleet as it begins: pumps that run low or empty have missed their refill."""
     begins = list(fleet)
     for fault in faults:
+        implant = begins[fault.pump]
         if fault.kind is Kind.RESERVOIR_LOW:
-            begins[fault.pump] = replace(begins[fault.pump], filled_ml=fault.value)
+            begins[fault.pump] = replace(implant, filled_ml=fault.value)
+        if fault.kind is Kind.RESERVOIR_EMPTY:
+            until_onset_ml = implant.program_ml_d * (fault.onset_ms - start_ms) / DAY_MS
+            begins[fault.pump] = replace(implant, filled_ml=min(fault.value + until_onset_ml, implant.capacity_ml))
     return begins
+
+
+def _is_factor(text: str) -> bool:
+    try:
+        return 0 < float(text) <= 1e6
+    except ValueError:
+        return False
+
+
+def _each(
+    kinds: Sequence[Kind], fleet: Sequence[Implant], free: list[int], seed: int, timeline: Timeline
+) -> list[Fault]:
+    """One pump for each, of a model that can show it if there is one; onsets are spread over the run."""
+    numbers = np.array([pump.number for pump in fleet])
+    chance = draws.uniform(draws.keys_of(seed, numbers, "onset"), 0)
+    span_ms = timeline.end_ms - timeline.start_ms
+    chosen: list[Fault] = []
+    for kind in kinds:
+        suiting = (pump for pump in free if _can_show(kind, fleet[pump]))
+        pump = next(suiting, None)
+        if pump is None:
+            raise ValueError(f"no pump is left for {kind}: {len(kinds)} faults need more than {len(fleet)} pumps")
+        free.remove(pump)
+        onset_ms = timeline.start_ms + round(span_ms * (EACH_FROM + (EACH_UNTIL - EACH_FROM) * float(chance[pump])))
+        fault = fault_named(kind, pump, onset_ms, None, _score_value(kind), fleet[pump])
+        chosen.append(replace(fault, onset_ms=timeline.start_ms) if kind is Kind.RESERVOIR_LOW else fault)
+    return chosen
+
+
+def _can_show(kind: Kind, implant: Implant) -> bool:
+    if kind in NEEDS_BOLUSES and not implant.bolus_daily_cap_ul:
+        return False
+    seen = {sensor: bool(shown(kind, sensor=sensor)[0]) for sensor in (False, True)}
+    return seen[implant.sensor] or not any(seen.values())
+
+
+def _score_value(kind: Kind) -> float | None:
+    """What takes months or years is hurried, so that it shows within a day or two."""
+    return HURRIED.get(kind)
 
 
 def _acts(part: Part, pump: int, implant: Implant, timeline: Timeline) -> list[Fault]:
@@ -138,7 +219,7 @@ def _acts(part: Part, pump: int, implant: Implant, timeline: Timeline) -> list[F
 def _live_onset_ms(part: Part, implant: Implant, timeline: Timeline) -> int | None:
     if timeline.live_s < LIVE_AT_LEAST_S:
         return None
-    shows_s = shows_after_s(part.kind, implant)
+    shows_s = shows_after_ms(part.kind, implant) / 1000
     after_s = {
         Kind.SILENCE: SILENT_FROM_S,
         Kind.LINK_GAP: GAP_FROM_S,
@@ -163,17 +244,8 @@ def _value(kind: Kind, implant: Implant) -> float:
             }
             return shifts[kind] / (1 + implant.bias)
         case Kind.RESERVOIR_LOW:
-            return _low_ml(implant)
+            return low_ml(implant)
         case Kind.REFILL:
             return implant.capacity_ml
         case _:
             return 1.0
-
-
-def _low_ml(implant: Implant) -> float:
-    """A volume halfway between the limits of the first two steps, a day from now: due from the start, and only low."""
-    cycle_d = implant.capacity_ml / implant.program_ml_d
-    limits_d = min(LOW_D, LOW_SHARE * cycle_d), min(MEDIUM_D, MEDIUM_SHARE * cycle_d)
-    left_d = sum(limits_d) / 2 + 1
-    reserve_ml = implant.capacity_ml * RESERVOIR_BIAS / (1 + RESERVOIR_BIAS)
-    return round(left_d * implant.program_ml_d + reserve_ml, 3)

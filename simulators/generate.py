@@ -38,9 +38,9 @@ class Stream:
 
 
 class Generated:
-    """A stream: the `lines` `{"topic", "received_ms", "payload"}` in order of `received_ms`, each once, and its labels.
+    """A stream: `lines` of `{"topic", "received_ms", "payload"}` in order of `received_ms`, to be read once; and its labels.
 
-    `show` is told the share of the time that has been generated.
+    `timed_lines` are the same with their `received_ms`. `show` is told the share of the time that has been generated.
     """
 
     def __init__(
@@ -53,13 +53,14 @@ class Generated:
         self._readings_a_message = readings_a_message
         self._show = show
         self.fleet: Sequence[Implant] = simulation.fleet
-        self.lines: Iterator[bytes] = self._lines()
+        self.timed_lines: Iterator[tuple[int, bytes]] = self._timed_lines()
+        self.lines: Iterator[bytes] = (line for _, line in self.timed_lines)
 
     def labels(self) -> list[Label]:
         """What was injected, and what has come about besides in what was generated so far: ask after the last line."""
         return self._simulation.labels()
 
-    def _lines(self) -> Iterator[bytes]:
+    def _timed_lines(self) -> Iterator[tuple[int, bytes]]:
         simulation, spacing_ms = self._simulation, self._simulation.timeline.backlog_spacing_ms
         left = whole = simulation.timeline.backlog_steps
         way = Way(simulation.faults)
@@ -78,15 +79,12 @@ class Generated:
                 yield self._line(heapq.heappop(waiting)[-1])
             self._show(1 - left / whole)
 
-    def _line(self, message: Message) -> bytes:
+    def _line(self, message: Message) -> tuple[int, bytes]:
         pump_id = self.fleet[message.pump].pump_id
         topic = wire.event_topic(pump_id) if message.is_event else wire.telemetry_topic(pump_id)
         payload = wire.close(message.body, message.held_from or (message.boot, message.seq))
-        return b'{"topic":"%b","received_ms":%d,"payload":%b}\n' % (
-            topic.encode(),
-            message.stamp_ms + TRANSIT_MS,
-            payload,
-        )
+        received_ms = message.stamp_ms + TRANSIT_MS
+        return received_ms, b'{"topic":"%b","received_ms":%d,"payload":%b}\n' % (topic.encode(), received_ms, payload)
 
 
 def lines_of(stream: Stream, show: Callable[[float], None] = _nobody) -> Generated:

@@ -1,0 +1,157 @@
+"""Which reservoirs run low and which batteries run out in a run, injected or not? Labels from what the pumps publish.
+
+A healthy fleet also has pumps whose reservoir formula demands an alert before the next visit: such an alert is due, and
+never false. The formula is that of docs/rules.md, stated here on its own; near its limits an alert may come or not.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from simulators.draws import Floats
+from simulators.faults import DAY_MS, HOUR_MS, LOW_D, LOW_SHARE, RESERVOIR_BIAS, Kind
+from simulators.fleet import Implant
+from simulators.labels import Label
+from simulators.pump import Measured
+
+LOOK_EVERY_MS: Final = HOUR_MS
+LOW_ML: Final = 2.0
+MAY: Final = 1.35  # boluses allotted, and what past refills have taught, move the limit
+MUST: Final = 0.80
+EMPTY_ML: Final = 0.2
+EMPTY_MAY_ML: Final = 0.6
+RATE_WEIGHT: Final = 1 / 24
+REPLACE_SOON_V: Final = 2.6
+REPLACE_MAY_V: Final = 2.66
+REPLACE_MUST_V: Final = 2.57
+SAYS: Final = {
+    "replace_soon": "battery_low",
+    "end_of_service": "battery_end",
+    "reservoir_low": "reservoir_low",
+    "reservoir_empty": "reservoir_empty",
+}
+"""What a pump says of itself, and the alert that then is none but a true one."""
+
+
+class Tide:
+    """One quantity of every pump: since when an alert may come, must be possible, and must have come."""
+
+    def __init__(self, fault: str, count: int, besides: tuple[str, ...] = ()) -> None:
+        self.fault, self.besides = fault, besides
+        self.may_ms, self.earliest_ms, self.must_ms = (np.zeros(count, dtype=np.int64) for _ in range(3))
+        self.over: list[tuple[int, int, int, int, int]] = []  # pump, may, earliest, must, end
+
+    def look(self, now_ms: int, may: Floats, holds: Floats, must: Floats) -> None:
+        ended = np.flatnonzero((self.may_ms > 0) & ~np.asarray(may, dtype=np.bool_))
+        for pump in ended.tolist():
+            self.over.append(self._of(pump, now_ms))
+            self.may_ms[pump] = self.earliest_ms[pump] = self.must_ms[pump] = 0
+        for since_ms, condition in ((self.may_ms, may), (self.earliest_ms, holds), (self.must_ms, must)):
+            since_ms[np.asarray(condition, dtype=np.bool_) & (since_ms == 0)] = now_ms
+
+    def episodes(self) -> list[tuple[int, int, int, int, int | None]]:
+        """(pump, may, earliest, must, end), the last three 0 where it did not come to that."""
+        open_ones = [(*self._of(pump, 0)[:4], None) for pump in np.flatnonzero(self.may_ms > 0).tolist()]
+        return [*self.over, *open_ones]
+
+    def _of(self, pump: int, end_ms: int) -> tuple[int, int, int, int, int]:
+        return pump, int(self.may_ms[pump]), int(self.earliest_ms[pump]), int(self.must_ms[pump]), end_ms
+
+
+class Levels:
+    """What the readings of a fleet say of reservoirs and batteries, looked at once an hour."""
+
+    def __init__(self, fleet: Sequence[Implant]) -> None:
+        self._fleet = fleet
+        count = len(fleet)
+        self._full_ml = np.array([pump.capacity_ml for pump in fleet])
+        self._rate_ml_d = np.array([pump.program_ml_d for pump in fleet])
+        self._next_ms = 0
+        self._low = Tide("reservoir_low", count, ("reservoir_empty",))
+        self._empty = Tide("reservoir_empty", count)
+        self._battery = Tide("battery_low", count)
+        self._told: dict[tuple[int, str], int] = {}  # when a pump said so first
+
+    def look(self, now_ms: int, measured: Measured) -> None:
+        """Take note of spans that have just passed."""
+        if now_ms < self._next_ms:
+            return
+        self._next_ms = now_ms + LOOK_EVERY_MS
+        rate_ml_d = measured.program_ml_d.mean(axis=0)
+        self._rate_ml_d += RATE_WEIGHT * (rate_ml_d - self._rate_ml_d)
+        left_ml, q_ml_d = measured.reservoir_ml[-1], np.maximum(self._rate_ml_d, 1e-6)
+        surely_ml = np.maximum(left_ml - RESERVOIR_BIAS * (self._full_ml - left_ml), 0.0)
+        left_d = surely_ml / (q_ml_d * (1 + RESERVOIR_BIAS))
+        limit_d = np.minimum(LOW_D, LOW_SHARE * self._full_ml / q_ml_d)
+        self._low.look(
+            now_ms,
+            (left_d <= MAY * limit_d) | (left_ml <= MAY * LOW_ML),
+            (left_d <= limit_d) | (left_ml <= LOW_ML),
+            (left_d <= MUST * limit_d) | (left_ml <= MUST * LOW_ML),
+        )
+        self._empty.look(now_ms, left_ml <= EMPTY_MAY_ML, left_ml <= EMPTY_ML, left_ml <= 0.0)
+        volts = measured.battery_v[-3:].mean(axis=0)
+        self._battery.look(now_ms, volts <= REPLACE_MAY_V, volts <= REPLACE_SOON_V, volts <= REPLACE_MUST_V)
+
+    def told(self, pump: int, at_ms: int, code: object) -> None:
+        """The pump has raised an alarm of its own."""
+        if isinstance(code, str) and code in SAYS:
+            self._told.setdefault((pump, SAYS[code]), at_ms)
+
+    def labels(self) -> list[Label]:
+        """One label for each time that a limit came near or a pump said so."""
+        labels = []
+        for tide in (self._low, self._empty, self._battery):
+            for pump, may_ms, earliest_ms, must_ms, end_ms in tide.episodes():
+                times = may_ms - LOOK_EVERY_MS, None if end_ms is None else end_ms + DAY_MS, earliest_ms, must_ms
+                labels.append(self._label(pump, tide.fault, tide.besides, *times))
+        labels += [self._label(pump, fault, (), at_ms, None, at_ms, 0) for (pump, fault), at_ms in self._told.items()]
+        return labels
+
+    def _label(
+        self,
+        pump: int,
+        fault: str,
+        besides: Sequence[str],
+        onset_ms: int,
+        end_ms: int | None,
+        earliest_ms: int,
+        due_ms: int,
+    ) -> Label:
+        implant = self._fleet[pump]
+        return Label(
+            pump_id=implant.pump_id,
+            site=implant.site,
+            model="sensor" if implant.sensor else "rotor",
+            fault=fault,
+            onset_ms=onset_ms,
+            end_ms=end_ms,
+            counts_from_ms=earliest_ms or onset_ms,
+            earliest_ms=earliest_ms or None,
+            due_ms=due_ms or None,
+            expected=[fault] if due_ms else [],
+            allowed=[*([] if due_ms else [fault]), *besides],
+            injected=False,
+        )
+
+
+def with_consequences(injected: Sequence[Label], found: Sequence[Label]) -> list[Label]:
+    """Both, in order of onset. What a fault already expects is not counted a second time."""
+    labels = list(injected)
+    for label in found:
+        same = [
+            number
+            for number, known in enumerate(labels)
+            if known.pump_id == label.pump_id and label.fault in known.expected and known.injected
+        ]
+        for number in same:
+            known = labels[number]
+            if known.due_ms is None and known.fault == Kind.BATTERY_EARLY:  # only the run could tell when
+                labels[number] = msgspec.structs.replace(
+                    known, counts_from_ms=label.counts_from_ms, earliest_ms=label.earliest_ms, due_ms=label.due_ms
+                )
+        if not same:
+            labels.append(label)
+    return sorted(labels, key=lambda each: each.onset_ms)
