@@ -100,11 +100,12 @@ class Patients:
         if reason is not None:
             return [*said, Said(pump, at_ms, "bolus_denied", {**dose, "reason": reason})]
         duration_ms = round(allowed.duration_s * 1000)
-        programs.add_bolus(pump, at_ms, at_ms + duration_ms, allowed.dose_ul / (duration_ms * UL_A_MS_AT_ONE_ML_D))
+        rate_ml_d = allowed.dose_ul / (duration_ms * UL_A_MS_AT_ONE_ML_D)
+        end_ms = programs.add_bolus(pump, at_ms, at_ms + duration_ms, rate_ml_d)
         given.append((at_ms, allowed.dose_ul))
         if pump in self._under_way:  # it has ended earlier in the same spans: the lockout is longer than a bolus
             said.append(_delivered(pump, *self._under_way.pop(pump)))
-        self._under_way[pump] = at_ms, at_ms + duration_ms, allowed.dose_ul
+        self._under_way[pump] = at_ms, end_ms, allowed.dose_ul * (end_ms - at_ms) / duration_ms
         return said
 
 

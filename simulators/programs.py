@@ -122,6 +122,7 @@ class Programs:
         self._ahead: list[deque[Mark]] = [deque() for _ in programs]
         self._rest: list[Iterator[Mark]] = [iter(()) for _ in programs]
         self._boluses: dict[int, list[tuple[int, int, float]]] = {}  # by pump: (from, to, mL/d)
+        self._told_ms: dict[int, list[int]] = {}  # by pump: when it is to change, of what is still to come
         for pump, (program, begin_ms) in enumerate(zip(programs, at_ms.tolist(), strict=True)):
             if program.days:
                 self._rest[pump] = _marks(program, begin_ms, None)
@@ -135,12 +136,15 @@ class Programs:
         self._rest[pump] = _followed(chain(self._ahead[pump], self._rest[pump]), at_ms, then)
         self._ahead[pump] = deque()
         self._look_ahead(pump)
+        self._told_ms.setdefault(pump, []).append(at_ms)
         if boluses := self._boluses.pop(pump, None):
             self._boluses[pump] = [(begin, min(end, at_ms), rate) for begin, end, rate in boluses if begin < at_ms]
 
-    def add_bolus(self, pump: int, from_ms: int, to_ms: int, extra_ml_d: float) -> None:
-        """What the patient asked for, on top of the program; a change of the program ends it."""
+    def add_bolus(self, pump: int, from_ms: int, to_ms: int, extra_ml_d: float) -> int:
+        """What the patient asked for, on top of the program; return its end, which a change may bring forward."""
+        to_ms = min([to_ms, *(told_ms for told_ms in self._told_ms.get(pump, ()) if told_ms > from_ms)])
         self._boluses.setdefault(pump, []).append((from_ms, to_ms, extra_ml_d))
+        return to_ms
 
     def at(self, pump: int, at_ms: int) -> tuple[float, int]:
         """Rate (mL/d) and mode at a time that is still to come, without boluses that the patient asks for."""
@@ -167,6 +171,8 @@ class Programs:
             spans = _Spans(int(from_ms[pump]), spacing_ms, rates[:, pump], modes[:, pump])
             rates[:, pump] = 0.0
             self._follow(pump, spans)
+        for pump in [pump for pump, told_ms in self._told_ms.items() if told_ms[-1] <= from_ms[pump]]:
+            del self._told_ms[pump]
         for pump, boluses in list(self._boluses.items()):
             spans = _Spans(int(from_ms[pump]), spacing_ms, rates[:, pump], modes[:, pump])
             for begin_ms, end_ms, extra_ml_d in boluses:

@@ -128,7 +128,10 @@ class Pumps:
         return Demand.healthy(*self.programs.over(self.at_ms, spacing_ms, steps))
 
     def run(self, spacing_ms: int, demand: Demand) -> Measured:
-        """Let the spans pass for every pump and return what each one then reports; many spans at once cost least."""
+        """Let the spans pass for every pump and return what each one then reports; many spans at once cost least.
+
+        Together less than the 90 days in which a pump asks to be replaced.
+        """
         steps = self.step + np.arange(len(demand.program_ml_d))
         self.step += len(steps)
         span_s = spacing_ms / 1000
@@ -186,8 +189,11 @@ class Pumps:
     ) -> None:
         """A command from outside, effective from `at_ms` in the next span: another phase, or back to the basal program.
 
-        The pump says `program_changed`; without `command_id` nobody authorised it. A bolus under way ends.
+        The pump says `program_changed`; without `command_id` nobody authorised it. A bolus under way ends. A pump that
+        is out of service stays stopped.
         """
+        if at_ms >= self.watch.end_of_service_ms(pump):
+            phase = STOPPED
         self.programs.change(pump, at_ms, phase, basal)
         self.patients.interrupt(pump, at_ms)
         self._said += self.watch.reprogrammed(pump, at_ms)

@@ -58,6 +58,10 @@ class SelfWatch:
         ending = np.flatnonzero((ends_ms <= to_ms) & ~self.raised["end_of_service"])
         return [(pump, int(ends_ms[pump])) for pump in ending.tolist()]
 
+    def end_of_service_ms(self, pump: int) -> int:
+        """When the pump stops for good, as far as is known by now."""
+        return int(self.replace_ms[pump]) + LAST_DAYS_MS
+
     def look(self, watched: Watched) -> list[Said]:
         return [
             *self._battery(watched),
