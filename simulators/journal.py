@@ -24,10 +24,25 @@ class Latencies:
     def add(self, latency_s: float) -> None:
         self._bins[math.ceil(math.log(max(latency_s, 1e-6)) / _RATIO)] += 1
 
+    @property
+    def count(self) -> int:
+        return sum(self._bins.values())
+
+    def copy(self) -> "Latencies":
+        same = Latencies()
+        same._bins = self._bins.copy()
+        return same
+
+    def since(self, earlier: "Latencies") -> "Latencies":
+        """What was added after `earlier` was copied from this."""
+        added = Latencies()
+        added._bins = self._bins - earlier._bins
+        return added
+
     def percentiles_ms(self) -> dict[str, float]:
-        """The 50th, 99th and highest, each at most 5 % too high; empty when nothing was counted."""
+        """The 50th, 90th, 99th and highest, each at most 5 % too high; empty when nothing was counted."""
         total = sum(self._bins.values())
-        wanted = {"p50": 0.5 * total, "p99": 0.99 * total, "max": total}
+        wanted = {"p50": 0.5 * total, "p90": 0.9 * total, "p99": 0.99 * total, "max": total}
         found: dict[str, float] = {}
         seen = 0
         for number, count in sorted(self._bins.items()):
@@ -46,11 +61,13 @@ class Tally(msgspec.Struct):
     messages: int = 0
     sent: int = 0
     resent: int = 0
+    repeated: int = 0  # as a faulty way does it, beside those
     settled: int = 0  # PUBLISHes that the broker answered
     receipted_items: int = 0
     receipts: int = 0
     given_up_items: int = 0
     overwritten_items: int = 0
+    connects: int = 0
     disconnects: int = 0
 
 
@@ -69,6 +86,10 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._file is not None:
             self._file.close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
 
     def flush(self) -> None:
         if self._file is not None:

@@ -1,23 +1,31 @@
-"""How do pumps reach the broker? One MQTT connection on the running event loop, which comes back by itself."""
+"""How does a pump, or a gateway of many, stay connected to the broker? One MQTT connection that comes back by itself.
+
+A plain socket on the running event loop, and no task of its own: docs/decisions/0005-connections-of-the-simulator.md.
+"""
 
 import asyncio
-import contextlib
-import ipaddress
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import unquote, urlsplit
+import socket
+import struct
+import time
+from enum import Enum
+from errno import EINPROGRESS
+from typing import Any, Final, Protocol
 
 from simulators import mqtt
-from simulators.mqtt import PacketType
+from simulators.broker import Broker
+from simulators.mqtt import PacketType, Will
+from simulators.wheel import Wheel
 
-CONNECT_WITHIN_S: Final = 5.0
-KEEPALIVE_S: Final = 30
-RETRY_FIRST_S: Final = 1.0  # with jitter: a whole fleet comes back at the same moment
-RETRY_AT_MOST_S: Final = 5.0
+CONNECT_WITHIN_S: Final = 15.0
+KEEPALIVE_S: Final = 60
+RETRY_FIRST_S: Final = 2.0  # doubled with each try; the wait is drawn from all of it: a whole fleet comes back at once
+RETRY_AT_MOST_S: Final = 20.0
+STEADY_AFTER_S: Final = 10.0  # a connection that held for this long was a good one: the next wait is short again
 MAX_UNSETTLED: Final = 2000  # PUBLISHes of one connection that the broker has not answered
+READ_BYTES: Final = 1 << 16
+ABRUPTLY: Final = struct.pack("ii", 1, 0)
 REFUSALS: Final = {
     1: "protocol version",
     2: "client id",
@@ -27,211 +35,265 @@ REFUSALS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
-    host: str
-    port: int
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
+class Watcher(Protocol):
+    """Who is told what becomes of a connection. What must be sent again after it broke is the watcher's business."""
 
-    @property
-    def is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+    def up(self, link: "Link") -> None: ...
+    def down(self, link: "Link", why: str) -> None:
+        """It was lost, or could not be made: told once until it is up again."""
 
-    def __str__(self) -> str:
-        return f"mqtt://{self.host}:{self.port}"
+    def settled(self, link: "Link", token: Any) -> None:
+        """The broker has answered what was published with `token`."""
+
+    def heard(self, link: "Link", topic: bytes, payload: bytes) -> None: ...
 
 
-def broker_of(url: str) -> Broker:
-    """Parse `mqtt://[user:password@]host[:port]`; raises ValueError with one line that says what is wrong."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        raise ValueError("the broker's port is not a number from 1 to 65535") from None
-    if parts.scheme != "mqtt" or not parts.hostname or parts.path not in {"", "/"}:
-        raise ValueError("a broker is given as mqtt://[user:password@]host[:port]")
-    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
-    return Broker(parts.hostname, port or 1883, user, password)
+class State(Enum):
+    AWAY = "away"
+    DIALLING = "dialling"
+    GREETING = "greeting"
+    UP = "up"
+    OVER = "over"
 
 
 class Link:
-    """One connection that many pumps share. What must be sent again after it broke is the pumps' business."""
+    """One connection. Its deadlines are in `wheel`; whoever turns that calls `turn` with each that is due."""
+
+    __slots__ = (
+        *("number", "state", "tries", "_broker", "_client_id", "_watcher", "_wheel", "_subscription", "_will"),
+        *("_socket", "_decoder", "_out", "_blocked", "_unsettled", "_packet_id"),
+        *("_due_s", "_up_s", "_sent_s", "_heard", "_said"),
+    )
 
     def __init__(
         self,
+        number: int,
         broker: Broker,
         client_id: str,
+        watcher: Watcher,
+        wheel: Wheel["Link"],
         *,
         subscription: str | None = None,
-        on_up: Callable[[], None],
-        on_down: Callable[[str], None],
-        on_message: Callable[[bytes, bytes], None] = lambda _topic, _payload: None,
+        will: Will | None = None,
     ) -> None:
-        self.is_up = False
+        self.number = number
+        self.state = State.AWAY
+        self.tries = 0
         self._broker = broker
         self._client_id = client_id
+        self._watcher = watcher
+        self._wheel = wheel
         self._subscription = subscription
-        self._on_up = on_up
-        self._on_down = on_down
-        self._on_message = on_message
-        self._wire: _Wire | None = None
-        self._settlers: dict[int, Callable[[], None]] = {}
+        self._will = will
+        self._socket: socket.socket | None = None
+        self._decoder = mqtt.Decoder()
+        self._out: list[bytes] = []
+        self._blocked = False
+        self._unsettled: dict[int, Any] = {}
         self._packet_id = 0
+        self._due_s = self._up_s = self._sent_s = 0.0
+        self._heard = self._said = False
+
+    @property
+    def is_up(self) -> bool:
+        return self.state is State.UP
 
     @property
     def room(self) -> int:
         """How many more messages may be published now."""
-        return MAX_UNSETTLED - len(self._settlers) if self.is_up else 0
+        return MAX_UNSETTLED - len(self._unsettled) if self.state is State.UP else 0
 
     @property
     def unsettled(self) -> int:
-        return len(self._settlers)
+        return len(self._unsettled)
 
-    def publish(self, topic: bytes, payload: bytes, settled: Callable[[], None], *, retain: bool = False) -> None:
-        """Publish at QoS 1. `settled` is called when the broker answers, and never if the connection ends before."""
-        if self._wire is None or not self.is_up:
-            return
+    def start(self, after_s: float = 0.0) -> None:
+        """Be connected from then on, until `stop`."""
+        self._arm(time.monotonic() + after_s)
+
+    def stop(self) -> None:
+        """Say goodbye, so that the broker forgets the last will, and close."""
+        if self.state is State.UP:
+            self._out.append(mqtt.DISCONNECT)
+            self.flush()
+        self._close()
+        self.state = State.OVER
+
+    def drop(self) -> None:
+        """Lose the connection without a word, as a network does."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABRUPTLY)
+            self._lost("dropped")
+
+    def publish(self, topic: bytes, payload: bytes, token: Any, *, retain: bool = False) -> None:
+        """Publish at QoS 1 with the next `flush`. If the connection ends before, the watcher hears of that only."""
         packet_id = self._packet_id % mqtt.MAX_PACKET_ID + 1
-        while packet_id in self._settlers:
+        while packet_id in self._unsettled:
             packet_id = packet_id % mqtt.MAX_PACKET_ID + 1
         self._packet_id = packet_id
-        self._settlers[packet_id] = settled
-        self._wire.write(mqtt.publish(topic, payload, packet_id, retain=retain))
+        self._unsettled[packet_id] = token
+        self._out.append(mqtt.publish(topic, payload, packet_id, retain=retain))
 
-    async def run(self) -> None:
-        """Stay connected until cancelled. `on_down` says why not, once until it is up again."""
-        retry_s = RETRY_FIRST_S
-        said = False
-        while True:
-            try:
-                why = await self._connect()
-                if not why:
-                    retry_s, said = RETRY_FIRST_S, False
-                    why = await self._keep()
-            finally:
-                self._forget()
-            if not said:
-                said = True
-                self._on_down(why)
-            await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))
-            retry_s = min(2 * retry_s, RETRY_AT_MOST_S)
-
-    async def _connect(self) -> str:
-        """Return the reason why it is not connected; empty: it is."""
-        loop = asyncio.get_running_loop()
-        self._wire = wire = _Wire(self._packet)
-        hello = mqtt.connect(self._client_id, KEEPALIVE_S, self._broker.user, self._broker.password)
+    def flush(self) -> None:
+        """Give the socket what was written."""
+        if not self._out or self._blocked or self._socket is None:
+            return
+        written = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
         try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
-                await loop.create_connection(lambda: wire, self._broker.host, self._broker.port)
-                wire.write(hello)
-                await asyncio.wait({wire.connected, wire.lost}, return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            return f"no answer within {CONNECT_WITHIN_S:g} s"
+            sent = self._socket.send(written)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
         except OSError as error:
-            return os.strerror(error.errno) if error.errno else str(error)
-        if wire.lost.done():
-            return wire.lost.result()
-        if self._subscription is not None:
-            wire.write(mqtt.subscribe(self._subscription, mqtt.MAX_PACKET_ID))
-        self.is_up = True
-        self._on_up()
-        return ""
+            self._lost(_reason(error))
+            return
+        if sent < len(written):
+            self._out.append(written[sent:])
+            self._blocked = True
+            asyncio.get_running_loop().add_writer(self._socket, self._writable)
+        self._sent_s = time.monotonic()
 
-    async def _keep(self) -> str:
-        """Return, once it is lost, why."""
-        wire = self._wire
-        assert wire is not None  # noqa: S101
-        while not wire.lost.done():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(wire.lost), KEEPALIVE_S / 2)
-                break
-            if not wire.heard:
-                return f"nothing heard for {KEEPALIVE_S / 2:g} s"
-            wire.heard = False
-            wire.write(mqtt.PINGREQ)
-        return wire.lost.result()
+    def turn(self, due_s: float, now_s: float) -> None:
+        """One of its deadlines has come; only the last that was set counts."""
+        if due_s != self._due_s or self.state is State.OVER:
+            return
+        if self.state is State.AWAY:
+            self._dial(now_s)
+        elif self.state is State.UP:
+            self._keep(now_s)
+        else:
+            self._lost(f"no answer within {CONNECT_WITHIN_S:g} s")
+
+    def _arm(self, due_s: float) -> None:
+        self._due_s = due_s
+        self._wheel.at(due_s, self)
+
+    def _dial(self, now_s: float) -> None:
+        try:
+            family, address = self._broker.address(self.tries)
+            self._socket = dialling = socket.socket(family, socket.SOCK_STREAM)
+            dialling.setblocking(False)  # noqa: FBT003  the standard library's own
+            dialling.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = dialling.connect_ex(address)
+            if code not in {0, EINPROGRESS}:
+                raise OSError(code, os.strerror(code))  # noqa: TRY301
+        except OSError as error:
+            self._lost(_reason(error))
+            return
+        self.state = State.DIALLING
+        self._arm(now_s + CONNECT_WITHIN_S)
+        asyncio.get_running_loop().add_writer(dialling, self._dialled)
+
+    def _dialled(self) -> None:
+        dialled = self._socket
+        assert dialled is not None  # noqa: S101
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(dialled)
+        if code := dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lost(os.strerror(code))
+            return
+        self.state = State.GREETING
+        loop.add_reader(dialled, self._readable)
+        broker = self._broker
+        self._out.append(mqtt.connect(self._client_id, KEEPALIVE_S, broker.user, broker.password, self._will))
+        self.flush()
+
+    def _greeted(self) -> None:
+        now_s = self._up_s = time.monotonic()
+        self.state = State.UP
+        self._said = False
+        self._arm(now_s + KEEPALIVE_S / 2)
+        if self._subscription is not None:
+            self._out.append(mqtt.subscribe(self._subscription, mqtt.MAX_PACKET_ID))
+            self.flush()
+        self._watcher.up(self)
+
+    def _keep(self, now_s: float) -> None:
+        """Half a keepalive has passed: the broker must hear something, and must have said something."""
+        if now_s - self._sent_s < KEEPALIVE_S / 2 and not self._unsettled:
+            self._arm(self._sent_s + KEEPALIVE_S / 2)
+            return
+        if not self._heard:
+            self._lost(f"nothing heard for {KEEPALIVE_S / 2:g} s")
+            return
+        self._heard = False
+        self._out.append(mqtt.PINGREQ)
+        self.flush()
+        if self.state is State.UP:
+            self._arm(now_s + KEEPALIVE_S / 2)
+
+    def _writable(self) -> None:
+        if self._socket is not None:
+            self._blocked = False
+            asyncio.get_running_loop().remove_writer(self._socket)
+            self.flush()
+
+    def _readable(self) -> None:
+        reading = self._socket
+        if reading is None:
+            return
+        try:
+            received = reading.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(_reason(error))
+            return
+        if not received:
+            self._lost("the broker closed the connection")
+            return
+        self._heard = True
+        try:
+            packets = self._decoder.feed(received)
+        except mqtt.ProtocolError as error:
+            self._lost(str(error))
+            return
+        for packet in packets:
+            if self._socket is not reading:
+                return
+            self._packet(packet)
 
     def _packet(self, packet: mqtt.Packet) -> None:
-        wire = self._wire
-        assert wire is not None  # noqa: S101
-        match packet.type:
-            case PacketType.PUBACK:
-                settled = self._settlers.pop(packet.packet_id, None)
-                if settled is not None:
-                    settled()
-            case PacketType.PUBLISH:
-                self._on_message(packet.topic, packet.payload)
-            case PacketType.CONNACK if packet.code == 0:
-                if not wire.connected.done():
-                    wire.connected.set_result("")
-            case PacketType.CONNACK:
-                wire.end(f"the broker refuses: {REFUSALS.get(packet.code, packet.code)}")
-            case PacketType.SUBACK if packet.code == 0x80:
-                wire.end(f"the broker refuses the subscription to {self._subscription}")
+        kind = packet.type
+        if kind is PacketType.PUBACK:
+            token = self._unsettled.pop(packet.packet_id, None)
+            if token is not None:
+                self._watcher.settled(self, token)
+        elif kind is PacketType.PUBLISH:
+            self._watcher.heard(self, packet.topic, packet.payload)
+        elif kind is PacketType.CONNACK and self.state is State.GREETING:
+            if packet.code:
+                self._lost(f"the broker refuses: {REFUSALS.get(packet.code, packet.code)}")
+            else:
+                self._greeted()
+        elif kind is PacketType.SUBACK and packet.code == 0x80:
+            self._lost(f"the broker refuses the subscription to {self._subscription}")
 
-    def _forget(self) -> None:
-        if self._wire is not None:
-            if self.is_up:
-                self._wire.write(mqtt.DISCONNECT)
-            self._wire.end("closed")
-        self.is_up = False
-        self._wire = None
-        self._settlers.clear()
+    def _lost(self, why: str) -> None:
+        now_s = time.monotonic()
+        was_up = self.state is State.UP
+        if was_up and now_s - self._up_s >= STEADY_AFTER_S:
+            self.tries = 0
+        self._close()
+        self.state = State.AWAY
+        self._arm(now_s + random.uniform(0.0, min(RETRY_FIRST_S * 2.0**self.tries, RETRY_AT_MOST_S)))
+        self.tries = min(self.tries + 1, 16)
+        if not self._said:
+            self._said = True
+            self._watcher.down(self, why)
 
-
-class _Wire(asyncio.Protocol):
-    """The socket: packets in, bytes out, what is written in one turn of the loop in one go."""
-
-    def __init__(self, on_packet: Callable[[mqtt.Packet], None]) -> None:
-        loop = asyncio.get_running_loop()
-        self.connected: asyncio.Future[str] = loop.create_future()
-        self.lost: asyncio.Future[str] = loop.create_future()
-        self.heard = True
-        self._on_packet = on_packet
+    def _close(self) -> None:
+        if self._socket is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            loop.remove_writer(self._socket)
+            self._socket.close()
+            self._socket = None
         self._decoder = mqtt.Decoder()
-        self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
-
-    def data_received(self, received: bytes) -> None:
-        self.heard = True
-        try:
-            for packet in self._decoder.feed(received):
-                if self.lost.done():
-                    return
-                self._on_packet(packet)
-        except mqtt.ProtocolError as error:
-            self.end(str(error))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(str(exc) if exc else "the broker closed the connection")
-
-    def write(self, packet: bytes) -> None:
-        if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._out.append(packet)
-
-    def end(self, why: str) -> None:
-        self._flush()
-        self._end(why)
-        if self._transport is not None:
-            self._transport.close()
-
-    def _end(self, why: str) -> None:
-        if not self.lost.done():
-            self.lost.set_result(why)
-
-    def _flush(self) -> None:
-        if self._out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
         self._out.clear()
+        self._blocked = False
+        self._unsettled.clear()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -4,7 +4,6 @@ The rules are those of docs/interface.md, "Receipts". Times are seconds of any c
 """
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -50,14 +49,20 @@ class Covered(NamedTuple):
 class Memory:
     """The bounded memory of one pump. `jitter` returns a number in [0, 1)."""
 
+    # Lists, since most hold one message: an empty deque takes as much memory as all the rest.
+    __slots__ = (
+        *("held", "items", "through", "next_resend_s"),
+        *("_capacity_items", "_jitter", "_queue", "_on_the_wire", "_lag_s"),
+    )
+
     def __init__(self, capacity_items: int, jitter: Callable[[], float]) -> None:
         self._capacity_items = capacity_items
         self._jitter = jitter
-        self.held: deque[Held] = deque()
+        self.held: list[Held] = []
         self.items = 0
         self.through = -1  # the highest position that a receipt has named
         self.next_resend_s = math.inf  # not later than the first message to send again
-        self._queue: deque[Held] = deque()
+        self._queue: list[Held] = []
         self._on_the_wire = 0
         self._lag_s = 0.0  # from sending to receipt, of the newest message that the latest receipt covered
 
@@ -70,24 +75,36 @@ class Memory:
     def wants_to_send(self) -> bool:
         return bool(self._queue) and self._on_the_wire < MAX_ON_THE_WIRE
 
-    def hold(self, message: Message) -> list[Held]:
+    def hold(self, message: Message, *, queued: bool = True) -> list[Held]:
         """Keep a message until its receipt; return what had to go because the memory is full, oldest first."""
         first = message.boot << SEQ_BITS | message.seq
         held = Held(message, first, first + message.items - 1)
         self.held.append(held)
-        self._queue.append(held)
+        if queued:
+            self._queue.append(held)
+        else:
+            held.queued = False
         self.items += message.items
         overwritten = []
         while self.items > self._capacity_items and len(self.held) > 1:
             overwritten.append(self._let_go())
         return overwritten
 
+    def release(self, held: Held) -> None:
+        """Queue what was held without being queued."""
+        if not (held.queued or held.tries or held.gone):
+            held.queued = True
+            self._queue.append(held)
+
     def take(self, now_s: float, at_most: int) -> list[Held]:
         """Return what to send now, in order, and count it as sent."""
         taken: list[Held] = []
         room = min(at_most, MAX_ON_THE_WIRE - self._on_the_wire)
-        while self._queue and len(taken) < room:
-            held = self._queue.popleft()
+        looked_at = 0
+        for held in self._queue:
+            if len(taken) >= room:
+                break
+            looked_at += 1
             held.queued = False
             if held.gone or held.on_the_wire:
                 continue
@@ -98,6 +115,7 @@ class Memory:
             held.on_the_wire = True
             self.next_resend_s = min(self.next_resend_s, held.resend_s)
             taken.append(held)
+        del self._queue[:looked_at]
         self._on_the_wire += len(taken)
         return taken
 
@@ -118,7 +136,7 @@ class Memory:
         self.unlinked()
         for held in self.held:
             held.queued = True
-        self._queue = deque(self.held)
+        self._queue = list(self.held)
 
     def remind(self, now_s: float) -> None:
         """Queue what was sent too long ago. Worth calling once `next_resend_s` has come."""
@@ -173,10 +191,10 @@ class Memory:
         fresh = [held for held in those if not held.queued and not held.on_the_wire]
         for held in fresh:
             held.queued = True
-        self._queue.extendleft(reversed(fresh))
+        self._queue[:0] = fresh
 
     def _let_go(self) -> Held:
-        held = self.held.popleft()
+        held = self.held.pop(0)
         self.items -= held.message.items
         held.gone = True
         if held.on_the_wire:

@@ -11,9 +11,10 @@ MAX_PACKET_ID: Final = 65535
 PINGREQ: Final = b"\xc0\x00"
 DISCONNECT: Final = b"\xe0\x00"
 
-_CLEAN_SESSION, _PASSWORD, _USER = 0x02, 0x40, 0x80
+_CLEAN_SESSION, _WILL, _WILL_QOS_1, _WILL_RETAIN, _PASSWORD, _USER = 0x02, 0x04, 0x08, 0x20, 0x40, 0x80
 _QOS_1, _RETAIN = 0x02, 0x01
 _MAX_LENGTH_BYTES = 4
+_A_PUBACK, _A_PUBLISH = 0x40, 0x30  # first bytes; of a PUBLISH without its flags
 
 
 class PacketType(IntEnum):
@@ -38,9 +39,21 @@ class ProtocolError(Exception):
     """The broker sent what MQTT 3.1.1 does not allow, or what a pump has not asked for."""
 
 
-def connect(client_id: str, keepalive_s: int, user: str | None = None, password: str | None = None) -> bytes:
+class Will(NamedTuple):
+    """What the broker is to publish, retained and at QoS 1, when the connection ends without DISCONNECT."""
+
+    topic: bytes
+    payload: bytes
+
+
+def connect(
+    client_id: str, keepalive_s: int, user: str | None = None, password: str | None = None, will: Will | None = None
+) -> bytes:
     flags = _CLEAN_SESSION
     fields = _text(client_id.encode())
+    if will is not None:
+        flags |= _WILL | _WILL_QOS_1 | _WILL_RETAIN
+        fields += _text(will.topic) + _text(will.payload)
     if user is not None:
         flags |= _USER
         fields += _text(user.encode())
@@ -64,15 +77,25 @@ def subscribe(topic_filter: str, packet_id: int) -> bytes:
 class Decoder:
     """Cuts what the broker sends into packets, however it arrives."""
 
+    __slots__ = ("_rest",)
+
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, received: bytes) -> list[Packet]:
         """Return the packets that are now complete; raises ProtocolError."""
-        buffer = self._rest + received
+        buffer = self._rest + received if self._rest else received
         packets = []
-        at = 0
-        while (found := _body(buffer, at)) is not None:
+        at, size = 0, len(buffer)
+        while at < size:
+            # A PUBACK is nearly all that a pump hears.
+            if buffer[at] == _A_PUBACK and at + 4 <= size and buffer[at + 1] == 2:
+                packets.append(Packet(PacketType.PUBACK, buffer[at + 2] << 8 | buffer[at + 3]))
+                at += 4
+                continue
+            found = _body(buffer, at)
+            if found is None:
+                break
             begin, end = found
             packets.append(_decode(buffer[at], buffer[begin:end]))
             at = end
@@ -96,6 +119,9 @@ def _body(buffer: bytes, at: int) -> tuple[int, int] | None:
 
 def _decode(fixed: int, body: bytes) -> Packet:
     try:
+        if fixed == _A_PUBLISH:
+            end = 2 + (body[0] << 8 | body[1])
+            return Packet(PacketType.PUBLISH, 0, 0, body[2:end], body[end:])
         kind = PacketType(fixed >> 4)
         match kind:
             case PacketType.CONNACK:

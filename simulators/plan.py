@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from simulators import wire
-from simulators.link import Broker
+from simulators.blocks import Shard
+from simulators.broker import Broker
+from simulators.labels import Label
+from simulators.lanes import Connections
+from simulators.profiles import Stage
 from simulators.wire import Encoding
 
 BOOTS_SINCE_MS: Final = 1_767_225_600_000  # 2026-01-01; a boot a minute lasts until 2033
@@ -34,12 +38,19 @@ class Plan:
     report: Path | None = None
     journal: Path | None = None
     encodings: tuple[Encoding, ...] = (Encoding.JSON,)
-    connections: int = 4
+    connections: Connections = 4
+    connects_a_second: float = 1000.0
+    shard: Shard = Shard()
     memory_readings: int = 20_000
     drain_s: float = 15.0
     boot: int | None = None
     start_ms: int | None = None
     wait_for: str | None = None
+    control: Path | None = None
+    api: str | None = None
+    token_file: Path | None = None
+    stages: tuple[Stage, ...] = ()  # what the live part consists of; none: `live_s` at `interval_s`
+    backlog_pumps: int | None = None  # only the first of them have a backlog; None: all
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -53,10 +64,13 @@ class Report(msgspec.Struct, kw_only=True):
     live_began_ms: int | None
     ended_ms: int
     tally: dict[str, int]
+    took_s: float
     held_items: int  # of pumps within reach, without a receipt at the end
     unreachable_items: int  # held by pumps that fell silent
     settle_latency_ms: dict[str, float]
     receipt_latency_ms: dict[str, float]
+    injected: list[Label] = msgspec.field(default_factory=list)  # into the running fleet
+    alerted: list[Any] = msgspec.field(default_factory=list)  # what the service then said of those pumps
 
     @property
     def is_complete(self) -> bool:
@@ -68,7 +82,7 @@ class Report(msgspec.Struct, kw_only=True):
         let_go = tally["given_up_items"] + tally["overwritten_items"]
         return [
             f"{self.pumps} pumps: {tally['measured_readings']:,} readings and {tally['measured_events']:,} events",
-            f"{tally['messages']:,} messages, {tally['resent']:,} sent again",
+            f"{tally['messages']:,} messages, {tally['resent']:,} sent again, {tally['disconnects']:,} disconnects",
             f"{tally['receipted_items']:,} items with receipt, {self.held_items:,} without, {let_go:,} let go",
         ]
 

@@ -2,68 +2,66 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from simulators.link import Broker, Link, broker_of
+from simulators.broker import broker_of
+from simulators.link import RETRY_AT_MOST_S, RETRY_FIRST_S, Link
+from simulators.mqtt import Will
+from simulators.wheel import Wheel
 from tests.servers import MosquittoServer, eventually
-
-
-@pytest.mark.parametrize(
-    ("url", "broker"),
-    [
-        ("mqtt://127.0.0.1:1884", Broker("127.0.0.1", 1884)),
-        ("mqtt://localhost", Broker("localhost", 1883)),
-        ("mqtt://user:p%40ss@[::1]:1885/", Broker("::1", 1885, "user", "p@ss")),
-    ],
-)
-def test_a_broker_is_given_as_an_address(url: str, broker: Broker) -> None:
-    assert broker_of(url) == broker
-    assert broker.is_loopback
-    assert "p@ss" not in f"{broker} {broker!r}"
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:1883", "http://127.0.0.1", "mqtt://", "mqtt://h:99999", "mqtt://h/path"])
-def test_what_is_no_address_of_a_broker_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="broker"):
-        broker_of(url)
-
-
-@pytest.mark.parametrize("host", ["192.168.1.1", "broker.example.org", "10.0.0.1", "127.0.0.1.example.org"])
-def test_a_remote_broker_is_known_as_such(host: str) -> None:
-    assert not Broker(host, 1883).is_loopback
 
 
 class Watched:
     """A link that remembers what became of it."""
 
-    def __init__(self, url: str, name: str, subscription: str | None = None) -> None:
+    def __init__(self, url: str, name: str, subscription: str | None = None, will: Will | None = None) -> None:
         self.ups = 0
         self.reasons: list[str] = []
-        self.heard: list[tuple[bytes, bytes]] = []
-        self.link = Link(
-            broker_of(url),
-            name,
-            subscription=subscription,
-            on_up=self._up,
-            on_down=self.reasons.append,
-            on_message=lambda topic, payload: self.heard.append((topic, payload)),
-        )
+        self.messages: list[tuple[bytes, bytes]] = []
+        self.tokens: list[Any] = []
+        self.wheel: Wheel[Link] = Wheel(time.monotonic())
+        self.link = Link(0, broker_of(url), name, self, self.wheel, subscription=subscription, will=will)
 
-    def _up(self) -> None:
+    def up(self, _link: Link) -> None:
         self.ups += 1
+
+    def down(self, _link: Link, why: str) -> None:
+        self.reasons.append(why)
+
+    def settled(self, _link: Link, token: Any) -> None:
+        self.tokens.append(token)
+
+    def heard(self, _link: Link, topic: bytes, payload: bytes) -> None:
+        self.messages.append((topic, payload))
+
+    def publish(self, topic: bytes, payload: bytes, token: Any) -> None:
+        self.link.publish(topic, payload, token)
+        self.link.flush()
 
 
 @contextlib.asynccontextmanager
-async def running(watched: Watched) -> AsyncIterator[Link]:
-    task = asyncio.create_task(watched.link.run())
+async def running(*watched: Watched) -> AsyncIterator[None]:
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            now_s = time.monotonic()
+            for each in watched:
+                for due_s, link in each.wheel.due(now_s):
+                    link.turn(due_s, now_s)
+
+    task = asyncio.create_task(turn())
+    for each in watched:
+        each.link.start()
     try:
-        yield watched.link
+        yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for each in watched:
+            each.link.stop()
 
 
 @pytest.mark.parametrize("fixture", ["nats_url", "mosquitto_url"])
@@ -72,34 +70,55 @@ async def test_what_is_published_is_settled_and_reaches_who_subscribed(
 ) -> None:
     url = request.getfixturevalue(fixture)
     sender, listener = Watched(url, "link-sender"), Watched(url, "link-listener", "receipts/v1/+")
-    async with running(sender) as link, running(listener):
+    async with running(sender, listener):
         await eventually(lambda: sender.ups == 1 and listener.ups == 1)
-        settled: list[int] = []
         payloads = [b'{"through": %d}' % number + b" " * (number % 3 * 50_000) for number in range(30)]
         # The subscription may take a moment: messages before it are not ours to hear.
-        while not listener.heard:
-            link.publish(b"receipts/v1/none", b"are you there?", lambda: None)
+        while not listener.messages:
+            sender.publish(b"receipts/v1/none", b"are you there?", "before")
             await asyncio.sleep(0.02)
         for number, payload in enumerate(payloads):
-            link.publish(b"receipts/v1/link-1", payload, lambda number=number: settled.append(number))
+            sender.publish(b"receipts/v1/link-1", payload, number)
 
-        await eventually(lambda: len(settled) == 30)
-        await eventually(lambda: [said for topic, said in listener.heard if topic.endswith(b"link-1")] == payloads)
-        assert settled == list(range(30))
-        assert link.unsettled == 0
+        await eventually(lambda: sender.tokens[-1:] == [29])
+        await eventually(lambda: [said for topic, said in listener.messages if topic.endswith(b"link-1")] == payloads)
+        assert [token for token in sender.tokens if token != "before"] == list(range(30))
+        assert sender.link.unsettled == 0
+
+
+@pytest.mark.parametrize("fixture", ["nats_url", "mosquitto_url"])
+async def test_a_pump_whose_connection_breaks_is_said_to_be_offline_and_one_that_says_goodbye_is_not(
+    fixture: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(fixture)
+    topics = [f"pumps/v1/will-{fixture.replace('_', '-')}-{number}/status".encode() for number in range(2)]
+    lost, leaves = (Watched(url, f"link-will-{n}", will=Will(topic, b"gone")) for n, topic in enumerate(topics))
+    listener = Watched(url, "link-will-listener", "pumps/v1/+/status")
+    async with running(lost, leaves, listener):
+        await eventually(lambda: lost.ups == leaves.ups == listener.ups == 1)
+        while not listener.messages:
+            lost.publish(b"pumps/v1/none/status", b"?", 0)
+            await asyncio.sleep(0.02)
+        leaves.link.stop()
+        lost.link.drop()
+
+        await eventually(lambda: (topics[0], b"gone") in listener.messages)
+        await eventually(lambda: lost.ups == 2)
+    assert lost.reasons == ["dropped"]
+    assert (topics[1], b"gone") not in listener.messages
 
 
 async def test_a_broker_that_is_killed_is_reached_again_once_it_is_back(mosquitto_server: MosquittoServer) -> None:
     watched = Watched(mosquitto_server.url, "link-killed")
-    async with running(watched) as link:
+    async with running(watched):
         await eventually(lambda: watched.ups == 1)
-        link.publish(b"receipts/v1/x", b"{}", lambda: None)
+        watched.publish(b"receipts/v1/x", b"{}", 1)
         mosquitto_server.kill()
         await eventually(lambda: len(watched.reasons) == 1)
-        assert link.room == 0
-        assert link.unsettled == 0
+        assert watched.link.room == 0
+        assert watched.link.unsettled == 0
         mosquitto_server.start()
-        await eventually(lambda: watched.ups == 2)
+        await eventually(lambda: watched.ups == 2, 30)
         assert len(watched.reasons) == 1
 
 
@@ -115,7 +134,7 @@ async def test_an_unreachable_broker_is_tried_again_and_said_once() -> None:
     async with server:
         watched = Watched(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", "link-hung-up")
         async with running(watched):
-            await eventually(lambda: tries >= 3)
+            await eventually(lambda: tries >= 3, 30)
     nobody = Watched("mqtt://127.0.0.1:1", "link-nowhere")
     async with running(nobody):
         await eventually(lambda: bool(nobody.reasons))
@@ -144,3 +163,34 @@ async def test_a_broker_that_says_what_it_may_not_or_nothing_is_left() -> None:
                 await eventually(lambda watched=watched: bool(watched.reasons))
             assert reason in watched.reasons[0]
             assert watched.ups == 0
+
+
+async def test_who_is_refused_waits_longer_each_time_and_never_for_a_fixed_time() -> None:
+    watched = Watched("mqtt://127.0.0.1:1", "link-backoff")
+    waits: list[list[float]] = [[], []]
+    for of_run in waits:
+        watched.link.tries = 0
+        for _ in range(6):
+            now_s = time.monotonic()
+            watched.link._lost("refused")
+            of_run.append(watched.link._due_s - now_s)
+
+    assert waits[0] != waits[1]
+    bounds = [min(RETRY_FIRST_S * 2.0**number, RETRY_AT_MOST_S) for number in range(6)]
+    assert all(0 <= wait <= bound + 0.01 for of_run in waits for wait, bound in zip(of_run, bounds, strict=True))
+
+
+async def test_a_quiet_connection_is_kept_alive_and_one_that_has_gone_quiet_is_given_up(
+    mosquitto_server: MosquittoServer,
+) -> None:
+    """Its deadlines come when the wheel is turned: here, ahead of time."""
+    watched = Watched(mosquitto_server.url, "link-quiet")
+    async with running(watched):
+        await eventually(lambda: watched.ups == 1)
+        link = watched.link
+        link.turn(link._due_s, link._due_s)
+        await eventually(lambda: link._heard)
+        assert link.is_up
+        link._heard = False
+        link.turn(link._due_s, link._due_s + 60)
+        assert watched.reasons == ["nothing heard for 30 s"]

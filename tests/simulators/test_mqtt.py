@@ -28,6 +28,8 @@ PACKETS = [
 def test_packets_are_written_as_the_standard_has_them() -> None:
     assert mqtt.connect("c1", 30) == b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x1e\x00\x02c1"
     assert mqtt.connect("c", 30, "u", "pw") == b"\x10\x14\x00\x04MQTT\x04\xc2\x00\x1e\x00\x01c\x00\x01u\x00\x02pw"
+    will = mqtt.Will(b"w", b"off")
+    assert mqtt.connect("c", 30, will=will) == b"\x10\x15\x00\x04MQTT\x04\x2e\x00\x1e\x00\x01c\x00\x01w\x00\x03off"
     assert mqtt.publish(b"a/b", b"hi", 10) == b"\x32\x09\x00\x03a/b\x00\x0ahi"
     assert mqtt.publish(b"a/b", b"", 10, retain=True) == b"\x33\x07\x00\x03a/b\x00\x0a"
     assert mqtt.subscribe("a/+", 1) == b"\x82\x08\x00\x01\x00\x03a/+\x00"
