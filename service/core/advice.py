@@ -32,4 +32,7 @@ DO_NOW: Final[dict[Condition, str]] = {
     Condition.SEQUENCE_GAP: "Nothing to do at the pump: what it measured in this span is lost for good.",
     Condition.CLOCK_OFF: "Have the pump's clock set at the next visit.",
     Condition.UNREGISTERED: "Enter this pump in the registry; until then it is watched with the strictest defaults.",
+    Condition.IMPLAUSIBLE_BOOT: "Find out who sends for this pump; its messages are kept aside and can be replayed.",
+    Condition.NOT_WATCHING: "Have the service put right now: what its pumps do is unknown, look after them otherwise.",
+    Condition.BROKER_SESSION_LOST: "Find out why the broker forgot; pumps send again what has no receipt.",
 }

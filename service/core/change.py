@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 
@@ -34,6 +34,9 @@ class Condition(StrEnum):
     SEQUENCE_GAP = "sequence_gap"
     CLOCK_OFF = "clock_off"
     UNREGISTERED = "unregistered"
+    IMPLAUSIBLE_BOOT = "implausible_boot"
+    NOT_WATCHING = "not_watching"  # of the service: a shard is not caught up
+    BROKER_SESSION_LOST = "broker_session_lost"  # of the service
 
 
 class Kind(StrEnum):
@@ -52,10 +55,16 @@ KINDS: dict[Condition, Kind] = {
         Condition.SEQUENCE_GAP,
         Condition.CLOCK_OFF,
         Condition.UNREGISTERED,
+        Condition.IMPLAUSIBLE_BOOT,
+        Condition.NOT_WATCHING,
+        Condition.BROKER_SESSION_LOST,
     }
     else Kind.PHYSIOLOGICAL
     for condition in Condition
 }
+
+NOT_OF_A_PUMP: Final = frozenset({Condition.SITE_SILENCE, Condition.NOT_WATCHING, Condition.BROKER_SESSION_LOST})
+"""Conditions of a site or of the service."""
 
 
 class Priority(StrEnum):

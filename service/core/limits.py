@@ -137,6 +137,26 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "at_least_s": Limit(20.0, "s", 5, 86_400, "but not before this"),
         "medium_after_s": Limit(43_200.0, "s", 60, 604_800, "medium after this"),
         "high_after_s": Limit(86_400.0, "s", 60, 604_800, "high after this"),
+        "again_after_s": Limit(600.0, "s", 0, 86_400, "having ended, it does not begin again before this"),
+    },
+    Condition.SITE_SILENCE: {
+        "share": Limit(0.8, "of pumps", 0.5, 1, "so many of a site's pumps fell silent together,"),
+        "at_least": Limit(5.0, "pumps", 2, 1000, "and at least these"),
+        "window_intervals": Limit(
+            2.0, "intervals", 1, 20, "a pump was cut off within so many of its intervals; its own silence waits as long"
+        ),
+        "heard_share": Limit(0.5, "of pumps", 0, 0.9, "ends when more than this are heard again"),
+        "high_after_s": Limit(43_200.0, "s", 60, 604_800, "high after this"),
+    },
+    Condition.TELEMETRY_LOCK: {
+        "after_s": Limit(7_200.0, "s", 600, 86_400, "nothing heard for this long while a stall's alert is active"),
+    },
+    Condition.SEQUENCE_GAP: {
+        "readings": Limit(10.0, "readings", 1, 100_000, "lost for good within the hours below"),
+        "within_h": Limit(24.0, "h", 1, 168, "ends when none was lost for this long"),
+    },
+    Condition.NOT_WATCHING: {
+        "after_s": Limit(60.0, "s", 15, 3_600, "a shard has not been caught up for this long"),
     },
     "announce": {
         "delayed_after_s": Limit(

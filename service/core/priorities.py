@@ -33,10 +33,13 @@ PRIORITIES: Final[dict[Condition, Ladder]] = {
     Condition.MEMORY_ERROR: (_H,),
     Condition.SILENCE: (_L, _M, _H),
     Condition.TELEMETRY_LOCK: (_H,),
-    Condition.SITE_SILENCE: (_M,),
+    Condition.SITE_SILENCE: (_M, _H),
     Condition.SEQUENCE_GAP: (_L,),
     Condition.CLOCK_OFF: (_L,),
     Condition.UNREGISTERED: (_L,),
+    Condition.IMPLAUSIBLE_BOOT: (_L,),
+    Condition.NOT_WATCHING: (_M,),
+    Condition.BROKER_SESSION_LOST: (_L,),
 }
 _LESS_URGENT: Final[dict[Condition, Ladder]] = {
     Condition.STALL: (_L, _M),

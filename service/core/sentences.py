@@ -103,6 +103,28 @@ def _silence(of: Evidence) -> str:
     )
 
 
+def _telemetry_lock(of: Evidence) -> str:
+    return (
+        f"The motor stood still when the pump was last heard, at {of.since}; since then nothing has come for "
+        f"{span(timedelta(seconds=of.number('silent_s')))}. It may be held in its telemetry mode."
+    )
+
+
+def _site_silence(of: Evidence) -> str:
+    return (
+        f"{of.number('silent'):.0f} of {of.number('pumps'):.0f} pumps of this site fell silent together "
+        f"at about {of.since}. How they are doing is unknown."
+    )
+
+
+def _sequence_gap(of: Evidence) -> str:
+    return f"{of.number('lost'):,.0f} readings of this pump were lost for good since {of.since}."
+
+
+def _not_watching(of: Evidence) -> str:
+    return f"The service has not heard its pumps since {of.since}; how they are doing is unknown."
+
+
 def _clock_off(of: Evidence) -> str:
     offset = timedelta(milliseconds=of.number("offset_ms"))
     direction = "behind" if offset > timedelta(0) else "ahead of"
@@ -135,11 +157,20 @@ _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
     Condition.BOLUS_DENIED: ("The patient's boluses are denied again and again.", _plain),
     Condition.MEMORY_ERROR: ("The pump reports an error of its memory.", _plain),
     Condition.SILENCE: ("Nothing is heard from this pump; how it is doing is unknown.", _silence),
-    Condition.TELEMETRY_LOCK: ("The motor stood still, and since then nothing is heard from the pump.", _plain),
-    Condition.SITE_SILENCE: ("Nothing is heard from any pump of this site.", _plain),
-    Condition.SEQUENCE_GAP: ("Readings of this pump are lost for good.", _plain),
+    Condition.TELEMETRY_LOCK: (
+        "The motor stood still, and since then nothing is heard from the pump.",
+        _telemetry_lock,
+    ),
+    Condition.SITE_SILENCE: ("Nothing is heard from most pumps of this site.", _site_silence),
+    Condition.SEQUENCE_GAP: ("Readings of this pump are lost for good.", _sequence_gap),
     Condition.CLOCK_OFF: ("The pump's clock differs from ours; its times are corrected.", _clock_off),
     Condition.UNREGISTERED: ("This pump is not in the registry.", _plain),
+    Condition.IMPLAUSIBLE_BOOT: (
+        "Messages came whose place in the pump's history cannot be; they are kept aside.",
+        _plain,
+    ),
+    Condition.NOT_WATCHING: ("The service does not hear its pumps; how they are doing is unknown.", _not_watching),
+    Condition.BROKER_SESSION_LOST: ("The broker has forgotten what it held for the service.", _plain),
 }
 _OVER: Final[dict[Condition, str]] = {
     Condition.STALL: "The motor advances again",
@@ -163,8 +194,11 @@ _OVER: Final[dict[Condition, str]] = {
     Condition.MEMORY_ERROR: "The pump reports that its memory is sound again",
     Condition.SILENCE: "The pump is heard again",
     Condition.TELEMETRY_LOCK: "The pump is heard again",
-    Condition.SITE_SILENCE: "Pumps of this site are heard again",
-    Condition.SEQUENCE_GAP: "What was missing has come after all",
+    Condition.SITE_SILENCE: "Most pumps of this site are heard again",
+    Condition.SEQUENCE_GAP: "No reading was lost for a day",
     Condition.CLOCK_OFF: "The pump's clock agrees with ours again",
     Condition.UNREGISTERED: "The pump is in the registry now",
+    Condition.IMPLAUSIBLE_BOOT: "No such message has come for a day",
+    Condition.NOT_WATCHING: "The service hears its pumps again",
+    Condition.BROKER_SESSION_LOST: "The session at the broker stands again, and pumps had time to send again",
 }

@@ -1,8 +1,12 @@
-"""Is a pump silent, and how long has it been? Decided from when it was last heard, at a given time."""
+"""Is a pump silent, and how long has it been? Decided from when it was last heard, at a given time.
+
+For all that is decided outside the fold at once, over a stream with its own clock: core/watch.py.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from service.core.change import Change, Condition, Priority, Turn
 from service.core.lifecycle import EPOCH
@@ -24,22 +28,35 @@ class Heard:
     program_ml_d: float | None
     silent_since: datetime | None = None
     priority: Priority | None = None
+    ended_at: datetime | None = None  # when its last silence ended
+    hold_s: float = 0.0  # while this may yet turn out to be its whole site
+    inhibited_by: UUID | None = None  # its site's alert
 
 
 def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
-    """Return the turn of the pump's silence, or None if it is as it was."""
+    """Return the turn of the pump's silence, or None if it is as it was.
+
+    A message of the very millisecond at which the limit is reached is in time.
+    """
     if heard.silent_since is not None and heard.heard_at > heard.silent_since:
         return _turn(heard, Turn.ENDED, 1, heard.silent_since, now)
     silent_s = (now - heard.heard_at).total_seconds()
     step = _step(silent_s, heard.drug_class, rulebook)
     if heard.silent_since is None:
-        if silent_s <= rulebook.silence_after_s(heard.interval_s):
+        if silent_s <= rulebook.silence_after_s(heard.interval_s) or too_soon(heard.ended_at, rulebook, now):
             return None
         return _turn(heard, Turn.BEGAN, step, heard.heard_at, now)
     priority = rulebook.priority(Condition.SILENCE, heard.drug_class, step)
     if heard.priority is None or priority.rank <= heard.priority.rank:
         return None
     return _turn(heard, Turn.ROSE, step, heard.silent_since, now)
+
+
+def too_soon(ended_at: datetime | None, rulebook: Rulebook, now: datetime) -> bool:
+    """Whether silence has ended too lately to begin again: a pump that trembles on its limit is not told of always."""
+    if ended_at is None:
+        return False
+    return (now - ended_at).total_seconds() < rulebook.limit(Condition.SILENCE, "again_after_s")
 
 
 def _step(silent_s: float, drug_class: DrugClass, rulebook: Rulebook) -> int:
@@ -63,4 +80,6 @@ def _turn(heard: Heard, turn: Turn, step: int, since: datetime, now: datetime) -
         began_ms=(since - EPOCH) // _MILLISECOND,
         received_ms=now_ms,
         evidence=evidence,
+        hold_s=heard.hold_s if turn is Turn.BEGAN and step == 1 else 0.0,
+        inhibited_by=heard.inhibited_by,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from service.core.change import Condition
+from service.core.change import NOT_OF_A_PUMP, Condition
 
 
 class Verdict(StrEnum):
@@ -46,6 +46,8 @@ def verdicts_of(
     known = heard and silent_since is None
     found: dict[Condition, Known] = {}
     for condition in Condition:
+        if condition in NOT_OF_A_PUMP:
+            continue
         if condition is Condition.UNREGISTERED:
             found[condition] = Known(Verdict.DOES_NOT_HOLD if registered else Verdict.HOLDS)
         elif condition is Condition.SILENCE:
