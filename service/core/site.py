@@ -36,7 +36,7 @@ class Outage(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The moment that explains most silent pumps, which it explains, and against how many pumps they are held."""
+    """The latest moment that explains enough silent pumps; which they are, and of how many."""
 
     at_ms: int
     fell: npt.NDArray[np.bool_]
@@ -44,18 +44,24 @@ class Cut(NamedTuple):
 
 
 def cut_of(pumps: SitePumps, rulebook: Rulebook) -> Cut | None:
-    """None while no pump is silent."""
-    if not pumps.silent.any():
-        return None
-    window = rulebook.limit(Condition.SITE_SILENCE, "window_intervals")
-    until_ms = pumps.heard_ms + (pumps.interval_ms * window).astype(np.int64)
+    """None where no single moment explains enough of the silence.
+
+    A pump that was heard after a moment was not cut off then; one that was not, and is not silent yet, says nothing.
+    """
+    until_ms = _cut_off_until(pumps, rulebook)
     candidates = np.unique(pumps.heard_ms[pumps.silent])
-    explained = np.searchsorted(np.sort(pumps.heard_ms[pumps.silent]), candidates, "right")
-    explained -= np.searchsorted(np.sort(until_ms[pumps.silent]), candidates, "left")
-    at_ms = int(candidates[len(candidates) - 1 - int(explained[::-1].argmax())])  # the latest of the best
-    fell = pumps.silent & (pumps.heard_ms <= at_ms) & (at_ms <= until_ms)
-    still_heard = ~pumps.silent & (pumps.heard_ms > at_ms)
-    return Cut(at_ms, fell, int(fell.sum() + still_heard.sum()))
+    fell = np.searchsorted(np.sort(pumps.heard_ms[pumps.silent]), candidates, "right")
+    fell -= np.searchsorted(np.sort(until_ms[pumps.silent]), candidates, "left")
+    of = fell + len(pumps.heard_ms) - np.searchsorted(np.sort(pumps.heard_ms), candidates, "right")
+    enough = np.flatnonzero(
+        (fell >= rulebook.limit(Condition.SITE_SILENCE, "at_least"))
+        & (fell >= rulebook.limit(Condition.SITE_SILENCE, "share") * of)
+    )
+    if not len(enough):
+        return None
+    at_ms = int(candidates[enough[-1]])
+    explained = pumps.silent & (pumps.heard_ms <= at_ms) & (at_ms <= until_ms)
+    return Cut(at_ms, explained, int(of[enough[-1]]))
 
 
 def site_turn(
@@ -65,26 +71,19 @@ def site_turn(
 
     `outage`: its active alert, if any; `ended_ms`: when the last one ended.
     """
-
-    def limit(name: str) -> float:
-        return rulebook.limit(Condition.SITE_SILENCE, name)
-
     if outage is None:
         if ended_ms is not None and now_ms - ended_ms < rulebook.limit(Condition.SILENCE, "again_after_s") * 1000:
             return None
         cut = cut_of(pumps, rulebook)
-        if cut is None or cut.fell.sum() < limit("at_least") or cut.fell.sum() < limit("share") * cut.of:
+        if cut is None:
             return None
         step = _step(now_ms - cut.at_ms, rulebook)
         counted = {"silent": int(cut.fell.sum()), "pumps": cut.of}
         return _turn(site, Turn.BEGAN, step, cut.at_ms, counted, now_ms)
     again = int((pumps.heard_ms > outage.began_ms).sum())
-    window = limit("window_intervals")
-    cut_off = (pumps.heard_ms <= outage.began_ms) & (
-        outage.began_ms <= pumps.heard_ms + (pumps.interval_ms * window).astype(np.int64)
-    )
+    cut_off = (pumps.heard_ms <= outage.began_ms) & (outage.began_ms <= _cut_off_until(pumps, rulebook))
     members = again + int(cut_off.sum())
-    if again > limit("heard_share") * members or not members:
+    if again > rulebook.limit(Condition.SITE_SILENCE, "heard_share") * members or not members:
         return _turn(site, Turn.ENDED, 1, outage.began_ms, {"heard": again, "pumps": members}, now_ms)
     step = _step(now_ms - outage.began_ms, rulebook)
     priority = rulebook.priority(Condition.SITE_SILENCE, DrugClass.UNKNOWN, step)
@@ -98,6 +97,11 @@ def may_be_the_site(pumps_in_service: int, interval_s: float, rulebook: Rulebook
     if pumps_in_service < rulebook.limit(Condition.SITE_SILENCE, "at_least"):
         return 0.0
     return interval_s * rulebook.limit(Condition.SITE_SILENCE, "window_intervals")
+
+
+def _cut_off_until(pumps: SitePumps, rulebook: Rulebook) -> Times:
+    window = rulebook.limit(Condition.SITE_SILENCE, "window_intervals")
+    return pumps.heard_ms + (pumps.interval_ms * window).astype(np.int64)
 
 
 def _step(silent_ms: int, rulebook: Rulebook) -> int:

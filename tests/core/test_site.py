@@ -43,14 +43,15 @@ def test_what_one_cut_does_not_explain_is_no_silence_of_the_site(heard: list[flo
 
 
 def test_pumps_that_were_silent_long_before_count_neither_way() -> None:
-    found = turn(pumps(*[5] * 5, *[6000] * 20))
+    found = turn(pumps(*[5] * 5, *range(6000, 6100, 5)))
     assert found is not None
     assert found.evidence == {"silent": 5, "pumps": 5}
 
 
 def test_pumps_that_report_at_different_paces_are_explained_by_one_cut() -> None:
-    hourly, minutely = pumps(*range(185, 240, 10), interval_s=3600), pumps(*[181] * 6)
-    site = SitePumps(*(np.r_[a, b] for a, b in zip(*((p.heard_ms, p.interval_ms, p.silent) for p in (hourly, minutely)), strict=True)))  # fmt: skip
+    heard_ms = NOW - np.array([*range(185, 240, 10), *[181] * 6]) * MINUTE
+    interval_ms = np.array([HOUR] * 6 + [MINUTE] * 6)
+    site = SitePumps(heard_ms, interval_ms, NOW - heard_ms > 3 * interval_ms)
     cut = cut_of(site, DEFAULT_RULEBOOK)
     assert cut is not None
     assert (cut.at_ms, cut.fell.all(), cut.of) == (NOW - 181 * MINUTE, True, 12)
