@@ -15,8 +15,24 @@ import numpy.typing as npt
 
 from service.core.change import Change, Condition, Turn
 from service.core.evidence import evidence_of
-from service.core.reading import EventType, Items
-from service.core.rules import delivery, reservoir, screen, stall, step
+from service.core.reading import EventType, Items, Mode
+from service.core.rules import (
+    battery,
+    delivery,
+    device,
+    dosing,
+    flutter,
+    gross,
+    level,
+    mri,
+    program,
+    refill,
+    reservoir,
+    screen,
+    stall,
+    step,
+    stopped,
+)
 from service.core.rules.step import Step, add_to_hour, close, gather
 from service.core.state import ALWAYS, DECIDED, LEVELS, SINCE_OF, Columns, Field
 
@@ -30,11 +46,39 @@ Advance = Callable[[Columns, Step, Items], None]
 """Changes the state [field, pump] of some pumps by one step of each, given their limits."""
 
 _ON_EVENT: Final[dict[EventType, tuple[OnEvent, ...]]] = {
-    EventType.REFILL: (reservoir.on_refill,),
-    EventType.CLOCK_SET: (step.on_clock_set,),
+    EventType.REFILL: (refill.on_refill, level.on_refill, reservoir.on_refill),
+    EventType.BOLUS_DELIVERED: (dosing.on_delivered,),
+    EventType.BOLUS_DENIED: (dosing.on_denied,),
+    EventType.PROGRAM_CHANGED: (battery.on_program_changed, program.on_program_changed),
+    EventType.STARTED: (program.on_broken_time,),
+    EventType.DEVICE_ALARM_RAISED: (stall.on_device_alarm, flutter.on_device_alarm, device.on_raised),
+    EventType.DEVICE_ALARM_CLEARED: (device.on_cleared,),
+    EventType.MRI_BEGAN: (mri.on_began,),
+    EventType.MRI_ENDED: (mri.on_ended,),
+    EventType.CLOCK_SET: (step.on_clock_set, program.on_broken_time),
 }
-_ON_HOUR: Final[tuple[Advance, ...]] = (delivery.close_hour, reservoir.advance, step.begin_hour)
-_ON_STEP: Final[tuple[Advance, ...]] = (stall.advance, delivery.advance_gross, delivery.leave_out, screen.settle)
+_ON_HOUR: Final[tuple[Advance, ...]] = (
+    refill.close_hour,
+    level.close_hour,
+    battery.close_hour,
+    dosing.close_hour,
+    device.close_hour,
+    delivery.close_hour,
+    reservoir.close_hour,
+    step.begin_hour,
+)
+_ON_STEP: Final[tuple[Advance, ...]] = (
+    stall.advance,
+    flutter.advance,
+    gross.advance,
+    stopped.advance,
+    delivery.leave_out,
+    reservoir.advance_empty,
+    refill.advance,
+    battery.advance_reset,
+    program.advance_stopped,
+    screen.settle,
+)
 
 
 def fold(
@@ -133,7 +177,8 @@ def _round(
 def _step(state: State, columns: Columns, items: Items, limits: Items, rows: npt.NDArray[np.intp], told: _Told) -> None:
     """One complete step of each pump: the rules look where they must, then it counts for its hour."""
     step_ = close(columns)
-    watched = np.flatnonzero(screen.says_something(columns, step_, limits, rows))
+    said = screen.says_something(columns, step_, limits, rows) | (items["mode"] == Mode.MINIMUM)
+    watched = np.flatnonzero(said)
     if len(watched):
         columns[:, watched] = _look(state, columns[:, watched], step_.of(watched), limits, items, watched, rows, told)
     add_to_hour(columns, step_)
@@ -153,6 +198,7 @@ def _look(
     rows = rows[watched]
     whole = np.ascontiguousarray(state[rows].T)
     whole[:ALWAYS] = columns
+    whole[Field.MODE], whole[Field.BATTERY_V] = items["mode"][watched], items["battery_v"][watched]
     before = whole[LEVELS].copy()
     own = limits.take(rows)
     ended = np.flatnonzero(step.in_new_hour(whole, step_))

@@ -7,10 +7,36 @@ import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.limits import LIMITS
-from service.core.rules import delivery, reservoir, stall
+from service.core.rules import (
+    battery,
+    delivery,
+    device,
+    dosing,
+    flutter,
+    gross,
+    level,
+    program,
+    refill,
+    reservoir,
+    stall,
+    stopped,
+)
 from service.core.state import Field
 
-_STATISTICS: Final[dict[Condition, dict[str, Field]]] = stall.STATISTICS | delivery.STATISTICS | reservoir.STATISTICS
+_STATISTICS: Final[dict[Condition, dict[str, Field]]] = (
+    stall.STATISTICS
+    | flutter.STATISTICS
+    | gross.STATISTICS
+    | stopped.STATISTICS
+    | delivery.STATISTICS
+    | reservoir.STATISTICS
+    | refill.STATISTICS
+    | level.STATISTICS
+    | battery.STATISTICS
+    | dosing.STATISTICS
+    | program.STATISTICS
+    | device.STATISTICS
+)
 
 
 def evidence_of(
@@ -18,15 +44,12 @@ def evidence_of(
 ) -> dict[str, float | int | str]:
     """One pump's `state` [field], `limits` and `item` as they are once the condition has turned.
 
-    Keys: `limit_…` as in the rulebook, the condition's statistics, and the values of the reading that decided. For a
-    stall `missed_ul` is the volume that was programmed and not delivered.
+    Keys: `limit_…` as in the rulebook, the condition's statistics, and the values of the reading that decided.
     """
     told: dict[str, float | int | str] = {
         f"limit_{name}": float(limits[f"{condition}_{name}"]) for name in LIMITS.get(condition, {})
     }
     told |= {name: round(float(state[field]), 6) for name, field in _STATISTICS.get(condition, {}).items()}
-    if condition is Condition.STALL:
-        told["missed_ul"] = round(float(state[Field.STALL_UL]) / float(limits["stall_below_fraction"]), 3)
     for name in ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v"):
         if not np.isnan(item[name]):  # an event measures nothing
             told[name] = round(float(item[name]), 6)

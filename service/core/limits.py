@@ -26,12 +26,27 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "clear_above_fraction": Limit(0.5, "of program", 0.25, 1, "flow above this counts as recovered"),
         "clear_for_s": Limit(1800.0, "s", 0, 86_400, "recovered for this long before the condition ends"),
         "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
+        "mri_exam_s": Limit(7200.0, "s", 600, 86_400, "an MRI of which no end is told explains a stall for this long"),
+        "mri_hold_s": Limit(5400.0, "s", 0, 14_400, "a stall in an MRI may stay at its first step for this after it"),
+        "mri_restart_s": Limit(300.0, "s", 0, 3600, "what the rotor may take to restart after the exam"),
+    },
+    Condition.STALL_FLUTTER: {
+        "episodes": Limit(3.0, "stops", 2, 5, "so many short stops"),
+        "window_s": Limit(86_400.0, "s", 3600, 604_800, "within this; it ends after as long without one"),
+        "stop_for_s": Limit(50.0, "s", 10, 3600, "a stop lasts at least this: one evaluation step"),
+        "sensor_stop_for_s": Limit(300.0, "s", 50, 3600, "or this where a sensor measures the flow: its noise is wide"),
+        "stop_missed_ul": Limit(0.3, "µL", 0, 10, "and misses this: at small rates a rotor's steps are minutes apart"),
+        "apart_s": Limit(300.0, "s", 0, 3600, "stops nearer together are one"),
     },
     Condition.OVER_DELIVERY_GROSS: {
-        "above_fraction": Limit(0.5, "of program", 0.2, 5, "flow above the program by more than this"),
-        "above_ml_d": Limit(0.08, "mL/d", 0.01, 5, "and by more than this: four times the sensor's noise floor"),
-        "steps": Limit(3.0, "steps", 1, 60, "evaluation steps in a row"),
-        "clear_for_s": Limit(1800.0, "s", 0, 86_400, "back below for this long before the condition ends"),
+        "reference": Limit(0.45, "of program", 0.2, 0.9, "flow above the program by more than this adds up"),
+        "decision": Limit(0.6, "program-minutes", 0.3, 60, "to so much, in three steps at least"),
+        "floor_ml_d": Limit(
+            0.133, "mL/d", 0, 5, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
+        ),
+        "burst_ul": Limit(50.0, "µL", 5, 1000, "or at once: so much more than programmed in one step,"),
+        "burst_ratio": Limit(10.0, "times program", 1, 1000, "and so many times what was programmed"),
+        "clear_for_s": Limit(1800.0, "s", 600, 86_400, "back within for this long before the condition ends"),
         "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
     },
     Condition.OVER_DELIVERY: {
@@ -42,7 +57,20 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "cap": Limit(
             0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
         ),
+        "floor_ml_d": Limit(0.05, "mL/d", 0, 5, "a smaller program counts as this, where a sensor measures the flow"),
+        "usual_sd": Limit(
+            0.045, "of program", 0.005, 1, "where a pump's hours spread more than this, decision and cap grow with it"
+        ),
         "clear_hours": Limit(3.0, "h", 1, 100, "hours in a row below the reference before the condition ends"),
+    },
+    Condition.UNDER_DELIVERY_GROSS: {
+        "reference": Limit(0.45, "of program", 0.2, 0.9, "flow below the program by more than this adds up"),
+        "decision": Limit(0.6, "program-minutes", 0.3, 60, "to so much, in three steps at least"),
+        "floor_ml_d": Limit(
+            0.133, "mL/d", 0, 5, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
+        ),
+        "clear_for_s": Limit(1800.0, "s", 600, 86_400, "back within for this long before the condition ends"),
+        "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
     },
     Condition.UNDER_DELIVERY: {
         "reference": Limit(
@@ -52,7 +80,17 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "cap": Limit(
             0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
         ),
+        "floor_ml_d": Limit(0.05, "mL/d", 0, 5, "a smaller program counts as this, where a sensor measures the flow"),
+        "usual_sd": Limit(
+            0.045, "of program", 0.005, 1, "where a pump's hours spread more than this, decision and cap grow with it"
+        ),
         "clear_hours": Limit(3.0, "h", 1, 100, "hours in a row below the reference before the condition ends"),
+    },
+    Condition.FLOW_WHILE_STOPPED: {
+        "noise_ml_d": Limit(0.02, "mL/d", 0, 1, "what a sensor may count while nothing moves: its noise floor"),
+        "volume_ul": Limit(0.5, "µL", 0.1, 1000, "delivered beyond that since nothing is programmed"),
+        "clear_for_s": Limit(1800.0, "s", 600, 86_400, "standing still, or programmed, for this long before it ends"),
+        "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
     },
     Condition.RESERVOIR_LOW: {
         "error_fraction": Limit(
@@ -121,6 +159,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
     Condition.STOPPED_LONG: {
         "after_s": Limit(86_400.0, "s", 3_600, 604_800, "nothing has been programmed for so long"),
         "longer_after_s": Limit(172_800.0, "s", 3_600, 604_800, "more urgent after this"),
+        "clear_for_s": Limit(1800.0, "s", 0, 86_400, "programmed again for this long before the condition ends"),
     },
     Condition.BOLUS_CAP: {
         "above_fraction": Limit(0.01, "of the cap", 0, 1, "boluses of 24 h above the pump's own cap by more than this"),

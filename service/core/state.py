@@ -93,16 +93,43 @@ class Field(_Counted):
 
     STALL_UL = auto()  # how far the flow has fallen behind `below_fraction` of the program
     STALL_MS = auto()  # for how long it has been behind
+    STALL_MISSED_UL = auto()  # what was programmed in that time and not delivered
+    STALL_IN_MRI = auto()  # 1 when it began while an MRI explained it
+    STALL_SAID = auto()  # 1 when the pump itself said so
     STALL_CLEAR_MS = auto()
     STALL_CLEAR_STEPS = auto()
+    STALL_RECOVERED_MS = auto()  # since when it flows again
 
-    OVER_DELIVERY_GROSS_STEPS = auto()
+    MRI_PHASE = auto()  # rules/mri.py
+    MRI_BEGAN_MS = auto()
+    MRI_ENDED_MS = auto()
+    MRI_SINCE_MS = auto()  # time since the exam when it was last asked whether infusion restarted
+    MRI_LOG_RATIO = auto()  # how much likelier it is that it did than that it did not
+
+    FLUTTER_STOP_MS = auto()  # of the short stop under way: its length, volume, onset, and whether it counts
+    FLUTTER_STOP_UL = auto()
+    FLUTTER_STOP_SINCE_MS = auto()
+    FLUTTER_STOP_COUNTS = auto()
+    FLUTTER_LAST_MS = auto()  # the end of the last stop
+    FLUTTER_CLEAR_MS = auto()
+    FLUTTER_ONSET_1_MS = auto()  # of the last stops, the newest first
+    FLUTTER_ONSET_2_MS = auto()
+    FLUTTER_ONSET_3_MS = auto()
+    FLUTTER_ONSET_4_MS = auto()
+    FLUTTER_ONSET_5_MS = auto()
+
+    OVER_DELIVERY_GROSS_SUM = auto()  # in program-minutes, rules/gross.py
     OVER_DELIVERY_GROSS_CLEAR_MS = auto()
     OVER_DELIVERY_GROSS_CLEAR_STEPS = auto()
+    UNDER_DELIVERY_GROSS_SUM = auto()
+    UNDER_DELIVERY_GROSS_CLEAR_MS = auto()
+    UNDER_DELIVERY_GROSS_CLEAR_STEPS = auto()
 
-    HOUR_LEFT_MS = (
-        auto()
-    )  # of the hour under way, what is no evidence for its deviation: stalled, or nothing programmed
+    STOPPED_FLOW_UL = auto()  # delivered while nothing was programmed, beyond the sensor's noise
+    STOPPED_FLOW_CLEAR_MS = auto()
+    STOPPED_FLOW_CLEAR_STEPS = auto()
+
+    HOUR_LEFT_MS = auto()  # of the hour under way: no evidence for its deviation, as stalled or not programmed
     HOUR_LEFT_PROGRAM_UL = auto()
     HOUR_LEFT_FLOW_UL = auto()
 
@@ -115,6 +142,7 @@ class Field(_Counted):
     REFILL_STEPS = auto()  # judged so far
     REFILL_SHORT_ML = auto()  # their sum: how far the level is below what was put in
     STOPPED_MS = auto()  # for how long nothing has been programmed
+    STOPPED_CLEAR_MS = auto()
     STOPPED_SEEN_MS = auto()  # when that was seen last; 0 where the time until the next step may not count
     MINIMUM_COMMANDED = auto()  # 1 while the minimum rate is what was asked for
 
@@ -123,6 +151,8 @@ class Field(_Counted):
     UNDER_DELIVERY_SUM = auto()
     UNDER_DELIVERY_CLEAR_HOURS = auto()
     DEVIATION = auto()  # of the last whole hour, of program
+    DEVIATION_MIDDLE = auto()  # of the hours within tolerance, a running middle
+    DEVIATION_SD = auto()  # and their spread about it; 0 before the first
 
     EMPTY_IN_D = auto()  # conservative time to empty at the last hour's end
     EMPTY_NOMINAL_D = auto()
@@ -136,17 +166,15 @@ class Field(_Counted):
     REFILL_LIMIT_ML = auto()
 
     LEVEL_SPOILT = auto()  # 1: the hour under way holds a refill
-    LEVEL_HOURS = auto()  # judged since the level was last anchored
-    LEVEL_ML = auto()  # mean of the last whole hour
-    LEVEL_FLOW_UL = auto()  # delivered in that hour
-    LEVEL_EXPECTED_ML = auto()  # for that hour's middle
-    LEVEL_HIGHEST_ML = auto()  # of the level less what was expected, reference delivery allowed for: each way
-    LEVEL_LOWEST_ML = auto()
-    LEVEL_FAST_ML = auto()  # how far it has fallen too fast, and too slowly, beyond the reference
+    LEVEL_HOUR = auto()  # the last hour that was judged; 0: none since the refill
+    LEVEL_ML = auto()  # its mean level
+    LEVEL_FLOW_UL = auto()  # what was delivered in it
+    LEVEL_FAST_ML = auto()  # how far the level has fallen too much, and too little, beyond the reference
     LEVEL_SLOW_ML = auto()
     LEVEL_CLEAR_HOURS = auto()
 
-    BATTERY_V = auto()  # at the last hour's end
+    MODE = auto()  # of the last reading that a rule looked at; likewise the voltage
+    BATTERY_V = auto()
     BATTERY_HOURS = auto()  # in a row below the limit
     BATTERY_CLEAR_HOURS = auto()
     BATTERY_LOW_MS = auto()  # since when it is to be replaced, by voltage or by its own word; 0: not yet

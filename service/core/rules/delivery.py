@@ -1,126 +1,127 @@
-"""Delivery: the flow differs from the program. Grossly, from step to step; or for hours, by a capped CUSUM.
+"""Delivery: the flow differs from the program for hours, judged by a capped CUSUM (rules/cusum.py).
 
-Gross over-delivery, where the pump has a flow sensor:
-
-    flow > program + max(above_fraction · program, above_ml_d)      in `steps` steps in a row
-
-Sustained over- and under-delivery, on the deviation x of each whole hour of pump time (measured volume / programmed
-volume − 1):
-
-    C ← min(2 · decision, max(0, C + min(±x − reference, cap)))     begins when C ≥ decision
+    x = (measured − programmed) / max(programmed, floor_ml_d)           of each whole hour of pump time
+    C ← min(2 · g · decision, max(0, C + share · min(±x − reference, g · cap)))        begins when C ≥ g · decision
+    g = max(1, (σ / usual_sd)²)
 
 The reference lies between the edge of the tolerance (14.5 %) and the reject level (30 %), so a healthy bias never
-accumulates (Page 1954; docs/rules.md). The cap makes two hours at least decide. Steps below the stall's own limit
-count as stall, not as under-delivery. Cannot see: a rotor counts steps, so it shows missed steps (under-delivery) but
-neither bias nor over-delivery.
+accumulates (Page 1954; docs/rules.md). The cap makes two hours at least decide. σ is how far the pump's own hours lie
+about their middle while they are within the reference, each counted at most as three times what is known: where that is
+more than usual, the limits grow as the rate of false alerts demands. An hour counts by its covered share, and not at
+all below three quarters. Steps that the stall accounts for are left to it. Cannot see: a rotor counts steps, so it
+shows missed steps (under-delivery) but neither bias nor over-delivery.
 """
 
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.reading import Items
+from service.core.rules import cusum
 from service.core.rules.step import HOUR_MS, UL_A_ML_D, Column, Step
 from service.core.state import Columns, Field
 
 LEAST_COVERED_MS: Final = 2_700_000.0  # three quarters of an hour: less is no evidence about that hour
 LEAST_PROGRAM_UL: Final = 0.1
+LEAST_STALLED_UL: Final = 0.05  # behind by less than this, a step may be the sensor's noise and is no stall
 _RATE_WEIGHT: Final = 1 / 24  # the rate follows the program over about a day
+_NOISE_WEIGHT: Final = 1 / 168  # what is known of a pump's noise follows its hours over about a week
+_NOISE_CAP: Final = 3.0
+_SD_OF_MEAN_ABSOLUTE: Final = 1.2533  # √(π / 2), for normal noise
 _HOUR_ALL: Final = slice(Field.HOUR_ALL_MS, Field.HOUR_ALL_FLOW_UL + 1)
 _HOUR_LEFT: Final = slice(Field.HOUR_LEFT_MS, Field.HOUR_LEFT_FLOW_UL + 1)
 
 STATISTICS: Final = {
-    Condition.OVER_DELIVERY_GROSS: {"steps_above": Field.OVER_DELIVERY_GROSS_STEPS},
-    Condition.OVER_DELIVERY: {"cusum": Field.OVER_DELIVERY_SUM, "deviation": Field.DEVIATION},
-    Condition.UNDER_DELIVERY: {"cusum": Field.UNDER_DELIVERY_SUM, "deviation": Field.DEVIATION},
+    condition: {"cusum": total, "deviation": Field.DEVIATION, "sd": Field.DEVIATION_SD}
+    for condition, total in (
+        (Condition.OVER_DELIVERY, Field.OVER_DELIVERY_SUM),
+        (Condition.UNDER_DELIVERY, Field.UNDER_DELIVERY_SUM),
+    )
 }
-
-
-def advance_gross(state: Columns, step: Step, limits: Items) -> None:
-    holds = state[Field.OVER_DELIVERY_GROSS_LEVEL] > 0
-    margin_ul = np.maximum(
-        limits["over_delivery_gross_above_fraction"] * step.program_ul,
-        limits["over_delivery_gross_above_ml_d"] * step.covered_ms / 86_400.0,
-    )
-    over = (limits["flow_sensor"] > 0) & (step.flow_ul > step.program_ul + margin_ul)
-    starts = over & (state[Field.OVER_DELIVERY_GROSS_STEPS] == 0) & ~holds
-    state[Field.OVER_DELIVERY_GROSS_SINCE_MS] = np.where(
-        starts, step.began_ms, state[Field.OVER_DELIVERY_GROSS_SINCE_MS]
-    )
-    state[Field.OVER_DELIVERY_GROSS_STEPS] = np.where(over, state[Field.OVER_DELIVERY_GROSS_STEPS] + 1, 0.0)
-    begins = ~holds & (state[Field.OVER_DELIVERY_GROSS_STEPS] >= limits["over_delivery_gross_steps"])
-
-    clear_ms = np.where(over, 0.0, state[Field.OVER_DELIVERY_GROSS_CLEAR_MS] + step.covered_ms)
-    clear_steps = np.where(over, 0.0, state[Field.OVER_DELIVERY_GROSS_CLEAR_STEPS] + 1)
-    ends = (
-        holds
-        & (clear_ms >= limits["over_delivery_gross_clear_for_s"] * 1000)
-        & (clear_steps >= limits["over_delivery_gross_clear_steps"])
-    )
-    counting = holds & ~ends
-    state[Field.OVER_DELIVERY_GROSS_CLEAR_MS] = np.where(counting, clear_ms, 0.0)
-    state[Field.OVER_DELIVERY_GROSS_CLEAR_STEPS] = np.where(counting, clear_steps, 0.0)
-    state[Field.OVER_DELIVERY_GROSS_LEVEL] = np.where(
-        begins, 1.0, np.where(ends, 0.0, state[Field.OVER_DELIVERY_GROSS_LEVEL])
-    )
 
 
 def leave_out(state: Columns, step: Step, limits: Items) -> None:
     """What the stall accounts for, and what nothing is programmed for, is no evidence about the deviation."""
-    out = (step.program_ul <= 0) | (step.flow_ul < limits["stall_below_fraction"] * step.program_ul)
-    state[_HOUR_LEFT] += out * step.sums
+    stalled = step.flow_ul < limits["stall_below_fraction"] * step.program_ul
+    stalled &= (state[Field.STALL_UL] >= LEAST_STALLED_UL) | (state[Field.STALL_LEVEL] > 0)
+    state[_HOUR_LEFT] += ((step.program_ul <= 0) | stalled) * step.sums
 
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
     """Judge the hour that has ended before this step."""
     covered_ms, program_ul, flow_ul = state[_HOUR_ALL] - state[_HOUR_LEFT]
+    floor_ul = (limits["flow_sensor"] > 0) * covered_ms / UL_A_ML_D
     evident = (covered_ms >= LEAST_COVERED_MS) & (program_ul >= LEAST_PROGRAM_UL)
-    deviation = flow_ul / np.where(evident, program_ul, 1.0) - 1.0
+    share = np.minimum(covered_ms / HOUR_MS, 1.0)
+    grown = np.maximum(state[Field.DEVIATION_SD] / limits["over_delivery_usual_sd"], 1.0) ** 2
+    off_ul = flow_ul - program_ul
+    for side, sign, seen in (
+        ("over_delivery", 1.0, evident & (limits["flow_sensor"] > 0)),
+        ("under_delivery", -1.0, evident),
+    ):
+        scale_ul = np.maximum(program_ul, limits[f"{side}_floor_ml_d"] * floor_ul)
+        deviation = off_ul / np.where(evident, scale_ul, 1.0)
+        _advance(state, side, sign * deviation, seen, share, grown, limits)
     state[Field.DEVIATION] = np.where(evident, deviation, state[Field.DEVIATION])
-    began_ms = state[Field.HOUR] * HOUR_MS
-    _cusum(state, "over_delivery", deviation, evident & (limits["flow_sensor"] > 0), began_ms, limits)
-    _cusum(state, "under_delivery", -deviation, evident, began_ms, limits)
+    _learn(state, deviation, evident & (np.abs(deviation) < limits["under_delivery_reference"]), limits)
     state[_HOUR_LEFT] = 0.0
+    _follow_rate(state, step)
 
-    all_ms = np.where(state[Field.HOUR_ALL_MS] > 0, state[Field.HOUR_ALL_MS], 1.0)
-    rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * UL_A_ML_D / all_ms
-    follows = state[Field.HOUR_ALL_MS] >= LEAST_COVERED_MS
-    state[Field.RATE_ML_D] += np.where(follows, _RATE_WEIGHT * (rate_ml_d - state[Field.RATE_ML_D]), 0.0)
+
+def _advance(
+    state: Columns,
+    side: str,
+    excess: Column,
+    seen: npt.NDArray[np.bool_],
+    share: Column,
+    grown: Column,
+    limits: Items,
+) -> None:
+    """One side's hour, for the pumps where it can be `seen`; the others keep what they have."""
+    level, since_ms, total, clear_hours = _SIDES[side]
+    design = cusum.Design(
+        reference=limits[f"{side}_reference"],
+        decision=grown * limits[f"{side}_decision"],
+        cap=grown * limits[f"{side}_cap"],
+        clear_hours=limits[f"{side}_clear_hours"],
+    )
+    before = cusum.Side(state[level], state[total], state[clear_hours])
+    after = cusum.advance(before, excess, share, design)
+    starts = seen & (before.level == 0) & (before.total == 0) & (after.total > 0)
+    state[since_ms] = np.where(starts, state[Field.HOUR] * HOUR_MS, state[since_ms])
+    for field, value in zip((level, total, clear_hours), after, strict=True):
+        state[field] = np.where(seen, value, state[field])
+
+
+def _learn(state: Columns, deviation: Column, within: npt.NDArray[np.bool_], limits: Items) -> None:
+    """How far do this pump's hours lie about their middle? The first hour is the middle, and its spread the usual."""
+    new = state[Field.DEVIATION_SD] == 0
+    middle = np.where(new, deviation, state[Field.DEVIATION_MIDDLE])
+    spread = np.where(new, limits["over_delivery_usual_sd"], state[Field.DEVIATION_SD])
+    most = _NOISE_CAP * spread
+    off = np.minimum(np.maximum(deviation - middle, -most), most)
+    state[Field.DEVIATION_MIDDLE] = np.where(within, middle + _NOISE_WEIGHT * off, state[Field.DEVIATION_MIDDLE])
+    followed = spread + _NOISE_WEIGHT * (_SD_OF_MEAN_ABSOLUTE * np.abs(off) - spread)
+    state[Field.DEVIATION_SD] = np.where(within, followed, state[Field.DEVIATION_SD])
+
+
+def _follow_rate(state: Columns, step: Step) -> None:
+    all_ms = state[Field.HOUR_ALL_MS]
+    rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * UL_A_ML_D / np.where(all_ms > 0, all_ms, 1.0)
+    moved_ml_d = _RATE_WEIGHT * (rate_ml_d - state[Field.RATE_ML_D])
+    state[Field.RATE_ML_D] += np.where(all_ms >= LEAST_COVERED_MS, moved_ml_d, 0.0)
     first_ml_d = step.program_ul * UL_A_ML_D / step.covered_ms
     state[Field.RATE_ML_D] = np.where(state[Field.RATE_ML_D] == 0, first_ml_d, state[Field.RATE_ML_D])
 
 
 _SIDES: Final = {
-    "over_delivery": (
-        Field.OVER_DELIVERY_LEVEL,
-        Field.OVER_DELIVERY_SUM,
-        Field.OVER_DELIVERY_SINCE_MS,
-        Field.OVER_DELIVERY_CLEAR_HOURS,
-    ),
-    "under_delivery": (
-        Field.UNDER_DELIVERY_LEVEL,
-        Field.UNDER_DELIVERY_SUM,
-        Field.UNDER_DELIVERY_SINCE_MS,
-        Field.UNDER_DELIVERY_CLEAR_HOURS,
-    ),
+    side: (
+        Field[f"{side.upper()}_LEVEL"],
+        Field[f"{side.upper()}_SINCE_MS"],
+        Field[f"{side.upper()}_SUM"],
+        Field[f"{side.upper()}_CLEAR_HOURS"],
+    )
+    for side in ("over_delivery", "under_delivery")
 }
-
-
-def _cusum(state: Columns, side: str, excess: Column, evident: Column, began_ms: Column, limits: Items) -> None:
-    """One side of the CUSUM, for the pumps where the hour is `evident`; the others keep what they have."""
-    level, sum_, since_ms, clear_hours = _SIDES[side]
-    holds = state[level] > 0
-    decision = limits[f"{side}_decision"]
-    reference = limits[f"{side}_reference"]
-    added = np.minimum(excess - reference, limits[f"{side}_cap"])
-    total = np.clip(state[sum_] + added, 0.0, 2.0 * decision)
-    starts = evident & ~holds & (state[sum_] == 0) & (total > 0)
-    state[since_ms] = np.where(starts, began_ms, state[since_ms])
-    begins = evident & ~holds & (total >= decision - 1e-12)  # two capped hours reach it exactly
-
-    hours = np.where(excess < reference, state[clear_hours] + 1, 0.0)
-    ends = evident & holds & (hours >= limits[f"{side}_clear_hours"])
-    state[clear_hours] = np.where(evident, np.where(holds & ~ends, hours, 0.0), state[clear_hours])
-    state[sum_] = np.where(evident, np.where(ends, 0.0, total), state[sum_])
-    state[level] = np.where(begins, 1.0, np.where(ends, 0.0, state[level]))

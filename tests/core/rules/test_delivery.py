@@ -54,7 +54,7 @@ def test_a_bias_at_the_edge_of_the_tolerance_never_accumulates(flow: float) -> N
 
 def test_one_wild_hour_decides_nothing() -> None:
     flow = np.ones(12 * HOUR)
-    flow[4 * HOUR + 1 : 5 * HOUR + 1] = 1.49
+    flow[4 * HOUR + 1 : 5 * HOUR + 1] = 1.44
     pumps = Pumps()
     pumps.take(readings(12 * HOUR, flow=flow))
     assert pumps.turns == []
