@@ -16,6 +16,7 @@ from simulators.simulation import Message, Simulation
 from simulators.way import Way
 
 TRANSIT_MS: Final = 150  # from a pump to us
+STEPS_AT_ONCE: Final = 60
 
 
 def _nobody(_share: float) -> None:
@@ -38,7 +39,7 @@ class Stream:
 
 
 class Generated:
-    """A stream: `lines` of `{"topic", "received_ms", "payload"}` in order of `received_ms`, to be read once; and its labels.
+    """A stream, to be read once: `lines` of `{"topic", "received_ms", "payload"}` in order of `received_ms`; its labels.
 
     `timed_lines` are the same with their `received_ms`. `show` is told the share of the time that has been generated.
     """
@@ -51,6 +52,8 @@ class Generated:
     ) -> None:
         self._simulation = simulation
         self._readings_a_message = readings_a_message
+        # Whole messages, and enough of them: many spans at once cost least.
+        self._steps_at_once = readings_a_message * max(STEPS_AT_ONCE // readings_a_message, 1)
         self._show = show
         self.fleet: Sequence[Implant] = simulation.fleet
         self.timed_lines: Iterator[tuple[int, bytes]] = self._timed_lines()
@@ -67,9 +70,10 @@ class Generated:
         waiting: list[tuple[int, int, Message]] = []  # by when it is sent; a pump's own stay in order
         number = 0
         while left:
-            steps = min(self._readings_a_message, left)
+            steps = min(self._steps_at_once, left)
             left -= steps
-            for made in simulation.messages(simulation.measure(spacing_ms, steps)):
+            chunk = simulation.measure(spacing_ms, steps)
+            for made in simulation.messages(chunk, at_most=self._readings_a_message):
                 for message in way.carry(made):
                     number += 1
                     heapq.heappush(waiting, (message.stamp_ms, number, message))

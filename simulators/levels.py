@@ -68,17 +68,21 @@ class Levels:
         count = len(fleet)
         self._full_ml = np.array([pump.capacity_ml for pump in fleet])
         self._rate_ml_d = np.array([pump.program_ml_d for pump in fleet])
-        self._next_ms = 0
         self._low = Tide("reservoir_low", count, ("reservoir_empty",))
         self._empty = Tide("reservoir_empty", count)
         self._battery = Tide("battery_low", count)
         self._told: dict[tuple[int, str], int] = {}  # when a pump said so first
 
-    def look(self, now_ms: int, measured: Measured) -> None:
-        """Take note of spans that have just passed."""
-        if now_ms < self._next_ms:
-            return
-        self._next_ms = now_ms + LOOK_EVERY_MS
+    def look(self, begin_ms: int, spacing_ms: int, measured: Measured) -> None:
+        """Take note of spans that have just passed, at the end of each hour."""
+        grid_ms = begin_ms + spacing_ms * np.arange(1, len(measured.mode) + 1)
+        ends = np.flatnonzero((grid_ms + spacing_ms) // LOOK_EVERY_MS > grid_ms // LOOK_EVERY_MS).tolist()
+        done = 0
+        for row in ends:
+            self._look(int(grid_ms[row]), Measured(*(column[done : row + 1] for column in measured)))
+            done = row + 1
+
+    def _look(self, now_ms: int, measured: Measured) -> None:
         rate_ml_d = measured.program_ml_d.mean(axis=0)
         self._rate_ml_d += RATE_WEIGHT * (rate_ml_d - self._rate_ml_d)
         left_ml, q_ml_d = measured.reservoir_ml[-1], np.maximum(self._rate_ml_d, 1e-6)

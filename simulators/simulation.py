@@ -138,16 +138,24 @@ class Simulation:
         demand = self.pumps.demand(spacing_ms, steps)
         self._work.touch(demand, self.now_ms + spacing_ms * np.arange(1, steps + 1), spacing_ms)
         measured.append(self.pumps.run(spacing_ms, demand))
+        self._levels.look(self.now_ms, spacing_ms, measured[-1])
         self.now_ms = until_ms
-        self._levels.look(self.now_ms, measured[-1])
 
-    def messages(self, chunk: Chunk, pumps: Iterable[int] | None = None) -> Iterator[Message]:
-        """Put a chunk into messages and number them; `pumps` is who, in which order, each at most once a chunk."""
+    def messages(
+        self, chunk: Chunk, pumps: Iterable[int] | None = None, at_most: int = wire.MAX_READINGS_A_MESSAGE
+    ) -> Iterator[Message]:
+        """Put a chunk into messages of `at_most` readings and number them.
+
+        `pumps` is who, in which order, each at most once a chunk.
+        """
         for pump in range(len(self.fleet)) if pumps is None else pumps:
             keeping = self._keeping.get(pump)
             columns, events = chunk.columns[pump], chunk.events.get(pump, [])
             breaks = [*events] if keeping is None else keeping.breaks(columns.time_ms, events)
-            done, count = 0, len(columns.time_ms)
+            count = len(columns.time_ms)
+            if count > at_most:
+                breaks = sorted([*breaks, *((cut, None) for cut in range(at_most, count, at_most))], key=_index)
+            done = 0
             for following, event in [*breaks, (count, None)]:
                 if following > done:
                     part = columns if following - done == count else columns.part(done, following)
@@ -205,6 +213,10 @@ class Simulation:
         seq = self.next_seq[pump]
         self.next_seq[pump] += count
         return seq
+
+
+def _index(happened: tuple[int, wire.Event | None]) -> int:
+    return happened[0]
 
 
 def _when(happened: tuple[int, wire.Event]) -> tuple[int, int]:
