@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -14,15 +14,19 @@ from typing import Final, TypeVar
 import asyncpg
 from prometheus_client import CollectorRegistry
 
-from service.api.app import create_app
+from service.api.app import create_app, judge_by
 from service.api.server import listen, serve
+from service.core.address import Allowed
 from service.core.fleet import Fleet
-from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
+from service.core.override import Override
+from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kept
 from service.exits import EXIT_PROBLEMS
 from service.logs import tell
 from service.loops.deliver import deliver as deliver_loop
 from service.loops.ingest import Ingester
+from service.loops.letters import Letters
 from service.loops.maintain import look_after, maintain
+from service.loops.rulebook import RulebookSource, follow
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
 from service.mqtt.inbox import MqttInbox
@@ -32,12 +36,16 @@ from service.postgres.heartbeat import beat
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES, outages_told
-from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox
+from service.postgres.overrides import open_overrides
 from service.postgres.partitions import PostgresHousekeeping
 from service.postgres.rulebooks import enter_into_force, newest_text
+from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower
 from service.settings import Settings
-from service.webhooks.sender import HttpSender
+from service.vault import vault_of
+from service.webhooks.destination import Checked
+from service.webhooks.sender import HttpSender, trusted
 
 HEARTBEAT_EVERY_S: Final = 2.0
 DATABASE_AGAIN_S: Final = 1.0
@@ -73,7 +81,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     gc.set_threshold(50_000, 20, 100)
     metrics = Metrics(CollectorRegistry())
     async with _pool(settings, most=2) as pool:
-        rulebook = await rulebook_in_force(settings, pool)
+        last = await _last_of_file(settings, pool)
         await _answered(lambda: look_after(PostgresHousekeeping(pool), _now, settings.retention_d))
         recorded = await _answered(lambda: session_recorded(pool, settings.shard))
     inbox = MqttInbox(
@@ -85,8 +93,12 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
         metrics=metrics,
         session_recorded=recorded,
     )
-    store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(rulebook))
-    ingester = Ingester(inbox, store, Fleet(rulebook), metrics, _now, enrolment_open=settings.enrolment == "open")
+    store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
+    source = RulebookSource(settings.rulebook, store.overrides, metrics, last)
+    fleet = Fleet(await source.look(_now()))
+    ingester = Ingester(
+        inbox, store, fleet, metrics, _now, enrolment_open=settings.enrolment == "open", rulebooks=source
+    )
     try:
         await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
     except FencedError as error:
@@ -97,8 +109,17 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 async def watch(settings: Settings, stop: asyncio.Event) -> None:
     """Judge silence from the database alone, and keep the store fit: one leader."""
     async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
-        rulebook = await rulebook_in_force(settings, pool)
+        source = await rulebook_source(settings, pool)
+        rulebook = await _answered(lambda: source.look(_now()))
         tower = PostgresWatchtower(settings.database_url, AlertStore(rulebook), rulebook)
+
+        async def use(rulebook: Rulebook, _: Sequence[Problem]) -> None:
+            with outages_told():
+                async with pool.acquire() as connection:
+                    await enter_into_force(connection, rulebook, _now())
+            tower.use(rulebook)
+
+        tasks.create_task(follow(source, use, _now, stop))
         tasks.create_task(_heartbeat(pool, "watch", stop))
         tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
         tasks.create_task(watch_loop(tower, _now, stop))
@@ -107,14 +128,19 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
 async def deliver(settings: Settings, stop: asyncio.Event) -> None:
     """Send what the outbox holds: any number of these."""
     metrics = Metrics(CollectorRegistry())
+    vault = vault_of(settings)
+    letters = Letters(settings.public_url.rstrip("/"), vault.link_keys[0] if vault.has_key else None)
     async with (
         _pool(settings, most=8, plans=PLANS) as pool,
-        HttpSender() as sender,
+        HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as sender,
         woken_by(settings.database_url) as wake,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(_heartbeat(pool, "deliver", stop))
-        tasks.create_task(deliver_loop(PostgresOutbox(pool), sender, metrics=metrics, clock=_now, stop=stop, wake=wake))
+        outbox = PostgresOutbox(pool, vault)
+        tasks.create_task(
+            deliver_loop(outbox, sender, metrics=metrics, clock=_now, stop=stop, wake=wake, letters=letters)
+        )
 
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
@@ -122,14 +148,23 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
     metrics = Metrics(CollectorRegistry())
     listening = listen(settings.api_host, settings.api_port)
     async with _pool(settings, most=10) as pool:
-        rulebook = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings) or DEFAULT_RULEBOOK
-        app = create_app(pool, settings, metrics, _now, AlertStore(rulebook), rulebook=rulebook)
+        alert_store = AlertStore(DEFAULT_RULEBOOK)
+        app = create_app(pool, settings, metrics, _now, alert_store)
+
+        async def use(rulebook: Rulebook, problems: Sequence[Problem]) -> None:
+            alert_store.use(rulebook)
+            judge_by(app, rulebook, problems)
+
+        async def follow_rulebook() -> None:
+            await follow(await rulebook_source(settings, pool), use, _now, stop)
+
+        following = asyncio.create_task(follow_rulebook())
         serving = asyncio.create_task(serve(app, listening))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        serving.cancel()
-        stopping.cancel()
-        await asyncio.gather(serving, stopping, return_exceptions=True)
+        for task in (serving, stopping, following):
+            task.cancel()
+        await asyncio.gather(serving, stopping, following, return_exceptions=True)
 
 
 async def _heartbeat(pool: asyncpg.Pool, role: str, stop: asyncio.Event) -> None:
@@ -159,21 +194,22 @@ async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = No
         pool.terminate()
 
 
-async def rulebook_in_force(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
-    """The rulebook of the settings; where it has problems they are told, and the one last in force stays so."""
-    parsed = DEFAULT_RULEBOOK if settings.rulebook is None else _parsed(settings)
+async def rulebook_source(settings: Settings, pool: asyncpg.Pool, metrics: Metrics | None = None) -> RulebookSource:
+    """Where a role learns which rulebook is in force. While the file has mistakes, what it last said stays."""
 
-    async def enter() -> Rulebook:
-        rulebook = parsed
-        if rulebook is None:
-            kept = parse_rulebook(await newest_text(pool) or "")
-            rulebook = kept if isinstance(kept, Rulebook) else DEFAULT_RULEBOOK
-        await enter_into_force(pool, rulebook)
-        return rulebook
+    async def overrides() -> Sequence[Override]:
+        with outages_told():
+            async with pool.acquire() as connection:
+                return await open_overrides(connection)
 
-    rulebook = await _answered(enter)
-    tell("rulebook_in_force", version=rulebook.version)
-    return rulebook
+    return RulebookSource(settings.rulebook, overrides, metrics, await _last_of_file(settings, pool))
+
+
+async def _last_of_file(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
+    if settings.rulebook is None:
+        return DEFAULT_RULEBOOK
+    kept: str | None = await _answered(lambda: newest_text(pool))
+    return parse_kept(kept or "")[0]
 
 
 async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -185,14 +221,3 @@ async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
         except StoreUnavailableError as error:
             tell("database_unreachable", reason=error)
             await asyncio.sleep(DATABASE_AGAIN_S)
-
-
-def _parsed(settings: Settings) -> Rulebook | None:
-    if settings.rulebook is None:
-        return None
-    found = parse_rulebook(settings.rulebook.read_text(encoding="utf-8"))
-    if isinstance(found, Rulebook):
-        return found
-    for problem in found:
-        tell("rulebook_refused", logging.ERROR, at=f"{settings.rulebook}:{problem.line}", problem=problem.message)
-    return None

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from service.commands import demo, endpoint, migrate, pumps, quarantine, rules, run, token, up
+from service.commands import deliveries, demo, endpoint, migrate, pumps, quarantine, rules, run, token, up
 from service.embedded.child import EmbeddedServerError
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from service.postgres.migrate import MigrationError
 from service.settings import SettingsError
+from service.vault import VaultError
 
-COMMANDS = (up, demo, migrate, run, pumps, token, endpoint, rules, quarantine)
-OURS = (SettingsError, MigrationError, EmbeddedServerError)
+COMMANDS = (up, demo, migrate, run, pumps, token, endpoint, deliveries, rules, quarantine)
+OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def explain(error: Exception) -> tuple[str, int]:
     """One line for what a neighbour or a setting did to us, and the exit code."""
     match error:
-        case SettingsError():
+        case SettingsError() | VaultError():
             return str(error), EXIT_USAGE
         case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InvalidCatalogNameError():
             return f"PUMPWATCH_DATABASE_URL: {error}", EXIT_USAGE

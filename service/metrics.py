@@ -16,6 +16,10 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(name, text, labels, registry=registry, buckets=buckets)
 
+        def gauge(name: str, text: str) -> Gauge:
+            """Of the database: whichever process has looked last is right."""
+            return Gauge(name, text, registry=registry, multiprocess_mode="mostrecent")
+
         self.messages = counter("pumpwatch_messages_total", "Messages taken from the broker.", "kind")
         self.messages_discarded = counter(
             "pumpwatch_messages_discarded_total", "Deliveries not processed again, by reason.", "reason"
@@ -49,7 +53,15 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.alert_changes = counter("pumpwatch_alert_changes_total", "Changes of alerts.", "condition", "event")
+        self.rulebooks_refused = counter(
+            "pumpwatch_rulebooks_refused_total", "Changes of the rulebook file that had mistakes: the one before stays."
+        )
         self.attempts = counter("pumpwatch_attempts_total", "Webhook requests, by outcome.", "outcome")
+        self.given_up = counter("pumpwatch_given_up_total", "Notifications given up, by priority.", "priority")
+        self.open_circuits = gauge("pumpwatch_open_circuits", "Endpoints that are only probed, since they fail.")
+        self.undelivered_pages = gauge(
+            "pumpwatch_undelivered_pages", "High-priority notifications that failed twice or are over 10 s late."
+        )
         self.reading_to_webhook_seconds = histogram(
             "pumpwatch_reading_to_webhook_seconds",
             "From the arrival of the reading that crossed a limit to the first webhook request for it.",

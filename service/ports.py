@@ -9,13 +9,17 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from service.core.change import Change
+from service.core.change import Change, Priority
 from service.core.delivery import Attempt
 from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
+from service.core.override import Override
 from service.core.pipeline import Decisions
+from service.core.pump_rules import Term
 from service.core.reading import Items
 from service.core.rejection import Rejection
+from service.core.relearn import Seed
+from service.core.rulebook import Rulebook
 
 Clock = Callable[[], datetime]
 """Our clock, aware UTC. Passed, never imported: the loops are the only callers."""
@@ -66,31 +70,67 @@ Lane = tuple[UUID, str]
 """An endpoint and a priority: requests of one lane wait for each other, those of two never do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A notification under lease, and where it goes."""
+    """A notification under lease, and where and how it goes."""
 
     notification_id: str
     lease_token: UUID
-    lease_until: datetime
+    deadline_s: float  # of one request; the lease is twice that, from when it was claimed
     kind: str
     priority: str
     attempts: int  # made so far
+    failures: int  # of those since it was made or redriven
     created_at: datetime
-    body: bytes
-    url: str = field(repr=False)
-    secret: str = field(repr=False)
+    since: datetime  # when it was made or redriven
+    body: bytes  # our own, as it stands in the database
     endpoint: UUID
+    endpoint_name: str
+    alert_id: UUID | None
+    number: int
+    url: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)  # the newest first
+    format: str = "pumpwatch"
+    template: str | None = None
+    routing_key: str | None = field(default=None, repr=False)
+    problem: str = ""  # why it cannot be sent at all
 
     @property
     def lane(self) -> Lane:
         return self.endpoint, self.priority
 
 
+class Recorded(NamedTuple):
+    """What came of writing an attempt down."""
+
+    held: bool
+    opened: bool = False  # the endpoint's circuit
+    closed: bool = False
+    disabled: bool = False  # the endpoint
+    told: int = 0  # how many others were told of that
+
+
+class GivenUp(NamedTuple):
+    """A notification whose patience is over."""
+
+    notification_id: str
+    endpoint: UUID
+    kind: str
+    priority: str
+    attempts: int
+
+
+class Swept(NamedTuple):
+    given_up: Sequence[GivenUp]
+    open_circuits: int
+    undelivered_pages: int
+
+
 class Recovered(NamedTuple):
     """What an ingester needs to go on where the last one stopped, by the pumps' keys."""
 
     checkpoints: Mapping[int, "Checkpoint"]
+    unreadable: Collection[int]  # pumps whose checkpoint has another layout: its state says nothing
     lost: Mapping[int, Sequence[tuple[int, int]]]
     offset_ms: Mapping[int, int]
     rebuild_from: Mapping[int, int]
@@ -107,6 +147,15 @@ class Checkpoint(NamedTuple):
     through: int
     since: datetime
     state: npt.NDArray[np.float64]
+
+
+class RulesChange(NamedTuple):
+    """Pumps, by key, that are judged by other rules from now on: where they were, and what holds there already."""
+
+    rulebook: Rulebook
+    terms: Mapping[int, Term]
+    checkpoints: Sequence[Checkpoint]
+    turns: Sequence[Change]
 
 
 class ShardStatus(NamedTuple):
@@ -142,7 +191,24 @@ class IngestStore(Protocol):
         earlier.
         """
 
-    async def checkpoint_before(self, key: int, position: int) -> Checkpoint: ...
+    async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
+        """The nearest one; where none is kept, what was known at the horizon."""
+
+    async def terms(self, keys: Sequence[int]) -> Mapping[int, Sequence[Term]]:
+        """By what these pumps were ever judged, in order."""
+
+    async def seeds(self, keys: Sequence[int], at: datetime) -> Mapping[int, Sequence[Seed]]:
+        """Of what alerts stood open at a time of the pump's clock."""
+
+    async def overrides(self) -> Sequence[Override]:
+        """Those that people have set and nobody has ended."""
+
+    async def put_in_force(self, change: RulesChange, now: datetime) -> None:
+        """Checkpoints, limits and what follows: all or nothing."""
+
+    async def use(self, rulebook: Rulebook, now: datetime) -> None:
+        """Decide by this rulebook what becomes of alerts, and say that it is in force."""
+
     async def commit_batch(
         self,
         fleet: Fleet,
@@ -215,20 +281,23 @@ class MarkedInbox(Inbox, Protocol):
 
 
 class Outbox(Protocol):
-    """Notifications that were committed with the alert change that asked for them."""
+    """Notifications that were committed with the alert change that asked for them. Its clock is its own."""
 
-    async def claim(self, now: datetime, limit: int, busy: Mapping[Lane, int]) -> list[Claimed]:
+    async def claim(self, limit: int) -> list[Claimed]:
         """Lease the oldest unsettled notification of each (alert, endpoint) that is due, the most urgent first.
 
-        `busy` says how many requests of ours each lane carries now: a full lane gets no more.
+        No more than each endpoint's limit for all workers together; one whose circuit is open is only probed.
         """
 
-    async def record(self, claimed: Claimed, attempt: Attempt, now: datetime, retry_at: datetime | None) -> bool:
-        """Write the attempt; settle, or make due again at `retry_at` (None after a failure: given up).
+    async def record(self, claimed: Claimed, attempt: Attempt, now: datetime, wait_s: float | None) -> Recorded:
+        """Write the attempt; settle, or make due again after `wait_s` (None after a failure: given up).
 
-        A 410 disables the endpoint with it.
-        False if the lease was no longer ours: then nothing but the attempt is written.
+        A 410 disables the endpoint with it, and tells the others.
+        If the lease was no longer ours nothing but the attempt is written.
         """
 
-    async def next_due(self, now: datetime) -> datetime | None:
-        """When, after `now`, the next notification becomes due or its lease ends."""
+    async def next_due_s(self) -> float | None:
+        """In how many seconds the next notification becomes due or its lease ends."""
+
+    async def sweep(self, patience_s: Mapping[Priority, float]) -> Swept:
+        """Give up what is older than the patience that its priority deserves, and say how things stand."""

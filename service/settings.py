@@ -7,6 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from service.core.address import Allowed
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong. The text is one line that names it."""
@@ -34,12 +36,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_dir: Path | None = None
     """Where the processes of one machine share their metrics; None: each keeps its own."""
     log_level: str = "info"
+    secret_key: str = ""
+    """What seals the endpoints' secrets: keys of 32 bytes as URL-safe base64, by commas; the first one seals."""
+    secret_key_file: Path | None = None
+    """A file of such keys, where secret_key is not set; `up` makes it if it is not there."""
+    webhook_allow: str = ""
+    """Hosts and networks that webhooks may go to although they are not public, also over http; by commas."""
+    webhook_ca: Path | None = None
+    """A file of further certificate authorities (PEM) for endpoints."""
+    public_url: str = ""
+    """Where people reach the API and the board: for the links in webhooks. Empty: there are none."""
 
     def redacted(self) -> dict[str, str]:
         """The settings with passwords taken out, for the log line at start."""
         shown = {name: str(getattr(self, name)) for name in self.__struct_fields__}
         for name in ("database_url", "broker_url"):
             shown[name] = without_password(shown[name])
+        shown["secret_key"] = "***" if self.secret_key else ""
         return shown
 
 
@@ -104,8 +117,20 @@ def _check(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_RETENTION_D: must be at least 1")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
-    if settings.rulebook is not None and not settings.rulebook.is_file():
-        raise SettingsError(f"PUMPWATCH_RULEBOOK: {settings.rulebook} is not a file")
+    _check_delivery(settings)
+
+
+def _check_delivery(settings: Settings) -> None:
+    for name, file in (("RULEBOOK", settings.rulebook), ("WEBHOOK_CA", settings.webhook_ca)):
+        if file is not None and not file.is_file():
+            raise SettingsError(f"PUMPWATCH_{name}: {file} is not a file")
+    try:
+        Allowed.parse(settings.webhook_allow)
+    except ValueError as error:
+        raise SettingsError(f"PUMPWATCH_WEBHOOK_ALLOW: {error}") from None
+    public = urlsplit(settings.public_url)
+    if settings.public_url and not (public.scheme in {"http", "https"} and public.hostname and not public.query):
+        raise SettingsError("PUMPWATCH_PUBLIC_URL: must be https://host, or http://host in a test")
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -20,9 +20,11 @@ from service.embedded.child import free_port, leashed, need_free
 from service.exits import EXIT_OK, EXIT_USAGE
 from service.logs import tell
 from service.postgres.accounts import ensure_first_token
+from service.postgres.endpoints import seal_all
 from service.postgres.migrate import migrate
 from service.postgres.outage import OUTAGES
 from service.settings import Settings, environment_of, inherited_environment
+from service.vault import DEFAULT_FILE, key_file, vault_of
 
 ROLES = ("ingest", "watch", "deliver", "api")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -44,6 +46,10 @@ class Supervisor:
             port = settings.api_port or free_port()
             need_free(port, "the API", settings.api_host)
             settings = msgspec.structs.replace(settings, api_port=port)
+        if not settings.secret_key:
+            file = key_file((settings.secret_key_file or DEFAULT_FILE).absolute())
+            settings = msgspec.structs.replace(settings, secret_key_file=file)
+        self._vault = vault_of(settings)
         self._settings = settings
         self._roles = roles
         self._refused = False
@@ -102,6 +108,8 @@ class Supervisor:
             try:
                 for name in await migrate(self._settings.database_url):
                     tell("migration_applied", name=name)
+                if count := await self._seal():
+                    tell("secrets_sealed", endpoints=count)
                 if token := await self._first_token():
                     say(f"administrator's token, shown this once: {token}")
             except OUTAGES as error:
@@ -110,6 +118,14 @@ class Supervisor:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _seal(self) -> int:
+        """Secrets of an earlier version, or of a key that is being replaced. Raises VaultError for another's."""
+        connection = await asyncpg.connect(self._settings.database_url)
+        try:
+            return await seal_all(connection, self._vault)
+        finally:
+            await connection.close()
 
     async def _first_token(self) -> str | None:
         connection = await asyncpg.connect(self._settings.database_url)

@@ -15,6 +15,8 @@ import httpx
 from service.embedded.child import free_port
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
+from service.settings import inherited_environment
+from tests.keys import LOOPBACK_ALLOWED
 from tests.servers import eventually, gone
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +60,13 @@ async def up(database_url: str, broker_url: str, directory: Path, *options: str)
     command = [sys.executable, "-m", "service", "up", "--database-url", database_url, "--broker-url", broker_url]
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *command, "--api-port", str(port), *options, cwd=ROOT, stdout=PIPE, stderr=errors
+            *command,
+            *("--api-port", str(port), *options),
+            cwd=ROOT,
+            env=inherited_environment()
+            | {"PUMPWATCH_SECRET_KEY_FILE": str(directory / "secret.key"), "PUMPWATCH_WEBHOOK_ALLOW": LOOPBACK_ALLOWED},
+            stdout=PIPE,
+            stderr=errors,
         )
     try:
         yield Up(process, f"http://127.0.0.1:{port}", log)

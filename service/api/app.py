@@ -1,6 +1,8 @@
 """What is the API made of? The routers, and around them, from the outside in: observe, gate, bodies."""
 
 import zoneinfo
+from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -9,16 +11,19 @@ import asyncpg
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from service.api import alerts, endpoints, events, health, problems, pumps, quarantine, readings
+from service.api import alerts, deliveries, endpoints, events, health, links, problems, pumps, quarantine, readings
 from service.api.bodies import Bodies
 from service.api.context import AlertStore, Context
 from service.api.gate import Gate
 from service.api.observe import Observe
 from service.api.openapi import describe
+from service.core.address import Allowed
 from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook
+from service.core.rulebook import Problem as RulebookProblem
 from service.metrics import Metrics
 from service.ports import Clock
 from service.settings import Settings
+from service.vault import vault_of
 
 _DESCRIPTION = """Pumps, what they said, what is wrong with them and who has answered. Simulation, not for clinical use.
 
@@ -55,10 +60,15 @@ def create_app(
         clock=clock,
         alert_store=alert_store,
         rulebook=rulebook,
+        rulebook_problems=(),
         time_zones=frozenset(zoneinfo.available_timezones()),
+        vault=vault_of(settings),
+        allowed=Allowed.parse(settings.webhook_allow),
     )
     app.state.context = context
+    app.state.link_rate = links.Rate()
     app.include_router(health.router)
+    app.include_router(links.router)
     app.include_router(_version_1(app))
     problems.install(app)
     app.add_middleware(Bodies)
@@ -66,6 +76,12 @@ def create_app(
     app.add_middleware(Observe, metrics=metrics)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
+
+
+def judge_by(app: FastAPI, rulebook: Rulebook, problems_of_file: Sequence[RulebookProblem]) -> None:
+    """Requests from now on see this rulebook, and what is wrong with the file."""
+    context: Context = app.state.context
+    app.state.context = replace(context, rulebook=rulebook, rulebook_problems=tuple(problems_of_file))
 
 
 def _version_1(app: FastAPI) -> APIRouter:
@@ -78,7 +94,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
-    for part in (pumps, readings, events, alerts, endpoints, quarantine):
+    for part in (pumps, readings, events, alerts, endpoints, deliveries, quarantine):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -13,12 +13,15 @@ from pydantic import AwareDatetime
 
 from service.api.cursor import FIRST_INSTANT, LAST_INSTANT
 from service.api.problems import Problem, not_found
+from service.core.address import Allowed
+from service.core.rulebook import Problem as RulebookProblem
 from service.core.rulebook import Rulebook
 from service.metrics import Metrics
 from service.ports import Clock
 from service.postgres import queries
 from service.postgres.accounts import Account, Role
 from service.settings import Settings
+from service.vault import Vault
 
 DATABASE_PATIENCE_S: Final = 5.0
 """How long a request waits for a connection before it says that there is none."""
@@ -44,7 +47,11 @@ class Context:
     clock: Clock
     alert_store: AlertStore
     rulebook: Rulebook
+    rulebook_problems: tuple[RulebookProblem, ...]
+    """What is wrong with the file as it is now; then the rulebook before it is in force."""
     time_zones: frozenset[str]
+    vault: Vault
+    allowed: Allowed
 
 
 def _context(request: Request) -> Context:

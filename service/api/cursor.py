@@ -40,6 +40,11 @@ class AfterAlert(NamedTuple):
     alert_id: UUID
 
 
+class AfterDelivery(NamedTuple):
+    created_at: Instant
+    delivery_id: Annotated[str, msgspec.Meta(max_length=100, pattern="^[A-Za-z0-9_-]+$")]
+
+
 def encode(*key: object) -> str:
     """The key of the last item of a page, as one of the shapes above."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()

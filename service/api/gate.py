@@ -12,6 +12,8 @@ from service.api.problems import Problem
 from service.postgres.accounts import Account, account_of
 
 OPEN: Final = frozenset({"/live", "/ready"})
+OPEN_BELOW: Final = "/a/"
+"""Acknowledgement links: the link itself is the proof."""
 OPEN_ON_LOOPBACK: Final = frozenset({"/metrics"})
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="pumpwatch"'}
 
@@ -41,7 +43,7 @@ class Gate:
 
 def _is_open(request: Request) -> bool:
     path = request.url.path
-    return path in OPEN or (path in OPEN_ON_LOOPBACK and _from_loopback(request))
+    return path in OPEN or path.startswith(OPEN_BELOW) or (path in OPEN_ON_LOOPBACK and _from_loopback(request))
 
 
 def _from_loopback(request: Request) -> bool:

@@ -2,10 +2,15 @@
 
 import argparse
 import asyncio
+import sys
 
+import asyncpg
+
+from service.commands.database import settings_of, with_database
 from service.exits import EXIT_OK, EXIT_PROBLEMS
+from service.postgres.endpoints import seal_all, unsealed
 from service.postgres.migrate import migrate, pending
-from service.settings import load
+from service.vault import NO_KEY, Vault, vault_of
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,11 +21,22 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(arguments: argparse.Namespace) -> int:
-    url = load(required=["database_url"], database_url=arguments.database_url).database_url
+    settings = settings_of(arguments)
     if arguments.check:
-        names = asyncio.run(pending(url))
+        names = asyncio.run(pending(settings.database_url))
         print("\n".join(f"would apply {name}" for name in names) or "up to date")
         return EXIT_PROBLEMS if names else EXIT_OK
-    names = asyncio.run(migrate(url))
+    names = asyncio.run(migrate(settings.database_url))
     print("\n".join(f"applied {name}" for name in names) or "up to date")
+    return with_database(settings, lambda connection: _seal(connection, vault_of(settings)))
+
+
+async def _seal(connection: asyncpg.Connection, vault: Vault) -> int:
+    """Secrets of an earlier version stand in the database as they are."""
+    if vault.has_key:
+        if count := await seal_all(connection, vault):
+            print(f"sealed the secrets of {count} endpoints")
+    elif count := await unsealed(connection):
+        print(f"the secrets of {count} endpoints are not sealed. {NO_KEY}", file=sys.stderr)
+        return EXIT_PROBLEMS
     return EXIT_OK

@@ -1,8 +1,10 @@
-"""Who is told? Every enabled endpoint at once; of a simulated pump only those that accept it."""
+"""Who is told? Every enabled endpoint that wants the priority; of a simulated pump only those that accept it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
+
+from service.core.change import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +14,17 @@ class Route:
     endpoint: UUID
     accepts_simulated: bool
     enabled: bool
+    name: str = ""
+    priorities: frozenset[str] = frozenset(Priority)
 
 
-def told(routes: Iterable[Route], *, simulated: bool) -> list[UUID]:
+def told(routes: Iterable[Route], priority: Priority, *, simulated: bool) -> list[Route]:
     """Return the endpoints that a notification goes to, in a fixed order."""
-    return sorted(route.endpoint for route in routes if route.enabled and (route.accepts_simulated or not simulated))
+    return sorted(
+        (
+            route
+            for route in routes
+            if route.enabled and priority in route.priorities and (route.accepts_simulated or not simulated)
+        ),
+        key=lambda route: route.endpoint,
+    )

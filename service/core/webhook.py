@@ -19,14 +19,17 @@ class BadSecretError(ValueError):
 def headers(notification_id: str, at: datetime, body: bytes, secrets: Iterable[str]) -> dict[str, str]:
     """Sign `body` for one attempt made at `at`; with several secrets (while they are rotated) any of them verifies.
 
-    Raises BadSecretError.
+    Raises BadSecretError; also if there is no secret: nothing is ever sent unsigned.
     """
     timestamp = str(int(at.timestamp()))
     content = b".".join((notification_id.encode(), timestamp.encode(), body))
+    signatures = [_signature(key(secret), content) for secret in secrets]
+    if not signatures:
+        raise BadSecretError("there is no webhook secret")
     return {
         "webhook-id": notification_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(_signature(key(secret), content) for secret in secrets),
+        "webhook-signature": " ".join(signatures),
     }
 
 

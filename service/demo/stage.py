@@ -24,6 +24,7 @@ from service.postgres.migrate import migrate
 from service.postgres.registry import upsert
 from service.settings import inherited_environment
 from service.supervise import end_child
+from service.vault import Vault, key_file
 
 READY_WITHIN_S = 120.0
 ACTOR = "demo"
@@ -75,7 +76,8 @@ class Stage:
         """Enter the fleet and the clinic, then start the clinic and the service; return when it is ready."""
         clinic_url = f"http://{LOOPBACK}:{free_port()}"
         entries = _read(registry)
-        token, secret = await _enter(database_url, entries, f"{clinic_url}/hook")
+        keys = key_file(self.directory / "secret.key")
+        token, secret = await _enter(database_url, Vault.of("", keys), entries, f"{clinic_url}/hook")
         clinic_port = clinic_url.rpartition(":")[2]
         record = self.directory / "received.ndjson"
         clinic = await self.program(
@@ -87,6 +89,9 @@ class Stage:
             "PUMPWATCH_DATABASE_URL": database_url,
             "PUMPWATCH_BROKER_URL": broker_url,
             "PUMPWATCH_API_PORT": str(api_port),
+            "PUMPWATCH_PUBLIC_URL": f"http://{LOOPBACK}:{api_port}",
+            "PUMPWATCH_SECRET_KEY_FILE": str(keys),
+            "PUMPWATCH_WEBHOOK_ALLOW": "127.0.0.0/8",
         }
         up = await self.program("service", "up", environment=environment)
         while not (await self._first_line(up, "up")).startswith("ready"):
@@ -130,12 +135,12 @@ def _read(registry: Path) -> list[RegistryEntry]:
     return entries
 
 
-async def _enter(database_url: str, entries: Sequence[RegistryEntry], hook_url: str) -> tuple[str, str]:
+async def _enter(database_url: str, vault: Vault, entries: Sequence[RegistryEntry], hook_url: str) -> tuple[str, str]:
     """Write fleet, clinic and a token into the database; return the token and the clinic's signing secret."""
     connection = await asyncpg.connect(database_url)
     try:
         await upsert(connection, entries)
-        clinic = await add_endpoint(connection, "clinic", hook_url, ACTOR, accepts_simulated=True)
+        clinic = await add_endpoint(connection, vault, "clinic", hook_url, ACTOR, accepts_simulated=True)
         return await create_token(connection, "demo", Role.ADMINISTRATOR, ACTOR), clinic.secret
     finally:
         await connection.close()

@@ -3,33 +3,43 @@
 import asyncio
 import logging
 import random
-from collections import Counter
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from service.core.change import Priority
-from service.core.delivery import Attempt, Outcome, after_attempt, attempt_deadline_s
+from service.core.delivery import WAITS_S, Attempt, Outcome, Waits, lease_s, patience_s, wait_after
 from service.logs import tell
+from service.loops.letters import Letters
 from service.metrics import Metrics
-from service.ports import Claimed, Clock, Lane, Outbox, Sender, StoreUnavailableError
+from service.ports import Claimed, Clock, Outbox, Recorded, Sender, StoreUnavailableError
 
-POLL_S = 2.0
+POLL_S: Final = 2.0
 """The floor: nothing waits longer for a wake-up call that got lost, or for the lease of a worker that died."""
-MOST_REQUESTS = 256
-STORE_AGAIN_S = 1.0
+MOST_REQUESTS: Final = 256
+STORE_AGAIN_S: Final = 1.0
+SWEEP_EVERY_S: Final = 5.0
 
 
 async def deliver(
-    outbox: Outbox, sender: Sender, *, metrics: Metrics, clock: Clock, stop: asyncio.Event, wake: asyncio.Event
+    outbox: Outbox,
+    sender: Sender,
+    *,
+    metrics: Metrics,
+    clock: Clock,
+    stop: asyncio.Event,
+    wake: asyncio.Event,
+    letters: Letters,
+    waits_s: Waits = WAITS_S,
+    monotonic_s: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run until `stop` is set and the requests under way are done and recorded.
 
     `wake` is set by whoever learns that notifications were committed. Requests of one lane (endpoint, priority) are
     limited by the outbox, so that a slow endpoint holds up only itself, and reports never hold up a page.
     """
-    await _Worker(outbox, sender, metrics, clock, stop, wake).run()
+    await _Worker(outbox, sender, metrics, clock, stop, wake, letters, waits_s, monotonic_s).run()
 
 
 @dataclass
@@ -40,8 +50,12 @@ class _Worker:
     clock: Clock
     stop: asyncio.Event
     wake: asyncio.Event
+    letters: Letters
+    waits_s: Waits
+    monotonic_s: Callable[[], float]
     jitter: Callable[[], float] = random.random
-    busy: Counter[Lane] = field(default_factory=Counter)
+    busy: set[str] = field(default_factory=set)
+    swept_at_s: float = float("-inf")
 
     async def run(self) -> None:
         reachable = True
@@ -51,6 +65,7 @@ class _Worker:
                 self.wake.clear()
                 try:
                     pause_s = await self._begin_what_is_due(requests)
+                    await self._sweep()
                 except StoreUnavailableError as error:
                     if reachable:
                         tell("outbox_unreachable", logging.WARNING, reason=error)
@@ -61,49 +76,72 @@ class _Worker:
                     tell("outbox_reached_again")
                 reachable = True
                 await _first_of(self.wake, pause_s)
-            tell("delivery_stopping", under_way=self.busy.total())
+            tell("delivery_stopping", under_way=len(self.busy))
 
     async def _begin_what_is_due(self, requests: asyncio.TaskGroup) -> float:
         """Claim and begin; return how long to wait at most before the next look."""
-        now = self.clock()
-        claimed = await self.outbox.claim(now, MOST_REQUESTS - self.busy.total(), self.busy)
-        for each in claimed:
-            self.busy[each.lane] += 1
-            requests.create_task(self._carry(each))
-        next_due = await self.outbox.next_due(now)
-        return POLL_S if next_due is None else min(POLL_S, (next_due - now).total_seconds())
+        asked_at_s = self.monotonic_s()  # before the database's clock read: a lease is never longer than we believe
+        for each in await self.outbox.claim(MOST_REQUESTS - len(self.busy)):
+            self.busy.add(each.notification_id)
+            requests.create_task(self._carry(each, asked_at_s + lease_s(each.deadline_s)))
+        due_s = await self.outbox.next_due_s()
+        return POLL_S if due_s is None else min(POLL_S, max(due_s, 0.0))
 
-    async def _carry(self, claimed: Claimed) -> None:
+    async def _sweep(self) -> None:
+        """Now and then: give up what is too old, loudly, and count what stands still."""
+        now_s = self.monotonic_s()
+        if now_s < self.swept_at_s + SWEEP_EVERY_S:
+            return
+        self.swept_at_s = now_s
+        swept = await self.outbox.sweep({priority: patience_s(priority, self.waits_s) for priority in Priority})
+        self.metrics.open_circuits.set(swept.open_circuits)
+        self.metrics.undelivered_pages.set(swept.undelivered_pages)
+        for each in swept.given_up:
+            self.metrics.given_up.labels(priority=each.priority).inc()
+            tell("notification_given_up", logging.ERROR, **each._asdict(), reason="its time is over")
+
+    async def _carry(self, claimed: Claimed, lease_ends_s: float) -> None:
         try:
-            await self._deliver(claimed)
+            await self._deliver(claimed, lease_ends_s)
         finally:
-            self.busy -= Counter([claimed.lane])
+            self.busy.discard(claimed.notification_id)
             self.wake.set()  # there is room, and what had to wait for this one may go
 
-    async def _deliver(self, claimed: Claimed) -> None:
-        priority = Priority(claimed.priority)
-        deadline_s = attempt_deadline_s(priority)
-        now = self.clock()
-        if (claimed.lease_until - now).total_seconds() <= deadline_s:
+    async def _deliver(self, claimed: Claimed, lease_ends_s: float) -> None:
+        if lease_ends_s - self.monotonic_s() <= claimed.deadline_s:
             tell("lease_too_short", logging.WARNING, notification=claimed.notification_id)
             return
         if claimed.kind == "activated" and claimed.attempts == 0:
-            self.metrics.reading_to_webhook_seconds.observe((now - claimed.created_at).total_seconds())
-        attempt = await self.sender.post(claimed, now, deadline_s)
+            waited_s = (self.clock() - claimed.created_at).total_seconds()
+            self.metrics.reading_to_webhook_seconds.observe(waited_s)
+        attempt = await self._post(claimed)
         self.metrics.attempts.labels(outcome=str(attempt.outcome)).inc()
-        now = self.clock()
-        retry_at = after_attempt(priority, claimed.kind, claimed.attempts + 1, attempt, now=now, jitter=self.jitter())
-        held = await self._record(claimed, attempt, now, retry_at)
-        if held is not None:
-            _tell(claimed, attempt, retry_at, held=held)
+        failures = claimed.failures + 1
+        wait_s = wait_after(
+            Priority(claimed.priority), claimed.kind, failures, attempt, jitter=self.jitter(), waits_s=self.waits_s
+        )
+        recorded = await self._record(claimed, attempt, wait_s)
+        if recorded is None:
+            return
+        if recorded.held and wait_s is None and attempt.outcome is not Outcome.DELIVERED:
+            self.metrics.given_up.labels(priority=claimed.priority).inc()
+        _tell(claimed, attempt, wait_s, recorded)
 
-    async def _record(
-        self, claimed: Claimed, attempt: Attempt, now: datetime, retry_at: datetime | None
-    ) -> bool | None:
-        """Whether the lease was still ours; None if we were stopped while the database was away."""
+    async def _post(self, claimed: Claimed) -> Attempt:
+        if claimed.problem:
+            return Attempt(Outcome.NOT_SENT, None, 0.0, claimed.problem)
+        try:
+            letter = replace(claimed, body=self.letters.write(claimed))
+        # One body that cannot be put into its form must not end the worker that pages for all the others.
+        except Exception as error:  # noqa: BLE001
+            return Attempt(Outcome.NOT_SENT, None, 0.0, f"not written: {type(error).__name__}")
+        return await self.sender.post(letter, self.clock(), claimed.deadline_s)
+
+    async def _record(self, claimed: Claimed, attempt: Attempt, wait_s: float | None) -> Recorded | None:
+        """None if we were stopped while the database was away."""
         while True:
             try:
-                return await self.outbox.record(claimed, attempt, now, retry_at)
+                return await self.outbox.record(claimed, attempt, self.clock(), wait_s)
             except StoreUnavailableError as error:
                 if self.stop.is_set():
                     tell("attempt_not_recorded", logging.WARNING, notification=claimed.notification_id, reason=error)
@@ -116,7 +154,7 @@ class _Worker:
         self.wake.set()
 
 
-def _tell(claimed: Claimed, attempt: Attempt, retry_at: datetime | None, *, held: bool) -> None:
+def _tell(claimed: Claimed, attempt: Attempt, wait_s: float | None, recorded: Recorded) -> None:
     fields: dict[str, Any] = {
         "notification": claimed.notification_id,
         "endpoint": claimed.endpoint,
@@ -127,16 +165,21 @@ def _tell(claimed: Claimed, attempt: Attempt, retry_at: datetime | None, *, held
     }
     if attempt.outcome is not Outcome.DELIVERED:
         fields |= {"outcome": attempt.outcome, "status": attempt.status or "none", "detail": attempt.detail}
-    if not held:
+    if not recorded.held:
         tell("lease_lost", logging.WARNING, **fields)
     elif attempt.outcome is Outcome.DELIVERED:
         tell("notification_delivered", **fields)
-    elif retry_at is not None:
-        tell("attempt_failed", logging.WARNING, **fields, retry_at=retry_at.isoformat(timespec="milliseconds"))
+    elif wait_s is not None:
+        tell("attempt_failed", logging.WARNING, **fields, again_in_s=round(wait_s, 1))
     else:
         tell("notification_given_up", logging.ERROR, **fields)
-        if attempt.outcome is Outcome.GONE:
-            tell("endpoint_disabled", logging.ERROR, endpoint=claimed.endpoint, reason="it answered 410")
+    if recorded.opened:
+        tell("circuit_opened", logging.WARNING, endpoint=claimed.endpoint, name=claimed.endpoint_name)
+    if recorded.closed:
+        tell("circuit_closed", endpoint=claimed.endpoint, name=claimed.endpoint_name)
+    if recorded.disabled:
+        fields = {"endpoint": claimed.endpoint, "name": claimed.endpoint_name, "reason": "it answered 410"}
+        tell("endpoint_disabled", logging.ERROR, **fields, others_told=recorded.told)
 
 
 async def _first_of(event: asyncio.Event, wait_s: float) -> None:

@@ -132,11 +132,20 @@ async def others_of(connection: asyncpg.Connection, names: Collection[str]) -> d
     return {name: found.get(name) or Subject(name=name) for name in names}
 
 
-_ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled FROM endpoint WHERE enabled"
+_ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled, name, priorities FROM endpoint WHERE enabled"
 
 
 async def routes(connection: asyncpg.Connection) -> list[Route]:
-    return [Route(**row) for row in await connection.fetch(_ROUTES)]
+    rows = await connection.fetch(_ROUTES)
+    return [Route(**{**row, "priorities": frozenset(row["priorities"])}) for row in rows]
+
+
+# When each of some pumps was last heard, by our clock.
+_LAST_HEARD: Final = "SELECT pump, received_at FROM pump_latest WHERE pump = ANY ($1::integer[])"
+
+
+async def last_heard(connection: asyncpg.Connection, pumps: Collection[int]) -> dict[int, datetime]:
+    return {row["pump"]: row["received_at"] for row in await connection.fetch(_LAST_HEARD, list(pumps))}
 
 
 # Who may have been told of some alerts. A lease counts: its request may be under way. Locked: none begins meanwhile.
@@ -144,7 +153,7 @@ _ATTEMPTED: Final = """
 SELECT DISTINCT alert_id, endpoint
 FROM (
     SELECT alert_id, endpoint, attempts, lease_token FROM notification
-    WHERE alert_id = ANY ($1::uuid[]) AND kind = 'activated'
+    WHERE alert_id = ANY ($1::uuid[]) AND kind IN ('activated', 'priority_rose')
     ORDER BY id
     FOR UPDATE
 ) AS activated
@@ -153,7 +162,7 @@ WHERE attempts > 0 OR lease_token IS NOT NULL
 
 
 async def lock_attempted(connection: asyncpg.Connection, alerts: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """The endpoints at which `activated` was attempted, by alert; alerts without any are left out."""
+    """The endpoints at which `activated` or a rise was attempted, by alert; alerts without any are left out."""
     attempted: dict[UUID, set[UUID]] = {}
     if alerts:
         for row in await connection.fetch(_ATTEMPTED, list(alerts)):
@@ -263,7 +272,8 @@ UPDATE notification AS n SET state = 'collapsed', settled_at = $2
 WHERE n.alert_id = ANY ($1::uuid[]) AND n.state = 'pending' AND n.attempts = 0 AND n.lease_token IS NULL
     AND NOT EXISTS (
         SELECT FROM notification AS activated
-        WHERE activated.alert_id = n.alert_id AND activated.endpoint = n.endpoint AND activated.kind = 'activated'
+        WHERE activated.alert_id = n.alert_id AND activated.endpoint = n.endpoint
+            AND activated.kind IN ('activated', 'priority_rose')
             AND (activated.attempts > 0 OR activated.lease_token IS NOT NULL)
     )
 """

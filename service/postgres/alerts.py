@@ -14,15 +14,18 @@ import asyncpg
 from service.core import lifecycle
 from service.core.alert import Alert, AlertState
 from service.core.bodies import body_of
-from service.core.change import Change, Condition, Turn
+from service.core.change import Change, Condition, Ruled, Turn
 from service.core.lifecycle import AlertWritten, Circumstances, Move, NotificationKind
+from service.core.override import Whose
 from service.core.reconcile import InOrder, reconcile
 from service.core.routing import Route, told
 from service.core.rulebook import Rulebook
+from service.core.shadow import part
 from service.core.subject import NO_PUMP, Subject
-from service.postgres import alert_rows
+from service.postgres import alert_rows, shadow
 from service.postgres.alert_rows import NotificationRow
-from service.postgres.outbox import CHANNEL, hasten
+from service.postgres.outbox import hasten
+from service.postgres.waking import CHANNEL
 
 
 class UnknownAlertError(Exception):
@@ -39,6 +42,10 @@ class AlertStore:
     """Holds nothing but the rulebook: the rows are the truth, and each call locks those that it changes."""
 
     def __init__(self, rulebook: Rulebook) -> None:
+        self._rulebook = rulebook
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Decide by `rulebook` from now on. What is open stays as it was decided."""
         self._rulebook = rulebook
 
     async def apply(
@@ -63,8 +70,11 @@ class AlertStore:
         previous = {(alert.subject, alert.condition): alert for alert in resolved}
         ending = {key for key, change in zip(key_of, changes, strict=True) if change.turn is Turn.ENDED}
         attempted = await alert_rows.lock_attempted(connection, [current[key].id for key in ending & current.keys()])
+        active = {key for key, alert in current.items() if alert.state is AlertState.ACTIVE}
+        parted = part(zip(key_of, map(self._ruled, changes, about), strict=True), active)
+        await shadow.record(connection, parted.shadowed, now)
         moves = []
-        for key, change in zip(key_of, changes, strict=True):
+        for key, change in parted.told:
             alert = current.get(key)
             move = lifecycle.turn(
                 change,
@@ -101,13 +111,32 @@ class AlertStore:
         alerts = await alert_rows.lock_since(connection, pump, since_position)
         subject = (await alert_rows.pumps_of(connection, [pump]))[pump]
         attempted = await alert_rows.lock_attempted(connection, [alert.id for alert in alerts])
+        active = {
+            (subject.name, alert.condition)
+            for alert in alerts
+            if alert.detected_position <= since_position
+            and (alert.state is AlertState.ACTIVE or alert.last_position > since_position)
+        }
+        ruled = [self._ruled(turn, subject) for turn in episodes]
+        parted = part((((subject.name, turn.condition), turn) for turn in ruled), active)
+        await shadow.rewrite(connection, pump, since_position, parted.shadowed, now)
         moves = reconcile(
             alerts,
             attempted,
-            InOrder(since_position, held, episodes),
+            InOrder(since_position, held, [turn for _, turn in parted.told]),
             Circumstances(subject, self._rulebook, now, late_data=True),
         )
         return await self._write(connection, moves, {subject.name: subject}, attempted, now)
+
+    def _ruled(self, change: Change, subject: Subject) -> Change:
+        """With what the rules say of it: those that were in force for the pump, or else those in force now."""
+        if change.ruled is not None:
+            return change
+        whose = Whose(subject.drug_class, subject.site or "", subject.pump_id or "")
+        ladder = self._rulebook.ladder(change.condition, whose)
+        priority = ladder[min(change.step, len(ladder)) - 1]
+        standing = self._rulebook.standing(change.condition, whose)
+        return replace(change, ruled=Ruled(self._rulebook.version, priority, standing))
 
     async def release(self, connection: asyncpg.Connection, pumps: Sequence[int], now: datetime) -> None:
         """These pumps have caught up with our clock: what their delayed data found is announced now."""
@@ -169,12 +198,19 @@ class AlertStore:
     ) -> None:
         """Put into the outbox what the moves ask for, and take out what nobody needs to hear any more."""
         routes = await alert_rows.routes(connection)
+        heard = await alert_rows.last_heard(connection, {move.alert.pump for move in moves if move.alert.pump})
         rows = [
             row
             for move in moves
             if move.tells is not None
-            for row in self._rows(move, move.tells, subjects[move.alert.subject], routes, now)
-            if move.tells is not NotificationKind.RESOLVED or row.endpoint in attempted.get(move.alert.id, ())
+            for row in self._rows(
+                move,
+                move.tells,
+                subjects[move.alert.subject],
+                _told_of(move, routes, attempted.get(move.alert.id, ())),
+                heard.get(move.alert.pump or NO_PUMP),
+                now,
+            )
         ]
         await alert_rows.insert_notifications(connection, rows)
         await hasten(connection, {row.alert_id for row in rows}, now)
@@ -184,25 +220,45 @@ class AlertStore:
             await connection.execute(_WAKE)
 
     def _rows(
-        self, move: Move, kind: NotificationKind, subject: Subject, routes: Sequence[Route], now: datetime
+        self,
+        move: Move,
+        kind: NotificationKind,
+        subject: Subject,
+        routes: Sequence[Route],
+        last_heard_at: datetime | None,
+        now: datetime,
     ) -> list[NotificationRow]:
         alert = move.alert
-        body = body_of(kind, alert, subject, self._rulebook.do_now(alert.condition), now)
+        body = body_of(
+            kind,
+            alert,
+            subject,
+            self._rulebook.do_now(alert.condition),
+            now,
+            last_heard_at=last_heard_at,
+            told=[route.name for route in routes],
+        )
         hold = timedelta(seconds=move.hold_s)
         return [
             NotificationRow(
-                id=str(uuid5(alert.id, f"{move.history.number}/{endpoint}")),
+                id=str(uuid5(alert.id, f"{move.history.number}/{route.endpoint}")),
                 alert_id=alert.id,
                 number=move.history.number,
-                endpoint=endpoint,
+                endpoint=route.endpoint,
                 kind=kind,
                 priority=alert.priority,
                 body=body,
                 created_at=now,
                 due_at=now + hold,
             )
-            for endpoint in told(routes, simulated=alert.simulated)
+            for route in routes
         ]
+
+
+def _told_of(move: Move, routes: Sequence[Route], attempted: Collection[UUID]) -> list[Route]:
+    """Whoever was never told that it began is not told that it is over."""
+    routes = told(routes, move.alert.priority, simulated=move.alert.simulated)
+    return [route for route in routes if move.tells is not NotificationKind.RESOLVED or route.endpoint in attempted]
 
 
 async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[UUID, Alert]:

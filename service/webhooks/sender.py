@@ -3,8 +3,10 @@
 import asyncio
 import ssl
 import time
+from dataclasses import replace
 from datetime import datetime
 from http.client import responses
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,10 +16,11 @@ import httpx
 from service.core.delivery import Attempt, Outcome, asked_wait_s, outcome_of
 from service.core.webhook import BadSecretError, headers
 from service.ports import Claimed
-from service.webhooks.destination import Checked
+from service.webhooks.destination import BlockedError, Checked
 
 _IDLE_CONNECTION_S = 30.0
-_ANSWER_BYTES = 4096  # read so that the connection can be used again; nothing in an answer matters but its head
+_ANSWER_BYTES = 4096  # read so that the connection can be used again; nothing in an answer decides but its head
+_KEPT_BYTES = 2048  # of it, so that somebody can see what an endpoint has against us
 _ANSWER_S = 0.5
 
 
@@ -25,10 +28,19 @@ class _UnusableUrlError(Exception):
     """The text never quotes the URL."""
 
 
+def trusted(further: Path | None) -> ssl.SSLContext:
+    """The usual certificate authorities, and those of a file."""
+    context = httpcore.default_ssl_context()
+    if further is not None:
+        context.load_verify_locations(further)
+    return context
+
+
 class HttpSender:
     """HTTP/1.1 with connections kept alive. No redirects, cookies, proxies from the environment, or decompression.
 
     Built on httpcore, the engine of httpx, since only there can a connection be held to the address that was checked.
+    Without a `network` of its own nothing is sent to addresses that are not public.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, network: Checked | None = None) -> None:
@@ -51,25 +63,31 @@ class HttpSender:
         begun_s = time.perf_counter()
         try:
             url = _usable(claimed.url)
-            signed = headers(claimed.notification_id, now, claimed.body, claimed.secret.split())
+            signed = headers(claimed.notification_id, now, claimed.body, claimed.secrets)
         except (_UnusableUrlError, BadSecretError) as error:
-            return Attempt(Outcome.UNREACHABLE, None, 0.0, f"not sent: {error}")
-        sent = [*signed.items(), ("content-type", "application/json"), ("user-agent", "pumpwatch")]
-        attempt = None
+            return Attempt(Outcome.NOT_SENT, None, 0.0, f"{error}")
+        sent = signed | {"content-type": "application/json", "user-agent": "pumpwatch"}
+        attempt = await self._exchange(url, sent, claimed.body, now, timeout_s, begun_s)
+        return replace(attempt, headers={name: text for name, text in sent.items() if name != "webhook-signature"})
+
+    async def _exchange(
+        self, url: httpcore.URL, sent: dict[str, str], body: bytes, now: datetime, timeout_s: float, begun_s: float
+    ) -> Attempt:
+        attempt, answer = None, bytearray()
         try:
             async with (
                 asyncio.timeout(timeout_s) as deadline,
-                self._connections.stream("POST", url, headers=sent, content=claimed.body) as response,
+                self._connections.stream("POST", url, headers=list(sent.items()), content=body) as response,
             ):
                 attempt = _answered(response, now, _ms_since(begun_s))
                 # The status line has decided. What follows may be slow, endless or cut off without changing that.
                 deadline.reschedule(asyncio.get_running_loop().time() + _ANSWER_S)
-                await _read_some(response)
+                await _read_some(response, answer)
         # Whatever an endpoint provokes in a library must not end the worker that pages for all the others.
         except Exception as error:  # noqa: BLE001
             if attempt is None:
                 attempt = _failed(error, timeout_s, _ms_since(begun_s))
-        return attempt
+        return replace(attempt, answer=answer[:_KEPT_BYTES].decode("utf-8", "replace"))
 
 
 def _usable(url: str) -> httpcore.URL:
@@ -82,11 +100,10 @@ def _usable(url: str) -> httpcore.URL:
     return httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
 
 
-async def _read_some(response: httpcore.Response) -> None:
-    read = 0
+async def _read_some(response: httpcore.Response, into: bytearray) -> None:
     async for chunk in response.aiter_stream():
-        read += len(chunk)
-        if read > _ANSWER_BYTES:
+        into += chunk[: _ANSWER_BYTES + 1 - len(into)]
+        if len(into) > _ANSWER_BYTES:
             return
 
 
@@ -105,10 +122,12 @@ def _failed(error: Exception, timeout_s: float, duration_ms: float) -> Attempt:
     tls = _tls_cause(error)
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         outcome, detail = Outcome.TIMED_OUT, f"no answer within {timeout_s:g} s"
+    elif isinstance(error, BlockedError):
+        outcome, detail = Outcome.BLOCKED, str(error)
     elif tls is not None:
-        outcome, detail = Outcome.TLS_FAILED, tls.reason or type(tls).__name__
+        outcome, detail = Outcome.TLS_ERROR, tls.reason or type(tls).__name__
     else:
-        outcome, detail = Outcome.UNREACHABLE, _kind_of(error)
+        outcome, detail = _network_failure(error)
     return Attempt(outcome, None, duration_ms, detail)
 
 
@@ -125,16 +144,22 @@ def _tls_cause(error: BaseException | None) -> ssl.SSLError | None:
     return error
 
 
-def _kind_of(error: BaseException) -> str:
-    """Say what went wrong in the words of the error's innermost type, e.g. "connection refused"."""
+_RESET = (Outcome.CONNECTION_RESET, "connection reset")
+_NETWORK_FAILURES = {
+    "gaierror": (Outcome.DNS_ERROR, "no such host"),
+    "UnicodeError": (Outcome.DNS_ERROR, "no such host"),
+    "ConnectionRefusedError": (Outcome.CONNECTION_REFUSED, "connection refused"),
+    "ConnectionResetError": _RESET,
+    "BrokenPipeError": _RESET,
+    "BrokenResourceError": _RESET,
+    "EndOfStream": _RESET,
+    "RemoteProtocolError": (Outcome.CONNECTION_RESET, "closed without an answer, or not HTTP"),
+}
+
+
+def _network_failure(error: BaseException) -> tuple[Outcome, str]:
+    """By the error's innermost type, in words."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    words = {
-        "gaierror": "no such host",
-        "UnicodeError": "no such host",
-        "ConnectionRefusedError": "connection refused",
-        "ConnectionResetError": "connection reset",
-        "BrokenPipeError": "connection reset",
-        "RemoteProtocolError": "closed without an answer, or not HTTP",
-    }
-    return words.get(type(error).__name__, type(error).__name__)
+    name = type(error).__name__
+    return _NETWORK_FAILURES.get(name, (Outcome.UNREACHABLE, name))

@@ -22,6 +22,7 @@ from service.postgres.accounts import Role, create_token
 from service.postgres.alerts import AlertStore
 from service.settings import load
 from tests.episodes import usual_step
+from tests.keys import KEY, LOOPBACK_ALLOWED
 
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 
@@ -68,7 +69,17 @@ async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
         pool = asyncpg.create_pool(database_url, min_size=0, max_size=5, timeout=2, command_timeout=10)
         await stack.enter_async_context(pool)
         clock = FixedClock()
-        configured = load({}, required=[], database_url=database_url, broker_url="mqtt://127.0.0.1:1883", **settings)
+        configured = load(
+            {},
+            required=[],
+            **{
+                "database_url": database_url,
+                "broker_url": "mqtt://127.0.0.1:1883",
+                "secret_key": KEY,
+                "webhook_allow": LOOPBACK_ALLOWED,
+                **settings,
+            },
+        )
         app = create_app(pool, configured, Metrics(CollectorRegistry()), clock, AlertStore(DEFAULT_RULEBOOK))
         listening = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

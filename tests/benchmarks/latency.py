@@ -18,6 +18,7 @@ from service.postgres.endpoints import add_endpoint
 from tests.benchmarks import load
 from tests.benchmarks.ground import NATS, Ground
 from tests.benchmarks.roles import RoleError, running
+from tests.keys import VAULT
 
 PROBE_EVERY_S = 0.04
 SETTLE_IN_S = 1.0
@@ -93,7 +94,7 @@ async def _listening(database_url: str) -> AsyncIterator[Endpoint]:
     server = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     connection = await asyncpg.connect(database_url)
-    await add_endpoint(connection, "bench", url, "bench", accepts_simulated=True)
+    await add_endpoint(connection, VAULT, "bench", url, "bench", accepts_simulated=True)
     await connection.close()
     try:
         yield endpoint

@@ -17,6 +17,7 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from service.settings import inherited_environment
 from tests.benchmarks.processes import cpu_s, ended, started
+from tests.keys import ENVIRONMENT
 
 PATIENCE_S = 120.0
 LOOK_EVERY_S = 0.01
@@ -91,6 +92,7 @@ async def running(name: str, directory: Path, database_url: str, broker_url: str
         "PUMPWATCH_METRICS_DIR": str(own),
         "PROMETHEUS_MULTIPROC_DIR": str(own),
         "PUMPWATCH_LOG_LEVEL": "warning",
+        **ENVIRONMENT,
     }
     child = await started([sys.executable, "-m", "service", "run", name], environment=environment, log=own / "log")
     try:

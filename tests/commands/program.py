@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.keys import ENVIRONMENT
+
 PATIENCE_S = 60
 
 
@@ -22,7 +24,7 @@ def pumpwatch(database_url: str, *arguments: object) -> Ended:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
     ended = subprocess.run(
         [sys.executable, "-m", "service", *map(str, arguments)],
-        env=environment | {"PUMPWATCH_DATABASE_URL": database_url},
+        env=environment | ENVIRONMENT | {"PUMPWATCH_DATABASE_URL": database_url},
         capture_output=True,
         timeout=PATIENCE_S,
         check=False,

@@ -14,11 +14,13 @@ from service.core.delivery import (
     WAITS_S,
     Attempt,
     Outcome,
-    after_attempt,
     asked_wait_s,
     attempt_deadline_s,
     lease_s,
     outcome_of,
+    patience_s,
+    pause_after,
+    wait_after,
 )
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
@@ -28,15 +30,14 @@ FAILURES = [outcome for outcome in Outcome if outcome not in {Outcome.DELIVERED,
 def wait_s(
     priority: Priority,
     attempts_made: int,
-    outcome: Outcome = Outcome.FAILED,
+    outcome: Outcome = Outcome.SERVER_ERROR,
     *,
     kind: str = "activated",
     asked_s: float | None = None,
     jitter: float = 0.0,
 ) -> float | None:
     attempt = Attempt(outcome, 500, 1.0, retry_after_s=asked_s)
-    at = after_attempt(priority, kind, attempts_made, attempt, now=NOW, jitter=jitter)
-    return None if at is None else (at - NOW).total_seconds()
+    return wait_after(priority, kind, attempts_made, attempt, jitter=jitter)
 
 
 def test_a_page_is_tried_again_at_once_then_after_two_seconds_then_ever_more_slowly() -> None:
@@ -82,7 +83,7 @@ def test_delivered_and_gone_are_final(outcome: Outcome) -> None:
 
 def test_an_endpoint_is_not_asked_again_before_it_wants_to_be() -> None:
     assert wait_s(Priority.HIGH, 1, Outcome.THROTTLED, asked_s=7) == 7
-    assert wait_s(Priority.HIGH, 1, Outcome.FAILED, asked_s=7) == 7
+    assert wait_s(Priority.HIGH, 1, Outcome.SERVER_ERROR, asked_s=7) == 7
     assert wait_s(Priority.HIGH, 1, Outcome.THROTTLED) == 2
 
 
@@ -104,7 +105,28 @@ def test_jitter_only_ever_adds_up_to_a_tenth(made: int, asked_s: float | None, j
 @pytest.mark.parametrize("priority", Priority)
 def test_an_attempt_begun_in_the_first_half_of_a_lease_ends_within_it(priority: Priority) -> None:
     assert attempt_deadline_s(priority) == (4 if priority is Priority.HIGH else 15)
-    assert lease_s(priority) == 2 * attempt_deadline_s(priority)
+    assert lease_s(attempt_deadline_s(priority)) == 2 * attempt_deadline_s(priority)
+    assert attempt_deadline_s(priority, 7.5) == 7.5
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_what_no_attempt_could_be_made_for_is_given_up_when_its_waits_would_be_over(priority: Priority) -> None:
+    assert sum(WAITS_S[priority]) <= patience_s(priority) <= 1.2 * sum(WAITS_S[priority])
+
+
+def test_an_endpoint_that_keeps_failing_is_left_alone_ever_longer_but_a_page_still_knocks() -> None:
+    failed = Attempt(Outcome.TIMED_OUT, None, 1.0)
+    pauses = [pause_after(failures, failed) for failures in range(1, 30)]
+    assert [pause.reports_s for pause in pauses[:7]] == [0, 0, 0, 0, 5, 10, 20]
+    assert max(pause.reports_s for pause in pauses) == 300
+    assert {pause.pages_s for pause in pauses} == {0, 5}
+
+
+def test_an_endpoint_that_says_how_long_to_wait_means_everything_that_is_for_it() -> None:
+    asked = pause_after(1, Attempt(Outcome.THROTTLED, 429, 1.0, retry_after_s=90))
+    assert (asked.pages_s, asked.reports_s) == (60, 90)
+    assert pause_after(1, Attempt(Outcome.THROTTLED, 429, 1.0, retry_after_s=1e9)).reports_s == 300
+    assert pause_after(1, Attempt(Outcome.SERVER_ERROR, 503, 1.0, retry_after_s=90)).reports_s == 0
 
 
 @pytest.mark.parametrize(
@@ -112,17 +134,17 @@ def test_an_attempt_begun_in_the_first_half_of_a_lease_ends_within_it(priority: 
     [
         (200, Outcome.DELIVERED),
         (299, Outcome.DELIVERED),
-        (301, Outcome.FAILED),
-        (304, Outcome.FAILED),
+        (301, Outcome.REDIRECTED),
+        (304, Outcome.REDIRECTED),
         (400, Outcome.REFUSED),
         (404, Outcome.REFUSED),
-        (408, Outcome.FAILED),
+        (408, Outcome.REFUSED),
         (410, Outcome.GONE),
-        (425, Outcome.FAILED),
+        (425, Outcome.REFUSED),
         (429, Outcome.THROTTLED),
-        (500, Outcome.FAILED),
-        (599, Outcome.FAILED),
-        (999, Outcome.FAILED),
+        (500, Outcome.SERVER_ERROR),
+        (599, Outcome.SERVER_ERROR),
+        (999, Outcome.SERVER_ERROR),
     ],
 )
 def test_only_2xx_delivers(status: int, outcome: Outcome) -> None:

@@ -21,6 +21,7 @@ from tests.benchmarks.processes import ended, started
 from tests.failures.checker import Label
 from tests.failures.ingester import Ingester
 from tests.failures.said import Said
+from tests.keys import VAULT
 from tests.patience import until, until_found, until_true
 from tests.servers import MosquittoServer
 
@@ -167,7 +168,7 @@ async def _register(url: str, registry: Path) -> None:
     try:
         await upsert(connection, entries)
         # Nobody listens there: no delivery is running, and the outbox shows what it would have sent.
-        await add_endpoint(connection, "clinic", "http://127.0.0.1:9/hook", "test", accepts_simulated=True)
+        await add_endpoint(connection, VAULT, "clinic", "http://127.0.0.1:9/hook", "test", accepts_simulated=True)
     finally:
         await connection.close()
 

@@ -3,15 +3,18 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import asyncpg
 import pytest
 
-from tests.loops.worker import working
+from service.core.change import Priority
+from tests.loops.worker import Working, working
 from tests.servers import eventually
-from tests.webhooks.endpoint import Conduct, Endpoint, answers, answers_when, never_answers
+from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when, never_answers
 from tests.webhooks.rows import Rows, now, until
 
 
@@ -40,12 +43,12 @@ async def test_each_way_to_fail_leaves_exactly_its_attempts_and_one_id(postgres_
     ways: dict[str, tuple[list[Conduct], list[tuple[int, str, int | None]]]] = {
         "failing": (
             [answers(500), answers(503)],
-            [(1, "failed", 500), (2, "failed", 503), (3, "delivered", 204)],
+            [(1, "server_error", 500), (2, "server_error", 503), (3, "delivered", 204)],
         ),
         "throttling": ([answers(429, retry_after="3")], [(1, "throttled", 429), (2, "delivered", 204)]),
         "refusing": ([answers(400)], [(1, "refused", 400), (2, "delivered", 204)]),
         "keeping us waiting": ([never_answers], [(1, "timed_out", None), (2, "delivered", 204)]),
-        "redirecting": ([answers(302, location="/elsewhere")], [(1, "failed", 302), (2, "delivered", 204)]),
+        "redirecting": ([answers(302, location="/elsewhere")], [(1, "redirected", 302), (2, "delivered", 204)]),
         "slow": ([answers_when(slow)], [(1, "delivered", 200)]),
         "gone": ([answers(410)], [(1, "gone", 410)]),
     }
@@ -53,10 +56,11 @@ async def test_each_way_to_fail_leaves_exactly_its_attempts_and_one_id(postgres_
     ids: dict[str, str] = {}
     for way, endpoint in endpoints.items():
         await endpoint.__aenter__()
-        endpoint.conducts.extend(ways[way][0])
         ids[way] = await rows.a_notification(
             await rows.an_endpoint(endpoint), priority="low" if way == "slow" else "high"
         )
+        # Not to the news that another endpoint is gone.
+        endpoint.conduct_of = _once_each(ids[way], ways[way][0])
     async with working(postgres_url):
         # Slower than a page may be, in time for a report.
         await until(lambda: _is(rows, ids["keeping us waiting"], "delivered"))
@@ -65,14 +69,20 @@ async def test_each_way_to_fail_leaves_exactly_its_attempts_and_one_id(postgres_
     for way, endpoint in endpoints.items():
         await endpoint.__aexit__(None, None, None)
         assert await rows.attempts_of(ids[way]) == ways[way][1], way
-        assert {(request.id, request.verified) for request in endpoint.requests} == {(ids[way], True)}, way
-        assert len(endpoint.requests) == len(ways[way][1]), way
+        ours = [request for request in endpoint.requests if request.body["type"] == "alert.activated"]
+        assert {(request.id, request.verified) for request in ours} == {(ids[way], True)}, way
+        assert len(ours) == len(ways[way][1]), way
         expected = "failed" if way == "gone" else "delivered"
         assert (await rows.of(ids[way]))["state"] == expected, way
     first, second = await rows.pool.fetch(
         "SELECT at FROM attempt WHERE notification_id = $1 ORDER BY number", ids["throttling"]
     )
     assert second["at"] - first["at"] >= timedelta(seconds=3)
+
+
+def _once_each(notification: str, conducts: list[Conduct]) -> Callable[[Request], Conduct]:
+    left = deque(conducts)
+    return lambda request: left.popleft() if request.id == notification and left else answers(204)
 
 
 async def _is(rows: Rows, notification: str, state: str) -> bool:
@@ -117,15 +127,105 @@ async def test_nothing_is_sent_on_a_lease_that_is_half_over(
     postgres_url: str, rows: Rows, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    ahead_s = itertools.chain([0, 5], itertools.repeat(9))  # claimed, held up for 5 s of a lease of 8 s, and past it
+    # Claimed, then held up for 5 s of a lease of 8 s; the second look may be that of the sweep.
+    ahead_s = itertools.chain([0, 5, 5], itertools.repeat(9))
     async with Endpoint() as endpoint:
         notification = await rows.a_notification(await rows.an_endpoint(endpoint))
-        async with working(postgres_url, clock=lambda: now() + timedelta(seconds=next(ahead_s))):
+        async with working(postgres_url, monotonic_s=lambda: time.monotonic() + next(ahead_s)):
+            await eventually(lambda: "lease_too_short" in [record.message for record in caplog.records])
+            await rows.pass_leases()
+            await rows.announce()
             await rows.until_settled()
     events = [record.message for record in caplog.records if record.name.startswith("pumpwatch")]
     assert events == ["lease_too_short", "notification_delivered", "delivery_stopping"]
     assert len(endpoint.requests) == 1
     assert await rows.attempts_of(notification) == [(1, "delivered", 204)]
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_a_worker_whose_clock_is_wrong_takes_no_lease_early_and_waits_no_longer(
+    postgres_url: str, rows: Rows, off: timedelta
+) -> None:
+    go = asyncio.Event()
+    async with Endpoint() as endpoint:
+        endpoint.conduct_of = lambda _: answers_when(go)
+        held = await rows.a_notification(await rows.an_endpoint(endpoint), priority="low")
+        async with working(postgres_url), working(postgres_url, clock=lambda: now() + off):
+            await eventually(lambda: len(endpoint.requests) == 1)
+            other = await rows.a_notification(await rows.an_endpoint(endpoint))
+            await rows.announce()
+            await eventually(lambda: len(endpoint.requests) == 2)
+            go.set()
+            await rows.until_settled()
+    assert [request.id for request in endpoint.requests] == [held, other]
+
+
+async def test_endpoints_are_told_that_one_of_them_is_gone(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as gone, Endpoint() as other, working(postgres_url):
+        gone.conduct_of = lambda _: answers(410)
+        target = await rows.an_endpoint(gone, name="pager")
+        await rows.an_endpoint(other)
+        await rows.a_notification(target)
+        await rows.announce()
+        await rows.until_settled()
+    [told] = other.requests
+    assert (told.verified, told.body["type"], told.body["data"]["endpoint"]) == (True, "endpoint.disabled", "pager")
+    assert "pager answered 410" in told.body["data"]["what"]
+
+
+async def test_a_dead_endpoint_is_probed_and_what_waited_goes_when_it_is_back(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint:
+        endpoint.conduct_of = lambda _: answers(503)
+        target = await rows.an_endpoint(endpoint)
+        async with working(postgres_url) as one, working(postgres_url):
+            for _ in range(30):
+                await rows.a_notification(target, priority="low")
+            await rows.announce()
+            await until(lambda: rows.pool.fetchval("SELECT count(*) = 1 FROM circuit WHERE opened_at IS NOT NULL"))
+            await until(
+                lambda: rows.pool.fetchval("SELECT count(*) = 0 FROM notification WHERE lease_token IS NOT NULL")
+            )
+            tried = len(endpoint.requests)
+            await rows.announce()
+            await until(lambda: _open_circuits(one, 1))
+            assert len(endpoint.requests) == tried < 30
+            endpoint.conduct_of = lambda _: answers(204)
+            await rows.pass_probes()
+            await rows.hurry()
+            await rows.announce()
+            await rows.until_settled()
+        assert await rows.pool.fetchval("SELECT opened_at IS NULL AND failures = 0 FROM circuit")
+
+
+async def _open_circuits(worker: Working, count: int) -> bool:
+    return worker.metrics.registry.get_sample_value("pumpwatch_open_circuits") == count
+
+
+async def test_what_is_given_up_is_told_counted_and_kept(
+    postgres_url: str, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits_s = dict.fromkeys(Priority, (0.0, 0.0))
+    async with Endpoint() as endpoint, working(postgres_url, waits_s=waits_s) as worker:
+        endpoint.conduct_of = lambda _: answers(500)
+        notification = await rows.a_notification(await rows.an_endpoint(endpoint))
+        await rows.announce()
+        await rows.until_settled()
+    assert [outcome for _, outcome, _ in await rows.attempts_of(notification)] == ["server_error"] * 3
+    assert (await rows.of(notification))["state"] == "failed"
+    assert "notification_given_up" in [record.message for record in caplog.records]
+    assert worker.metrics.registry.get_sample_value("pumpwatch_given_up_total", {"priority": "high"}) == 1
+
+
+async def test_a_body_that_cannot_be_written_is_not_sent_and_stops_nobody(postgres_url: str, rows: Rows) -> None:
+    async with Endpoint() as endpoint, working(postgres_url):
+        broken = await rows.an_endpoint(endpoint, format="pagerduty", routing_key="sealed:by another key")
+        refused = await rows.a_notification(broken)
+        sound = await rows.a_notification(await rows.an_endpoint(endpoint))
+        await rows.announce()
+        await until(lambda: _is(rows, sound, "delivered"))
+        await until(lambda: rows.pool.fetchval("SELECT attempts > 0 FROM notification WHERE id = $1", refused))
+    assert {outcome for _, outcome, _ in await rows.attempts_of(refused)} == {"not_sent"}
+    assert {request.id for request in endpoint.requests} == {sound}
 
 
 async def test_a_lane_is_filled_again_as_it_empties(postgres_url: str, rows: Rows) -> None:

@@ -10,25 +10,34 @@ from datetime import UTC, datetime
 import asyncpg
 from prometheus_client import CollectorRegistry
 
+from service.core.address import Allowed
 from service.loops.deliver import deliver
+from service.loops.letters import Letters
 from service.metrics import Metrics
 from service.ports import Clock
-from service.postgres.outbox import PLANS, PostgresOutbox, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox
+from service.postgres.waking import woken_by
+from service.webhooks.destination import Checked
 from service.webhooks.sender import HttpSender
+from tests.keys import LOOPBACK_ALLOWED, VAULT
 
 
 def real_clock() -> datetime:
     return datetime.now(UTC)
 
 
-async def work(database_url: str, stop: asyncio.Event, metrics: Metrics, clock: Clock = real_clock) -> None:
+async def work(
+    database_url: str, stop: asyncio.Event, metrics: Metrics, clock: Clock = real_clock, **how: object
+) -> None:
     """What the role `deliver` is made of."""
     async with (
         asyncpg.create_pool(database_url, min_size=1, max_size=4, server_settings=PLANS) as pool,
-        HttpSender() as sender,
+        HttpSender(network=Checked(Allowed.parse(LOOPBACK_ALLOWED))) as sender,
         woken_by(database_url) as wake,
     ):
-        await deliver(PostgresOutbox(pool), sender, metrics=metrics, clock=clock, stop=stop, wake=wake)
+        letters = Letters("https://board.example", VAULT.link_keys[0])
+        given = {"letters": letters, "metrics": metrics, "clock": clock, "stop": stop, "wake": wake} | how
+        await deliver(PostgresOutbox(pool, VAULT), sender, **given)
 
 
 @dataclass
@@ -39,11 +48,11 @@ class Working:
 
 
 @asynccontextmanager
-async def working(database_url: str, clock: Clock = real_clock) -> AsyncIterator[Working]:
+async def working(database_url: str, clock: Clock = real_clock, **how: object) -> AsyncIterator[Working]:
     """A worker inside this process; leaving stops it in good order, and shows its errors."""
     stop, metrics = asyncio.Event(), Metrics(CollectorRegistry())
     async with asyncio.TaskGroup() as tasks:
-        done = tasks.create_task(work(database_url, stop, metrics, clock))
+        done = tasks.create_task(work(database_url, stop, metrics, clock, **how))
         try:
             yield Working(metrics, stop, done)
         finally:

@@ -5,18 +5,23 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
+from service.core.change import Priority
 from service.core.delivery import Attempt, Outcome
 from service.ports import Claimed
-from service.postgres.outbox import PLANS, PostgresOutbox, hasten, woken_by
+from service.postgres.outbox import PLANS, PostgresOutbox, hasten
+from service.postgres.waking import UNDELIVERED, woken_by
+from service.vault import Vault
+from tests.keys import VAULT
 from tests.webhooks.rows import Rows, now
 
 DELIVERED = Attempt(Outcome.DELIVERED, 204, 12.5)
-FAILED = Attempt(Outcome.FAILED, 503, 12.5, "Service Unavailable")
+FAILED = Attempt(Outcome.SERVER_ERROR, 503, 12.5, "Service Unavailable", headers={"webhook-id": "n"}, answer="no\0")
 GONE = Attempt(Outcome.GONE, 410, 12.5, "Gone")
 
 
@@ -33,57 +38,94 @@ def rows(pool: asyncpg.Pool) -> Rows:
 
 @pytest.fixture
 def outbox(pool: asyncpg.Pool) -> PostgresOutbox:
-    return PostgresOutbox(pool)
+    return PostgresOutbox(pool, VAULT)
 
 
-async def claim(outbox: PostgresOutbox, at: datetime | None = None, limit: int = 100) -> list[Claimed]:
-    return await outbox.claim(at or now(), limit, {})
+async def claim(outbox: PostgresOutbox, limit: int = 100) -> list[Claimed]:
+    return await outbox.claim(limit)
+
+
+async def record(outbox: PostgresOutbox, claimed: Claimed, attempt: Attempt, wait_s: float | None) -> bool:
+    return (await outbox.record(claimed, attempt, now(), wait_s)).held
 
 
 async def test_a_claimed_notification_has_all_that_sending_needs(outbox: PostgresOutbox, rows: Rows) -> None:
-    endpoint = await rows.an_endpoint(url="https://example.org/hook")
-    notification = await rows.a_notification(endpoint, priority="medium")
-    at = now()
-    [claimed] = await claim(outbox, at)
+    endpoint = await rows.an_endpoint(
+        url="https://example.org/hook", name="pager", format="pagerduty", routing_key=VAULT.seal("R0")
+    )
+    alert = await rows.an_alert()
+    notification = await rows.a_notification(endpoint, alert, priority="medium")
+    [claimed] = await claim(outbox)
     assert claimed.notification_id == notification
-    assert (claimed.kind, claimed.priority, claimed.attempts) == ("activated", "medium", 0)
+    assert (claimed.kind, claimed.priority, claimed.attempts, claimed.failures) == ("activated", "medium", 0, 0)
     assert (claimed.url, claimed.endpoint, claimed.lane) == ("https://example.org/hook", endpoint, (endpoint, "medium"))
+    assert (claimed.endpoint_name, claimed.format, claimed.routing_key) == ("pager", "pagerduty", "R0")
+    assert (claimed.alert_id, claimed.number, claimed.deadline_s) == (alert, 1, 15)
     assert json.loads(claimed.body)["data"]["what"] == "60 µg/d"
-    assert claimed.lease_until == at + timedelta(seconds=30)
+
+
+async def test_while_a_secret_is_rotated_both_sign_the_newest_first(outbox: PostgresOutbox, rows: Rows) -> None:
+    endpoint = await rows.an_endpoint()
+    for name, valid_h in (("older", 1), ("old", 2), ("too old", -1)):
+        await rows.pool.execute(
+            "INSERT INTO former_secret VALUES ($1, $2, $3)",
+            endpoint,
+            VAULT.seal(name),
+            now() + timedelta(hours=valid_h),
+        )
+    await rows.a_notification(endpoint)
+    [claimed] = await claim(outbox)
+    assert claimed.secrets[1:] == ("old", "older")
+
+
+async def test_without_the_key_it_is_claimed_and_says_why_it_cannot_be_sent(pool: asyncpg.Pool, rows: Rows) -> None:
+    await rows.a_notification(await rows.an_endpoint())
+    [claimed] = await PostgresOutbox(pool, Vault()).claim(10)
+    assert claimed.secrets == ()
+    assert claimed.problem.startswith("PUMPWATCH_SECRET_KEY: not set")
 
 
 async def test_a_lease_is_twice_the_deadline_and_ends(outbox: PostgresOutbox, rows: Rows) -> None:
-    await rows.a_notification(await rows.an_endpoint())
-    at = now()
-    [first] = await claim(outbox, at)
-    assert first.lease_until == at + timedelta(seconds=8)
-    assert await outbox.next_due(at) == first.lease_until
-    assert await claim(outbox, first.lease_until - timedelta(milliseconds=1)) == []
-    [second] = await claim(outbox, first.lease_until)
-    assert second.lease_token != first.lease_token
+    own = await rows.an_endpoint(answer_within_s=10.0)
+    await rows.a_notification(own)
+    notification = await rows.a_notification(await rows.an_endpoint())
+    firsts = {each.notification_id: each for each in await claim(outbox)}
+    assert sorted(each.deadline_s for each in firsts.values()) == [4, 10]
+    row = await rows.of(notification)
+    assert row["lease_until"] - row["claimed_at"] == timedelta(seconds=8)
+    due_s = await outbox.next_due_s()
+    assert due_s is not None
+    assert 0 < due_s <= 8
+    assert await claim(outbox) == []
+    await rows.pass_leases()
+    again = {each.notification_id: each for each in await claim(outbox)}
+    assert again[notification].lease_token != firsts[notification].lease_token
+    assert (await rows.of(notification))["claimed_at"] == row["claimed_at"], "since when it is on its way"
 
 
 async def test_what_is_not_due_is_not_claimed(outbox: PostgresOutbox, rows: Rows) -> None:
     due_at = now() + timedelta(seconds=5)
     await rows.a_notification(await rows.an_endpoint(), due_at=due_at)
     assert await claim(outbox) == []
-    assert await outbox.next_due(now()) == due_at
-    assert len(await claim(outbox, due_at)) == 1
+    due_s = await outbox.next_due_s()
+    assert due_s is not None
+    assert 0 < due_s <= 5
+    await rows.hurry()
+    assert len(await claim(outbox)) == 1
 
 
 async def test_two_workers_never_hold_the_same_notification(postgres_url: str, rows: Rows) -> None:
-    endpoints = [await rows.an_endpoint() for _ in range(4)]
+    endpoints = [await rows.an_endpoint(most_requests=60) for _ in range(4)]
     for number in range(200):
         await rows.a_notification(endpoints[number % 4], priority=("high", "low")[number % 2])
-    at = now()
     held: Counter[str] = Counter()
 
     async def work(number: int) -> None:
         sizes = itertools.cycle(range(1 + number, 20))
         async with asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as pool:
-            outbox = PostgresOutbox(pool, requests_a_lane=7)
+            outbox = PostgresOutbox(pool, VAULT)
             while len(held) < 200:
-                held.update(each.notification_id for each in await outbox.claim(at, next(sizes), {}))
+                held.update(each.notification_id for each in await outbox.claim(next(sizes)))
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(work(number) for number in range(4)))
@@ -100,12 +142,12 @@ async def test_a_resolved_waits_until_its_activated_is_settled(outbox: PostgresO
     [claimed] = await claim(outbox)
     assert claimed.notification_id == activated
     assert await claim(outbox) == []  # leased is not settled
-    retry_at = now() + timedelta(hours=1)
-    assert await outbox.record(claimed, FAILED, now(), retry_at)
+    assert await record(outbox, claimed, FAILED, 3600)
     assert await claim(outbox) == []  # nor is failed once
-    [claimed] = await claim(outbox, retry_at)
+    await rows.hurry()
+    [claimed] = await claim(outbox)
     assert claimed.notification_id == activated
-    assert await outbox.record(claimed, DELIVERED, now(), None)
+    assert await record(outbox, claimed, DELIVERED, None)
     [claimed] = await claim(outbox)
     assert claimed.notification_id == resolved
 
@@ -127,37 +169,37 @@ async def test_news_of_an_alert_does_not_wait_out_the_backoff_of_what_is_before_
     activated = await rows.a_notification(endpoint, alert, number=1, priority="low")
     unrelated = await rows.a_notification(endpoint, priority="low")
     for claimed in await claim(outbox):
-        assert await outbox.record(claimed, FAILED, now(), now() + timedelta(hours=24))
+        assert await record(outbox, claimed, FAILED, 24 * 3600)
     rose = await rows.a_notification(endpoint, alert, number=2, kind="priority_rose")
     assert await claim(outbox) == []
     at = now()
     async with rows.pool.acquire() as connection:
         await hasten(connection, [alert], at)
-    [claimed] = await claim(outbox, at)
+    [claimed] = await claim(outbox)
     assert claimed.notification_id == activated
-    assert await outbox.record(claimed, FAILED, at, None)
-    assert [each.notification_id for each in await claim(outbox, at)] == [rose]
+    assert await record(outbox, claimed, FAILED, None)
+    assert [each.notification_id for each in await claim(outbox)] == [rose]
     assert (await rows.of(unrelated))["due_at"] > at + timedelta(hours=23)
 
 
 async def test_every_attempt_is_written_with_what_came_of_it(outbox: PostgresOutbox, rows: Rows) -> None:
     notification = await rows.a_notification(await rows.an_endpoint())
     [claimed] = await claim(outbox)
-    retry_at = now() - timedelta(seconds=1)
-    assert await outbox.record(claimed, FAILED, now(), retry_at)
+    assert await record(outbox, claimed, FAILED, 0)
     row = await rows.of(notification)
-    assert (row["state"], row["attempts"], row["due_at"], row["lease_token"]) == ("pending", 1, retry_at, None)
+    assert (row["state"], row["attempts"], row["failures"], row["lease_token"]) == ("pending", 1, 1, None)
+    assert row["failed_since"] == row["due_at"]
     [claimed] = await claim(outbox)
-    assert claimed.attempts == 1
-    at = now()
-    assert await outbox.record(claimed, DELIVERED, at, None)
+    assert (claimed.attempts, claimed.failures) == (1, 1)
+    assert await record(outbox, claimed, DELIVERED, None)
     row = await rows.of(notification)
-    assert (row["state"], row["attempts"], row["settled_at"], row["lease_until"]) == ("delivered", 2, at, None)
-    assert await rows.attempts_of(notification) == [(1, "failed", 503), (2, "delivered", 204)]
+    assert (row["state"], row["attempts"], row["failed_since"], row["lease_until"]) == ("delivered", 2, None, None)
+    assert await rows.attempts_of(notification) == [(1, "server_error", 503), (2, "delivered", 204)]
     attempt = await rows.pool.fetchrow("SELECT * FROM attempt WHERE number = 1")
     assert (attempt["detail"], attempt["duration_ms"]) == ("Service Unavailable", 12.5)
+    assert (json.loads(attempt["headers"]), attempt["answer"]) == ({"webhook-id": "n"}, "no\ufffd")
     begun_at = await rows.pool.fetchval("SELECT at FROM attempt WHERE number = 2")
-    assert begun_at == at - timedelta(milliseconds=12.5)
+    assert begun_at == row["settled_at"] - timedelta(milliseconds=12.5)
 
 
 async def test_a_notification_that_is_given_up_is_failed_and_lets_the_next_one_go(
@@ -167,7 +209,7 @@ async def test_a_notification_that_is_given_up_is_failed_and_lets_the_next_one_g
     activated = await rows.a_notification(endpoint, alert, number=1)
     resolved = await rows.a_notification(endpoint, alert, number=2, kind="resolved")
     [claimed] = await claim(outbox)
-    assert await outbox.record(claimed, FAILED, now(), None)
+    assert await record(outbox, claimed, FAILED, None)
     assert (await rows.of(activated))["state"] == "failed"
     assert [each.notification_id for each in await claim(outbox)] == [resolved]
 
@@ -176,49 +218,180 @@ async def test_an_outcome_is_not_written_after_the_lease_was_lost(outbox: Postgr
     endpoint = await rows.an_endpoint()
     notification = await rows.a_notification(endpoint)
     [lost] = await claim(outbox)
-    [held] = await claim(outbox, lost.lease_until)
-    assert not await outbox.record(lost, GONE, now(), None)
+    await rows.pass_leases()
+    [held] = await claim(outbox)
+    assert not await record(outbox, lost, GONE, None)
     row = await rows.of(notification)
     assert (row["state"], row["attempts"], row["lease_token"]) == ("pending", 0, held.lease_token)
     assert await rows.pool.fetchval("SELECT enabled FROM endpoint")
-    assert await outbox.record(held, DELIVERED, now(), None)
+    assert await record(outbox, held, DELIVERED, None)
     assert (await rows.of(notification))["state"] == "delivered"
     assert await rows.attempts_of(notification) == [(1, "gone", 410), (1, "delivered", 204)]
-    assert not await outbox.record(held, DELIVERED, now(), None)  # the token is used up
+    assert not await record(outbox, held, DELIVERED, None)  # the token is used up
 
 
-async def test_410_disables_the_endpoint_in_the_same_commit(outbox: PostgresOutbox, rows: Rows) -> None:
-    gone, other = await rows.an_endpoint(), await rows.an_endpoint()
-    notification = await rows.a_notification(gone)
-    waiting = await rows.a_notification(gone, due_at=now() + timedelta(seconds=1))
-    unaffected = await rows.a_notification(other, due_at=now() + timedelta(seconds=2))
-    [claimed] = await claim(outbox)
-    assert await outbox.record(claimed, GONE, now(), None)
-    assert (await rows.of(notification))["state"] == "failed"
-    assert not await rows.pool.fetchval("SELECT enabled FROM endpoint WHERE id = $1", gone)
-    told = await rows.pool.fetchrow("SELECT actor, action, subject FROM audit")
-    assert tuple(told) == ("deliver", "endpoint_disabled", str(gone))
-    later = now() + timedelta(seconds=3)
-    assert await outbox.next_due(now()) == (await rows.of(unaffected))["due_at"]
-    assert [each.notification_id for each in await claim(outbox, later)] == [unaffected]
-    await rows.pool.execute("UPDATE endpoint SET enabled = true")
-    assert [each.notification_id for each in await claim(outbox, later)] == [waiting]
-
-
-async def test_a_full_lane_gets_no_more_and_pages_never_queue_behind_reports(
+async def test_410_disables_the_endpoint_and_tells_the_others_in_the_same_commit(
     outbox: PostgresOutbox, rows: Rows
 ) -> None:
-    slow, quick = await rows.an_endpoint(), await rows.an_endpoint()
+    gone, other, closed = await rows.an_endpoint(name="pager"), await rows.an_endpoint(), await rows.an_endpoint()
+    await rows.pool.execute("UPDATE endpoint SET enabled = false WHERE id = $1", closed)
+    notification = await rows.a_notification(gone)
+    waiting = await rows.a_notification(gone, due_at=now() + timedelta(minutes=1))
+    [claimed] = await claim(outbox)
+    recorded = await outbox.record(claimed, GONE, now(), None)
+    assert (recorded.held, recorded.disabled, recorded.told) == (True, True, 1)
+    assert (await rows.of(notification))["state"] == "failed"
+    endpoint = await rows.pool.fetchrow("SELECT enabled, disabled_reason FROM endpoint WHERE id = $1", gone)
+    assert tuple(endpoint) == (False, "it answered 410")
+    told = await rows.pool.fetchrow("SELECT actor, action, subject FROM audit")
+    assert tuple(told) == ("deliver", "endpoint_disabled", str(gone))
+    await rows.hurry()
+    [news] = await claim(outbox)
+    assert (news.endpoint, news.kind, news.alert_id) == (other, "endpoint_disabled", None)
+    assert json.loads(news.body)["data"]["endpoint"] == "pager"
+    await rows.pool.execute("UPDATE endpoint SET enabled = true")
+    assert [each.notification_id for each in await claim(outbox)] == [waiting]
+
+
+async def test_a_full_lane_gets_no_more_for_any_worker_and_pages_never_queue_behind_reports(
+    outbox: PostgresOutbox, rows: Rows
+) -> None:
+    slow, quick = await rows.an_endpoint(), await rows.an_endpoint(most_requests=1)
     for _ in range(20):
         await rows.a_notification(slow, priority="low", due_at=now() - timedelta(hours=1))
     page = await rows.a_notification(slow, priority="high")
     elsewhere = await rows.a_notification(quick, priority="low")
+    await rows.a_notification(quick, priority="low")
     claimed = await claim(outbox)
     assert claimed[0].notification_id == page
     assert Counter(each.lane for each in claimed) == {(slow, "high"): 1, (slow, "low"): 4, (quick, "low"): 1}
     assert elsewhere in {each.notification_id for each in claimed}
-    assert await outbox.claim(now(), 100, {(slow, "low"): 4}) == []
-    assert len(await outbox.claim(now(), 100, {(slow, "low"): 3, (quick, "high"): 4})) == 1
+    assert await PostgresOutbox(rows.pool, VAULT).claim(100) == [], "another worker sees what this one has under way"
+    [report] = [each for each in claimed if each.notification_id == elsewhere]
+    assert await record(outbox, report, DELIVERED, None)
+    assert [each.lane for each in await claim(outbox)] == [(quick, "low")]
+
+
+async def fail(outbox: PostgresOutbox, times: int) -> None:
+    """Let the one notification that can be claimed fail so often."""
+    for _ in range(times):
+        [claimed] = await claim(outbox)
+        assert await record(outbox, claimed, FAILED, 0)
+
+
+async def test_an_endpoint_that_fails_five_times_in_a_row_is_only_probed_until_it_answers(
+    outbox: PostgresOutbox, rows: Rows
+) -> None:
+    endpoint = await rows.an_endpoint()
+    await rows.a_notification(endpoint, priority="low")
+    await fail(outbox, 4)
+    [claimed] = await claim(outbox)
+    assert (await outbox.record(claimed, FAILED, now(), 0)).opened
+    for _ in range(3):
+        await rows.a_notification(endpoint, priority="low")
+    assert await claim(outbox) == []
+    due_s = await outbox.next_due_s()
+    assert due_s is not None
+    assert 0 < due_s <= 5
+    await rows.pass_probes()
+    [probe] = await claim(outbox)
+    assert await PostgresOutbox(rows.pool, VAULT).claim(100) == [], "one probe at a time, whoever asks"
+    assert not (await outbox.record(probe, FAILED, now(), 3600)).opened
+    assert await claim(outbox) == []
+    await rows.pass_probes()
+    [probe] = await claim(outbox)
+    assert (await outbox.record(probe, DELIVERED, now(), None)).closed
+    assert len(await claim(outbox)) == 3, "also what had failed before and would have had to wait"
+
+
+async def test_an_answer_of_any_kind_ends_a_row_of_failures(outbox: PostgresOutbox, rows: Rows) -> None:
+    await rows.a_notification(await rows.an_endpoint(), priority="low")
+    await fail(outbox, 4)
+    [claimed] = await claim(outbox)
+    assert await record(outbox, claimed, Attempt(Outcome.REFUSED, 400, 1.0), 0)
+    await fail(outbox, 4)
+    assert await rows.pool.fetchval("SELECT opened_at IS NULL AND failures = 4 FROM circuit")
+
+
+async def test_retry_after_holds_up_everything_for_that_endpoint(outbox: PostgresOutbox, rows: Rows) -> None:
+    endpoint, other = await rows.an_endpoint(), await rows.an_endpoint()
+    await rows.a_notification(endpoint)
+    [claimed] = await claim(outbox)
+    assert await record(outbox, claimed, Attempt(Outcome.THROTTLED, 429, 1.0, retry_after_s=30), 0)
+    await rows.a_notification(endpoint)
+    elsewhere = await rows.a_notification(other)
+    assert [each.notification_id for each in await claim(outbox)] == [elsewhere]
+    await rows.pass_probes()
+    assert len(await claim(outbox)) == 2
+
+
+async def undelivered(rows: Rows) -> list[tuple[str, str]]:
+    found = await rows.pool.fetch("SELECT notification_id, reason FROM undelivered_page ORDER BY since")
+    return [tuple(row) for row in found]
+
+
+async def test_a_page_that_failed_twice_is_a_fact_that_somebody_is_woken_for(
+    outbox: PostgresOutbox, rows: Rows, postgres_url: str
+) -> None:
+    async with woken_by(postgres_url, UNDELIVERED) as woken, asyncio.timeout(30):
+        await woken.wait()  # it has begun to listen
+        woken.clear()
+        page = await rows.a_notification(await rows.an_endpoint())
+        await rows.a_notification(await rows.an_endpoint(), priority="low")
+        await rows.a_notification(await rows.an_endpoint(), kind="resolved")
+        for _ in range(2):
+            assert await undelivered(rows) == []
+            for claimed in await claim(outbox):
+                assert await record(outbox, claimed, FAILED, 0)
+        assert await undelivered(rows) == [(page, "two_failures")]
+        await woken.wait()
+        for claimed in await claim(outbox):
+            assert await record(outbox, claimed, DELIVERED, None)
+        assert await undelivered(rows) == []
+
+
+async def test_a_page_that_nobody_has_taken_or_finished_for_ten_seconds_is_one_too(
+    outbox: PostgresOutbox, rows: Rows
+) -> None:
+    untouched = await rows.a_notification(await rows.an_endpoint())
+    hanging = await rows.a_notification(await rows.an_endpoint())
+    disabled = await rows.a_notification(await rows.an_endpoint(enabled=False))
+    assert await undelivered(rows) == [(disabled, "endpoint_disabled")]
+    assert len(await claim(outbox)) == 2
+    past = now() - timedelta(seconds=11)
+    await rows.pool.execute("UPDATE notification SET claimed_at = $2 WHERE id = $1", hanging, past)
+    await rows.pool.execute(
+        "UPDATE notification SET claimed_at = NULL, due_at = $2 WHERE id = $1", untouched, past - timedelta(seconds=1)
+    )
+    assert await undelivered(rows) == [
+        (untouched, "ten_seconds"),
+        (hanging, "ten_seconds"),
+        (disabled, "endpoint_disabled"),
+    ]
+
+
+async def test_a_page_that_was_given_up_stays_a_fact(outbox: PostgresOutbox, rows: Rows) -> None:
+    page = await rows.a_notification(await rows.an_endpoint())
+    [claimed] = await claim(outbox)
+    assert await record(outbox, claimed, FAILED, None)
+    assert await undelivered(rows) == [(page, "given_up")]
+
+
+async def test_what_nobody_could_try_is_given_up_when_its_patience_is_over(outbox: PostgresOutbox, rows: Rows) -> None:
+    old, young = (
+        await rows.a_notification(await rows.an_endpoint()),
+        await rows.a_notification(await rows.an_endpoint()),
+    )
+    leased = await rows.a_notification(await rows.an_endpoint())
+    await rows.pool.execute("UPDATE notification SET created_at = $1 WHERE id <> $2", now() - timedelta(hours=2), young)
+    await rows.pool.execute(
+        "UPDATE notification SET lease_token = gen_random_uuid(), lease_until = $2 WHERE id = $1",
+        leased,
+        now() + timedelta(seconds=8),
+    )
+    swept = await outbox.sweep(dict.fromkeys(Priority, 3600.0))
+    assert [each.notification_id for each in swept.given_up] == [old]
+    assert [(await rows.of(each))["state"] for each in (old, young, leased)] == ["failed", "pending", "pending"]
 
 
 async def test_when_there_is_room_for_few_the_most_urgent_go_first(outbox: PostgresOutbox, rows: Rows) -> None:
@@ -245,10 +418,9 @@ async def test_a_claim_reads_only_what_it_takes_even_where_statistics_know_nothi
         await rows.a_notification(endpoint)
     async with rows.pool.acquire() as connection, connection.transaction():
         before = await connection.fetchval(_ROWS_READ)
-        alone = PostgresOutbox(_One(connection))
-        claimed = await alone.claim(now(), 100, {})
-        assert len(claimed) == 4
-        assert await alone.next_due(now()) == claimed[0].lease_until
+        alone = PostgresOutbox(_One(connection), VAULT)
+        assert len(await alone.claim(100)) == 4
+        assert await alone.next_due_s() is not None
         assert await connection.fetchval(_ROWS_READ) - before < 100
 
 
@@ -263,8 +435,12 @@ class _One:
     """A pool of the one connection whose statistics are read."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
-        self.fetch = connection.fetch
+        self._connection = connection
         self.fetchval = connection.fetchval
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
+        yield self._connection
 
 
 async def test_a_listener_wakes_when_notifications_are_committed_and_when_it_may_have_missed_some(

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from service.ports import Claimed
+from tests.keys import VAULT
 from tests.webhooks.endpoint import Endpoint
 
 _numbers = itertools.count(1)
@@ -24,15 +25,20 @@ def a_claimed(url: str, secret: str) -> Claimed:
     return Claimed(
         notification_id="n1",
         lease_token=UUID(int=1),
-        lease_until=now() + timedelta(seconds=8),
+        deadline_s=4.0,
         kind="activated",
         priority="high",
         attempts=0,
+        failures=0,
         created_at=now(),
+        since=now(),
         body='{"type": "alert.activated", "data": {"what": "60 µg/d"}}'.encode(),
         url=url,
-        secret=secret,
+        secrets=tuple(secret.split()),
         endpoint=UUID(int=2),
+        endpoint_name="clinic",
+        alert_id=UUID(int=3),
+        number=1,
     )
 
 
@@ -42,13 +48,19 @@ class Rows:
     pump: int = 0
     ids: list[str] = field(default_factory=list)
 
-    async def an_endpoint(self, endpoint: Endpoint | None = None, url: str = "http://127.0.0.1:9/") -> UUID:
+    async def an_endpoint(
+        self, endpoint: Endpoint | None = None, url: str = "http://127.0.0.1:9/", **columns: object
+    ) -> UUID:
         secret = endpoint.secret if endpoint else "whsec_" + "A" * 43 + "="
+        row = {
+            "name": f"endpoint {next(_numbers)}",
+            "url": endpoint.url if endpoint else url,
+            "secret": VAULT.seal(secret),
+            **columns,
+        }
+        places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
         return await self.pool.fetchval(
-            "INSERT INTO endpoint (name, url, secret) VALUES ($1, $2, $3) RETURNING id",
-            f"endpoint {next(_numbers)}",
-            endpoint.url if endpoint else url,
-            secret,
+            f"INSERT INTO endpoint ({', '.join(row)}) VALUES ({places}) RETURNING id", *row.values()
         )
 
     async def an_alert(self) -> UUID:
@@ -129,10 +141,15 @@ class Rows:
             "UPDATE notification SET due_at = $1 WHERE state = 'pending' AND lease_token IS NULL AND due_at > $1", now()
         )
 
+    async def pass_probes(self) -> None:
+        """As if the time had come to probe every endpoint."""
+        await self.pool.execute("UPDATE circuit SET page_at = now(), report_at = now()")
+
     async def until_settled(self, patience_s: float = 60, *, hurry: bool = False) -> None:
         async def settled() -> bool:
             if hurry:
                 await self.hurry()
+                await self.pass_probes()
             return await self.unsettled() == 0
 
         await until(settled, patience_s)

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from service.core.address import Allowed
 from service.core.delivery import Attempt, Outcome
-from service.webhooks.sender import HttpSender
+from service.webhooks.destination import Checked
+from service.webhooks.sender import HttpSender, trusted
+from tests.keys import LOOPBACK_ALLOWED
 from tests.servers import eventually
 from tests.webhooks import endpoint as conduct
 from tests.webhooks.endpoint import Conduct, Endpoint, answers
 from tests.webhooks.rows import a_claimed
 
+ON_LOOPBACK = Checked(Allowed.parse(LOOPBACK_ALLOWED))
+
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpSender]:
-    async with HttpSender() as sender:
+    async with HttpSender(network=ON_LOOPBACK) as sender:
         yield sender
 
 
@@ -43,6 +48,22 @@ async def test_while_secrets_are_rotated_an_endpoint_that_knows_one_of_them_veri
     assert endpoint.requests[0].verified
 
 
+async def test_an_attempt_keeps_what_was_sent_but_its_signature_and_the_first_of_the_answer(sender: HttpSender) -> None:
+    async with Endpoint() as endpoint:
+        endpoint.conducts.append(answers(422, b"no \xff such pump " * 1000))
+        attempt = await post(sender, endpoint)
+    assert set(attempt.headers) == {"webhook-id", "webhook-timestamp", "content-type", "user-agent"}
+    assert attempt.answer.startswith("no \ufffd such pump no")
+    assert 2000 < len(attempt.answer) <= 2048
+
+
+async def test_nothing_is_sent_unsigned(sender: HttpSender) -> None:
+    async with Endpoint() as endpoint:
+        attempt = await sender.post(a_claimed(endpoint.url, ""), datetime.now(UTC), 10)
+    assert attempt.outcome is Outcome.NOT_SENT
+    assert not endpoint.requests
+
+
 async def test_the_connection_is_used_again(sender: HttpSender) -> None:
     async with Endpoint() as endpoint:
         endpoint.conduct_of = lambda _: answers(200, b"thank you" * 100)
@@ -60,9 +81,9 @@ async def test_the_connection_is_used_again(sender: HttpSender) -> None:
         (404, Outcome.REFUSED),
         (410, Outcome.GONE),
         (429, Outcome.THROTTLED),
-        (500, Outcome.FAILED),
-        (503, Outcome.FAILED),
-        (799, Outcome.FAILED),
+        (500, Outcome.SERVER_ERROR),
+        (503, Outcome.SERVER_ERROR),
+        (799, Outcome.SERVER_ERROR),
     ],
 )
 async def test_the_status_says_what_came_of_it(sender: HttpSender, status: int, outcome: Outcome) -> None:
@@ -76,7 +97,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(sender: HttpSender) -
     async with Endpoint() as endpoint, Endpoint() as elsewhere:
         endpoint.conducts.append(answers(307, location=elsewhere.url))
         attempt = await post(sender, endpoint)
-    assert (attempt.outcome, attempt.status) == (Outcome.FAILED, 307)
+    assert (attempt.outcome, attempt.status) == (Outcome.REDIRECTED, 307)
     assert attempt.detail.endswith("not followed")
     assert not elsewhere.requests
 
@@ -108,7 +129,7 @@ async def test_half_an_answer_is_none(sender: HttpSender, conducted: Conduct) ->
     async with Endpoint() as endpoint:
         endpoint.conducts.append(conducted)
         attempt = await post(sender, endpoint)
-        assert (attempt.outcome, attempt.status) == (Outcome.UNREACHABLE, None)
+        assert (attempt.outcome, attempt.status) == (Outcome.CONNECTION_RESET, None)
         assert (await post(sender, endpoint)).outcome is Outcome.DELIVERED
 
 
@@ -124,31 +145,32 @@ async def test_the_status_line_decides_whatever_follows_it(sender: HttpSender, c
         assert (await post(sender, endpoint)).outcome is Outcome.DELIVERED
 
 
-async def test_an_endpoint_that_is_not_there_is_unreachable(sender: HttpSender) -> None:
+async def test_an_endpoint_that_is_not_there_refuses_the_connection(sender: HttpSender) -> None:
     async with Endpoint() as endpoint:
         pass
     attempt = await post(sender, endpoint)
-    assert (attempt.outcome, attempt.detail) == (Outcome.UNREACHABLE, "connection refused")
+    assert (attempt.outcome, attempt.detail) == (Outcome.CONNECTION_REFUSED, "connection refused")
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "outcome"),
     [
-        "ftp://127.0.0.1/secret-path",
-        "http://127.0.0.1:secret-path/",
-        "secret-path",
-        "",
-        "http://",
-        "http://secret-path.invalid/",
-        "http://" + "secret-path" * 20 + ".invalid/",
-        "http://secret-päth.invalid/",
-        "http://[::1/secret-path",
-        "http://127.0.0.1:99999/secret-path",
+        ("ftp://127.0.0.1/secret-path", Outcome.NOT_SENT),
+        ("http://127.0.0.1:secret-path/", Outcome.NOT_SENT),
+        ("secret-path", Outcome.NOT_SENT),
+        ("", Outcome.NOT_SENT),
+        ("http://", Outcome.NOT_SENT),
+        ("http://secret-path.invalid/", Outcome.DNS_ERROR),
+        ("http://" + "secret-path" * 20 + ".invalid/", None),
+        ("http://secret-päth.invalid/", None),
+        ("http://[::1/secret-path", Outcome.NOT_SENT),
+        ("http://127.0.0.1:99999/secret-path", Outcome.NOT_SENT),
     ],
 )
-async def test_a_url_that_cannot_be_used_is_unreachable_and_not_quoted(sender: HttpSender, url: str) -> None:
+async def test_a_url_that_cannot_be_used_is_not_quoted(sender: HttpSender, url: str, outcome: Outcome | None) -> None:
     attempt = await sender.post(a_claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
-    assert (attempt.outcome, attempt.status) == (Outcome.UNREACHABLE, None)
+    assert attempt.outcome is outcome or (outcome is None and attempt.outcome in {Outcome.NOT_SENT, Outcome.DNS_ERROR})
+    assert attempt.status is None
     assert attempt.detail
     assert "secret" not in attempt.detail
 
@@ -156,7 +178,7 @@ async def test_a_url_that_cannot_be_used_is_unreachable_and_not_quoted(sender: H
 async def test_a_secret_that_is_none_sends_nothing_and_is_not_quoted(sender: HttpSender) -> None:
     async with Endpoint() as endpoint:
         attempt = await sender.post(a_claimed(endpoint.url, "hunter2"), datetime.now(UTC), 10)
-    assert attempt.outcome is Outcome.UNREACHABLE
+    assert attempt.outcome is Outcome.NOT_SENT
     assert "hunter2" not in attempt.detail
     assert not endpoint.requests
 
@@ -181,10 +203,9 @@ async def test_a_slow_endpoint_does_not_hold_up_another(sender: HttpSender) -> N
 async def test_https_delivers_to_a_trusted_endpoint_only(sender: HttpSender, certificate: Path) -> None:
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate)
-    trusting = ssl.create_default_context(cafile=certificate)
-    async with Endpoint(serving) as endpoint, HttpSender(trusting) as trusts:
+    async with Endpoint(serving) as endpoint, HttpSender(trusted(certificate), ON_LOOPBACK) as trusts:
         attempt = await post(sender, endpoint)
-        assert (attempt.outcome, attempt.detail) == (Outcome.TLS_FAILED, "CERTIFICATE_VERIFY_FAILED")
+        assert (attempt.outcome, attempt.detail) == (Outcome.TLS_ERROR, "CERTIFICATE_VERIFY_FAILED")
         assert not endpoint.requests
         assert (await post(trusts, endpoint)).outcome is Outcome.DELIVERED
 
@@ -198,4 +219,4 @@ async def test_https_to_a_port_that_speaks_http_is_a_tls_failure(sender: HttpSen
     async with await asyncio.start_server(answer_at_once, "127.0.0.1", 0) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         attempt = await sender.post(a_claimed(url, "whsec_" + "A" * 44), datetime.now(UTC), 10)
-    assert (attempt.outcome, attempt.detail) == (Outcome.TLS_FAILED, "WRONG_VERSION_NUMBER")
+    assert (attempt.outcome, attempt.detail) == (Outcome.TLS_ERROR, "WRONG_VERSION_NUMBER")

@@ -1,0 +1,156 @@
+"""In which words of others is a notification told? Alertmanager's, Slack's and PagerDuty's, each from our own body.
+
+Sources, held to golden bodies in tests/golden/webhooks: Alertmanager's webhook_config (version 4), Slack's incoming
+webhooks with Block Kit, PagerDuty's Events API v2.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from service.core.endpoint import Format
+from service.core.template import fill, texts_of
+
+Body = Mapping[str, Any]
+
+_NEVER: Final = "0001-01-01T00:00:00Z"  # Go's zero time: how Alertmanager says that an alert has not ended
+_PROMETHEUS: Final = {"high": "critical", "medium": "warning", "low": "info"}
+_PAGERDUTY_ACTIONS: Final = {"alert.acknowledged": "acknowledge", "alert.resolved": "resolve"}
+_COLOURS: Final = {"high": ":red_circle:", "medium": ":large_orange_circle:", "low": ":large_blue_circle:"}
+_OWN_TITLES: Final = {"test": "Test of a pumpwatch endpoint", "disabled": "A pumpwatch endpoint was disabled"}
+_SUMMARY: Final = 1024  # PagerDuty's limit of a summary
+_SECTION: Final = 3000  # Slack's limit of a section's text
+_HEADER: Final = 150  # Slack's limit of a header
+
+
+def render(notification_id: str, own: Body, form: str, template: str | None, routing_key: str | None) -> bytes:
+    """Return the bytes to send: the same for the same notification, however often it is tried."""
+    if template is not None:
+        return fill(template, texts_of(notification_id, title(own), own)).encode()
+    match Format(form):
+        case Format.PUMPWATCH:
+            return msgspec.json.encode(own)
+        case Format.ALERTMANAGER:
+            return msgspec.json.encode(alertmanager(notification_id, own))
+        case Format.SLACK:
+            return msgspec.json.encode(slack(own))
+        case Format.PAGERDUTY:
+            return msgspec.json.encode(pagerduty(notification_id, own, routing_key or ""))
+
+
+def title(own: Body) -> str:
+    """One line that says what it is about."""
+    data = own["data"]
+    _, _, kind = own["type"].partition(".")
+    if not own["type"].startswith("alert."):
+        return _OWN_TITLES.get(kind, str(kind))
+    what = str(data["condition"]).replace("_", " ")
+    about = data.get("pump_id") or data.get("site") or "the service"
+    site = f" ({data['site']})" if data.get("site") and data.get("pump_id") else ""
+    state = {"activated": data["priority"], "priority_rose": f"now {data['priority']}"}.get(kind, kind)
+    simulated = "[simulated] " if data.get("simulated") else ""
+    return f"{simulated}{state.replace('_', ' ').upper()}: {what}, {about}{site}"
+
+
+def alertmanager(notification_id: str, own: Body) -> dict[str, Any]:
+    """https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"""
+    data, over = own["data"], own["type"] == "alert.resolved"
+    about = data.get("alert_id") or notification_id
+    labels = {
+        "alertname": data.get("condition") or own["type"],
+        "severity": _PROMETHEUS[data["priority"]],
+        **{name: data[name] for name in ("pump_id", "site", "alert_id") if data.get(name)},
+        "simulated": "true" if data.get("simulated") else "false",
+    }
+    notes = {"summary": title(own), "description": data["what"], "do_now": data["do_now"]}
+    notes |= {name: data[name] for name in ("program", "last_heard", "acknowledge_url") if data.get(name)}
+    link = data.get("board_url") or ""
+    status = "resolved" if over else "firing"
+    alert = {
+        "status": status,
+        "labels": labels,
+        "annotations": notes,
+        "startsAt": data.get("began_at") or own["timestamp"],
+        "endsAt": own["timestamp"] if over else _NEVER,
+        "generatorURL": link,
+        "fingerprint": hashlib.sha256(str(about).encode()).hexdigest()[:16],
+    }
+    return {
+        "version": "4",
+        "groupKey": f'{{}}:{{alert_id="{about}"}}',
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "pumpwatch",
+        "groupLabels": {"alert_id": str(about)},
+        "commonLabels": labels,
+        "commonAnnotations": notes,
+        "externalURL": link,
+        "alerts": [alert],
+    }
+
+
+def slack(own: Body) -> dict[str, Any]:
+    """https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks"""
+    data, headline = own["data"], title(own)
+    over = own["type"] in {"alert.resolved", "alert.acknowledged"}
+    mark = ":white_check_mark:" if over else _COLOURS[data["priority"]]
+    told = f"Also told: {', '.join(data['told'])}" if data.get("told") else ""
+    small = [data.get("program"), data.get("last_heard") and f"Last heard {data['last_heard']}", told]
+    links = [("Acknowledge", data.get("acknowledge_url"), "primary"), ("Open", data.get("board_url"), None)]
+    buttons = [
+        {"type": "button", "text": {"type": "plain_text", "text": text}, "url": url}
+        | ({"style": style} if style else {})
+        for text, url, style in links
+        if url
+    ]
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": headline[:_HEADER], "emoji": True}},
+        _section(f"{mark} {_escaped(data['what'])}"),
+        _section(f"*What to do now:* {_escaped(data['do_now'])}"),
+    ]
+    if any(small):
+        text = " · ".join(_escaped(each) for each in small if each)
+        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": text[:_SECTION]}]})
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    return {"text": _escaped(f"{headline}: {data['what']}"), "blocks": blocks}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:_SECTION]}}
+
+
+def _escaped(text: str) -> str:
+    """Slack: these three characters control, everything else is text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def pagerduty(notification_id: str, own: Body, routing_key: str) -> dict[str, Any]:
+    """https://developer.pagerduty.com/docs/events-api-v2/trigger-events/; one incident an alert, by its id."""
+    data = own["data"]
+    action = _PAGERDUTY_ACTIONS.get(own["type"], "trigger")
+    event = {
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": data.get("alert_id") or notification_id,
+    }
+    if action != "trigger":
+        return event
+    links = [("Acknowledge", data.get("acknowledge_url")), ("Open", data.get("board_url"))]
+    link = {"client": "pumpwatch"} | ({"client_url": data["board_url"]} if data.get("board_url") else {})
+    details = {name: value for name, value in data.items() if not name.endswith(("_url", "path"))}
+    return event | {
+        "payload": {
+            "summary": f"{title(own)}. {data['what']}"[:_SUMMARY],
+            "source": data.get("pump_id") or data.get("site") or "pumpwatch",
+            "severity": _PROMETHEUS[data["priority"]],
+            "timestamp": own["timestamp"],
+            **({"component": "pump", "group": data["site"]} if data.get("site") else {}),
+            "class": data.get("condition") or own["type"],
+            "custom_details": details,
+        },
+        "links": [{"href": url, "text": text} for text, url in links if url],
+        **link,
+    }
