@@ -25,9 +25,11 @@ FLEX_STEPS: Final = np.repeat((0.0, 1.0, -0.5, 0.0), 6)  # how far from the basa
 MONTH_MS: Final = 30 * DAY_MS
 
 
-def stall_shows_ms(implant: Implant) -> int:
-    """How long after its onset a stall can be known, at the pump's basal program."""
-    missed_ms = STALL_MISSED_UL / (implant.program_ml_d * UL_A_SECOND_AT_ONE_ML_D) * 1000
+def stall_shows_ms(implant: Implant, *, at_its_fastest: bool = False) -> int:
+    """How long after its onset a stall can be known; of a flex program at the slowest hour, or at the fastest."""
+    rates_ml_d = [rate for day in implant.basal.days for _, rate in day] or [implant.program_ml_d]
+    rate_ml_d = max(rates_ml_d) if at_its_fastest else min(rates_ml_d)
+    missed_ms = STALL_MISSED_UL / (rate_ml_d * UL_A_SECOND_AT_ONE_ML_D) * 1000
     return max(STALL_AT_LEAST_MS, math.ceil(missed_ms))
 
 

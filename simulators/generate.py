@@ -7,8 +7,9 @@ from typing import Final
 
 from simulators import wire
 from simulators.cast import cast
-from simulators.faults import Fault, Timeline
+from simulators.faults import ON_THE_WAY, Fault, Timeline
 from simulators.fleet import Implant, fleet_of
+from simulators.keeping import CONCERNED
 from simulators.labels import Label
 from simulators.plan import boot_at
 from simulators.sensors import DRIFT_TAU_S
@@ -39,7 +40,7 @@ class Stream:
 
 
 class Generated:
-    """A stream, to be read once: `lines` of `{"topic", "received_ms", "payload"}` in order of `received_ms`; its labels.
+    """A stream, to be read once: `lines` of `{"topic", "received_ms", "payload"}`, by `received_ms`; and its labels.
 
     `timed_lines` are the same with their `received_ms`. `show` is told the share of the time that has been generated.
     """
@@ -67,13 +68,15 @@ class Generated:
         simulation, spacing_ms = self._simulation, self._simulation.timeline.backlog_spacing_ms
         left = whole = simulation.timeline.backlog_steps
         way = Way(simulation.faults)
+        # What happens to a message happens to one reading, however many others are put into one to save time.
+        singly = {fault.pump for fault in simulation.faults if fault.kind in ON_THE_WAY | CONCERNED}
         waiting: list[tuple[int, int, Message]] = []  # by when it is sent; a pump's own stay in order
         number = 0
         while left:
             steps = min(self._steps_at_once, left)
             left -= steps
             chunk = simulation.measure(spacing_ms, steps)
-            for made in simulation.messages(chunk, at_most=self._readings_a_message):
+            for made in simulation.messages(chunk, at_most=self._readings_a_message, singly=singly):
                 for message in way.carry(made):
                     number += 1
                     heapq.heappush(waiting, (message.stamp_ms, number, message))
@@ -88,7 +91,15 @@ class Generated:
         topic = wire.event_topic(pump_id) if message.is_event else wire.telemetry_topic(pump_id)
         payload = wire.close(message.body, message.held_from or (message.boot, message.seq))
         received_ms = message.stamp_ms + TRANSIT_MS
-        return received_ms, b'{"topic":"%b","received_ms":%d,"payload":%b}\n' % (topic.encode(), received_ms, payload)
+        # A message of many readings stands for one a reading, each sent as soon as it was measured.
+        spread_ms = (message.items - 1) * self._simulation.timeline.backlog_spacing_ms
+        spread = b',"spread_ms":%d' % spread_ms if spread_ms else b""
+        return received_ms, b'{"topic":"%b","received_ms":%d%b,"payload":%b}\n' % (
+            topic.encode(),
+            received_ms,
+            spread,
+            payload,
+        )
 
 
 def lines_of(stream: Stream, show: Callable[[float], None] = _nobody) -> Generated:

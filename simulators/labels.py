@@ -119,7 +119,7 @@ def _times(fault: Fault, implant: Implant, timeline: Timeline) -> tuple[int, int
     match kind:
         case Kind.STALL | Kind.OCCLUSION:
             shows_ms = onset_ms + stall_shows_ms(implant)
-            return onset_ms, shows_ms, shows_ms + 2 * reading_ms
+            return onset_ms, onset_ms + stall_shows_ms(implant, at_its_fastest=True), shows_ms + 2 * reading_ms
         case Kind.MRI_LATE:
             shows_ms = onset_ms + stall_shows_ms(implant)
             return onset_ms, shows_ms, max(shows_ms, onset_ms + MRI_MS + MRI_HOLD_MS) + 2 * reading_ms

@@ -1,6 +1,6 @@
 """What does the fleet measure next, and which messages does it make of it? Simulated time; no clock, no sockets."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -78,6 +78,7 @@ class Simulation:
                 self._work.plan(moment)
         self._levels = Levels(self.fleet)
         self._keeping: dict[int, Keeping] = {}  # of pumps that do not keep as they should
+        self._clock_ppb = [round(pump.clock_ppm * 1000) for pump in self.fleet]
         self._clock_from_ms = timeline.live_from_ms if timeline.live_s else timeline.start_ms
         self._fresh = True
         for fault in self.faults:
@@ -142,19 +143,24 @@ class Simulation:
         self.now_ms = until_ms
 
     def messages(
-        self, chunk: Chunk, pumps: Iterable[int] | None = None, at_most: int = wire.MAX_READINGS_A_MESSAGE
+        self,
+        chunk: Chunk,
+        pumps: Iterable[int] | None = None,
+        at_most: int = wire.MAX_READINGS_A_MESSAGE,
+        singly: Collection[int] = (),
     ) -> Iterator[Message]:
         """Put a chunk into messages of `at_most` readings and number them.
 
-        `pumps` is who, in which order, each at most once a chunk.
+        `pumps` is who, in which order, each at most once a chunk; those in `singly` send one reading a message.
         """
         for pump in range(len(self.fleet)) if pumps is None else pumps:
+            most = 1 if pump in singly else at_most
             keeping = self._keeping.get(pump)
             columns, events = chunk.columns[pump], chunk.events.get(pump, [])
             breaks = [*events] if keeping is None else keeping.breaks(columns.time_ms, events)
             count = len(columns.time_ms)
-            if count > at_most:
-                breaks = sorted([*breaks, *((cut, None) for cut in range(at_most, count, at_most))], key=_index)
+            if count > most:
+                breaks = sorted([*breaks, *((cut, None) for cut in range(most, count, most))], key=_index)
             done = 0
             for following, event in [*breaks, (count, None)]:
                 if following > done:
@@ -198,10 +204,9 @@ class Simulation:
 
     def _shown(self, pump: int, stamps_ms: list[int], keeping: Keeping | None) -> list[int]:
         """What the pump's own clock shows: it drifts, and may be off besides."""
-        drift_ms = round((stamps_ms[-1] - self._clock_from_ms) * self.fleet[pump].clock_ppm * 1e-6)
-        if keeping is None:
-            return [each + drift_ms for each in stamps_ms] if drift_ms else stamps_ms
-        return [max(keeping.clock_ms(each) + drift_ms, 0) for each in stamps_ms]
+        ppb, from_ms = self._clock_ppb[pump], self._clock_from_ms
+        shown = stamps_ms if keeping is None else [keeping.clock_ms(each) for each in stamps_ms]
+        return [max(each + (at - from_ms) * ppb // 1_000_000_000, 0) for each, at in zip(shown, stamps_ms, strict=True)]
 
     def _kept(self, message: Message, keeping: Keeping | None) -> Iterator[Message]:
         if keeping is None:

@@ -9,7 +9,7 @@ from simulators.simulation import Message
 REPEATED_AFTER_MS: Final = 1_500
 LATE_BY_MS: Final = (0, 150_000, 45_000, 0, 200_000)  # of messages in turn: later ones overtake them
 REPLAYED_MS: Final = HOUR_MS
-UPLOAD_SPREAD_MS: Final = 2_000  # between two messages of a backlog that is sent at last
+UPLOAD_EVERY_MS: Final = 20  # a backlog is sent oldest first, and what is measured meanwhile after it
 
 
 class Way:
@@ -19,7 +19,7 @@ class Way:
         self._faults: dict[int, list[Fault]] = {}
         self._carried: dict[int, int] = {}
         self._held_from: dict[int, tuple[int, int]] = {}
-        self._uploaded: dict[int, int] = {}
+        self._sent_ms: dict[int, int] = {}
         for fault in faults:
             if fault.kind in ON_THE_WAY:
                 self._faults.setdefault(fault.pump, []).append(fault)
@@ -40,14 +40,17 @@ class Way:
             return [message, message._replace(stamp_ms=measured_ms + REPLAYED_MS)] if again else [message]
         if fault.kind is Kind.REORDER:
             return [self._out_of_order(fault, measured_ms, message)]
-        if not fault.is_on(measured_ms):
-            return [message]
         if fault.kind is Kind.DUPLICATE:
-            return [message, message._replace(stamp_ms=message.stamp_ms + REPEATED_AFTER_MS)]
-        if fault.end_ms is None:
+            again = fault.is_on(measured_ms)
+            return [message, message._replace(stamp_ms=message.stamp_ms + REPEATED_AFTER_MS)] if again else [message]
+        return self._once_in_reach(fault, measured_ms, message)
+
+    def _once_in_reach(self, fault: Fault, measured_ms: int, message: Message) -> list[Message]:
+        if fault.is_on(measured_ms) and fault.end_ms is None:
             return []
-        number = self._uploaded[fault.pump] = self._uploaded.get(fault.pump, -1) + 1
-        return [message._replace(stamp_ms=fault.end_ms + number * UPLOAD_SPREAD_MS)]
+        ready_ms = fault.end_ms if fault.is_on(measured_ms) and fault.end_ms is not None else message.stamp_ms
+        sent_ms = self._sent_ms[fault.pump] = max(ready_ms, self._sent_ms.get(fault.pump, 0) + UPLOAD_EVERY_MS)
+        return [message._replace(stamp_ms=sent_ms)]
 
     def _out_of_order(self, fault: Fault, measured_ms: int, message: Message) -> Message:
         """Some come late; as long as one may be on its way, the pump says that it still holds the first of them."""

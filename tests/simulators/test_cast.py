@@ -5,9 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from simulators.cast import DEMO, cast, with_low_reservoirs
-from simulators.faults import Kind, Timeline, labels_of
+from simulators.cast import DEMO, cast, parse, pumps_for, with_low_reservoirs
+from simulators.expected import shown
+from simulators.faults import DECOYS, Kind, Timeline
 from simulators.fleet import fleet_of
+from simulators.labels import labels_of
 from simulators.simulation import Simulation
 
 LIVE_FROM_MS = 1_795_376_926_000
@@ -37,7 +39,7 @@ def test_live_faults_need_a_live_part_and_long_ones_a_backlog() -> None:
     kinds = {fault.kind for fault in cast("demo", fleet, 7, without_live)}
     live_kinds = {fault.kind for fault in cast("demo", fleet, 7, live_only)}
 
-    assert kinds == set(Kind) - {Kind.SILENCE, Kind.LINK_GAP}
+    assert kinds == {part.kind for part in DEMO} - {Kind.SILENCE, Kind.LINK_GAP}
     assert {Kind.SILENCE, Kind.LINK_GAP} <= live_kinds
 
 
@@ -46,15 +48,17 @@ def test_kinds_can_be_asked_for_and_an_unknown_one_is_refused_by_name() -> None:
 
     assert cast("none", fleet, 7, DAY) == []
     assert [fault.kind for fault in cast("stall, stall,silence", fleet, 7, DAY)] == ["stall", "stall", "silence"]
-    with pytest.raises(ValueError, match="no such fault: leak; known are demo, none, stall"):
-        cast("stall,leak", fleet, 7, DAY)
+    assert [fault.kind for fault in cast("occlusion,stall", fleet, 7, DAY)] == ["stall", "occlusion"]
+    for word in ("leak", "each:0", "each", "field:-1", "field:x"):
+        with pytest.raises(ValueError, match=f"no such fault: {word}; known are demo, none, each:N"):
+            cast(f"stall,{word}", fleet, 7, DAY)
 
 
 def test_a_pump_that_runs_low_is_past_its_first_limit_all_day_and_not_past_its_second() -> None:
     for seed in range(1, 11):
         fleet = fleet_of(seed, 200)
         [fault] = cast("reservoir_low", fleet, seed, DAY)
-        pump = with_low_reservoirs(fleet, [fault])[fault.pump]
+        pump = with_low_reservoirs(fleet, [fault], DAY.start_ms)[fault.pump]
         cycle_d = pump.capacity_ml / pump.program_ml_d
         for passed_d in (0, 1):
             volume_ml = pump.filled_ml - passed_d * pump.program_ml_d
@@ -62,6 +66,37 @@ def test_a_pump_that_runs_low_is_past_its_first_limit_all_day_and_not_past_its_s
             left_d = cautious_ml / (pump.program_ml_d * 1.076)
             assert min(5, 0.10 * cycle_d) + 0.5 < left_d < min(14, 0.25 * cycle_d) - 0.3
             assert pump.true_ml > 2.0
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_each_gives_so_many_pumps_of_every_fault_where_it_can_be_seen(seed: int) -> None:
+    fleet = fleet_of(seed, pumps_for(3))
+
+    faults = cast("each:3", fleet, seed, DAY)
+
+    assert Counter(fault.kind for fault in faults) == {
+        kind: 3 for kind in Kind if kind not in DECOYS and kind is not Kind.SITE_OUTAGE
+    }
+    assert len({fault.pump for fault in faults}) == len(faults)
+    for fault in faults:
+        must = shown(fault.kind, sensor=fleet[fault.pump].sensor)[0]
+        assert must or fault.kind is Kind.CATHETER_LEAK
+        assert DAY.start_ms <= fault.onset_ms < DAY.end_ms
+    assert parse("each:2,decoys:1").kinds == [*parse("each:2").kinds, *parse("decoys:1").kinds]
+
+
+def test_a_fleet_that_is_too_small_for_what_is_asked_is_refused() -> None:
+    with pytest.raises(ValueError, match="no pump is left for .*: 84 faults need more than 20 pumps"):
+        cast("each:3", fleet_of(7, 20), 7, DAY)
+
+
+def test_a_pump_that_runs_empty_has_just_what_lasts_until_then() -> None:
+    fleet = fleet_of(7, 200)
+    [fault] = cast("reservoir_empty", fleet, 7, DAY)
+    pump = with_low_reservoirs(fleet, [fault], DAY.start_ms)[fault.pump]
+
+    until_onset_ml = pump.program_ml_d * (fault.onset_ms - DAY.start_ms) / (24 * HOUR_MS)
+    assert pump.filled_ml - until_onset_ml == pytest.approx(fault.value)
 
 
 def test_every_fault_shows_by_the_time_it_is_due_and_no_healthy_pump_comes_near_a_limit() -> None:
@@ -91,6 +126,6 @@ def test_every_fault_shows_by_the_time_it_is_due_and_no_healthy_pump_comes_near_
         elif fault == "under_delivery":
             assert (deviation[number, 8:] < -0.33).all()
         elif fault not in {"stopped", "silence", "link_gap"}:
-            assert missing_ul < 10.0 or pump.sensor
+            assert missing_ul < 10.0 or pump.sensor, fault
             assert not in_a_row.any()
             assert abs(deviation[number]).max() < 0.2225

@@ -1,86 +1,78 @@
-"""A fault changes what its pump does from its onset to its end, and its label says what must be noticed."""
+"""A fault is asked for by its name, and what cannot be is refused in words."""
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from simulators.faults import Fault, Kind, Timeline, labels_of, touch
+from simulators.faults import TRAITS, Fault, Kind, fault_named, length_ms, low_ml, of_whole_sites, said
 from simulators.fleet import fleet_of
-from simulators.pump import Demand
 
-LIVE_FROM_MS = 1_795_376_926_000
 HOUR_MS = 3_600_000
-TIMELINE = Timeline(LIVE_FROM_MS - 24 * HOUR_MS, 60_000, 1440, 1000, 60.0)
-FLEET = fleet_of(7, 20, interval_s=1.0)
-SENSOR = next(number for number, pump in enumerate(FLEET) if pump.sensor)
-ROTOR = next(number for number, pump in enumerate(FLEET) if not pump.sensor)
+FLEET = fleet_of(7, 60)
+ROTOR = next(pump for pump in FLEET if not pump.sensor and not pump.bolus_daily_cap_ul)
+SENSOR = next(pump for pump in FLEET if pump.sensor)
+WITH_BOLUSES = next(pump for pump in FLEET if pump.bolus_daily_cap_ul)
 
 
-def demanded(fault: Fault, from_ms: int, to_ms: int) -> tuple[float, int, float, float]:
-    """(program, mode, advance, output) of the fault's pump over one span; the basal program is 0.5 mL/d."""
-    count = len(FLEET)
-    demand = Demand(np.full(count, 0.5), np.zeros(count, np.int64), np.ones(count), np.ones(count))
-    touch(fault, FLEET[fault.pump], demand, from_ms, to_ms)
-    others = [pump for pump in range(count) if pump != fault.pump]
-    assert (demand.program_ml_d[others] == 0.5).all()
-    assert (demand.advance[others] * demand.output[others] == 1).all()
-    program, mode, advance, output = (column[fault.pump] for column in demand)
-    return float(program), int(mode), float(advance), float(output)
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_can_be_asked_for_by_its_name_alone(kind: Kind) -> None:
+    fault = fault_named(kind, 3, 5 * HOUR_MS, None, None, WITH_BOLUSES)
+
+    assert (fault.pump, fault.kind, fault.onset_ms) == (3, kind, 5 * HOUR_MS)
+    lasts_ms = TRAITS[kind].lasts_ms
+    assert kind is Kind.MRI_LATE or fault.end_ms == (None if lasts_ms is None else 5 * HOUR_MS + lasts_ms)
+    assert TRAITS[kind].low <= TRAITS[kind].value <= TRAITS[kind].high
 
 
 @pytest.mark.parametrize(
-    ("fault", "expected"),
+    ("name", "for_ms", "value", "problem"),
     [
-        (Fault(ROTOR, Kind.STALL, 0), (0.5, 0, 0.0, 1.0)),
-        (Fault(SENSOR, Kind.OVER_DELIVERY, 0, value=1.4), (0.5, 0, 1.0, 1.4)),
-        (Fault(SENSOR, Kind.UNDER_DELIVERY, 0, value=0.6), (0.5, 0, 1.0, 0.6)),
-        (Fault(ROTOR, Kind.UNDER_DELIVERY, 0, value=0.6), (0.5, 0, 0.6, 1.0)),
-        (Fault(ROTOR, Kind.STOPPED, 0), (0.0, 2, 1.0, 1.0)),
-        (Fault(ROTOR, Kind.BOLUS, 0, 600_000, value=30.0), (0.5 + 30 / 600 * 86.4, 1, 1.0, 1.0)),
-        (Fault(ROTOR, Kind.SILENCE, 0), (0.5, 0, 1.0, 1.0)),
+        ("explosion", None, None, "no such fault: explosion; known are stall, stall_flutter"),
+        ("stall", None, 3.0, "stall takes no value"),
+        ("stall", 0, None, "no duration"),
+        ("refill", HOUR_MS, None, "refill happens in a moment"),
+        ("over_delivery", None, 0.9, "over_delivery takes a value from 101 % to 500 %"),
+        ("bolus_cap", None, None, "has no patient boluses"),
     ],
-    ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
-def test_a_fault_changes_its_pump_as_physics_has_it(fault: Fault, expected: tuple[float, ...]) -> None:
-    assert demanded(fault, 0, 60_000) == pytest.approx(expected)
+def test_what_cannot_be_is_refused_in_words(name: str, for_ms: int | None, value: float | None, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        fault_named(name, 0, 0, for_ms, value, ROTOR)
 
 
-def test_a_reading_is_the_mean_over_its_span_also_when_a_fault_begins_or_ends_within_it() -> None:
-    stall = Fault(ROTOR, Kind.STALL, 15_000, 75_000)
+def test_a_share_of_the_program_is_true_flow_with_the_pump_own_bias_in_it() -> None:
+    biased = replace(SENSOR, bias=0.10)
 
-    assert demanded(stall, 0, 60_000)[2] == pytest.approx(0.25)
-    assert demanded(stall, 60_000, 120_000)[2] == pytest.approx(0.75)
-    assert demanded(stall, 120_000, 180_000)[2] == 1.0
-
-
-def test_a_stall_is_due_when_ten_microlitres_and_twenty_minutes_are_missing() -> None:
-    onset_ms = LIVE_FROM_MS - 3 * HOUR_MS
-    for program_ml_d, minutes in ((0.5, 28.8), (0.3, 48.0), (1.0, 20.0)):
-        fleet = list(FLEET)
-        fleet[ROTOR] = replace(fleet[ROTOR], program_ml_d=program_ml_d)
-
-        [label] = labels_of([Fault(ROTOR, Kind.STALL, onset_ms)], fleet, TIMELINE)
-
-        assert label.due_ms == pytest.approx(onset_ms + (minutes + 2) * 60_000, abs=1000)
-        assert (label.expected, label.allowed, label.announced) == (["stall"], [], True)
+    assert fault_named("over_delivery", 0, 0, None, 1.43, biased).value == pytest.approx(1.3)
+    assert fault_named("under_delivery", 0, 0, None, 0.55, biased).value == pytest.approx(0.5)
+    assert fault_named("under_delivery", 0, 0, None, 0.55, replace(ROTOR, bias=0.10)).value == 0.55
 
 
-def test_what_was_over_before_the_pumps_went_live_is_due_and_need_not_be_announced() -> None:
-    over = Fault(ROTOR, Kind.STALL, LIVE_FROM_MS - 10 * HOUR_MS, LIVE_FROM_MS - 8 * HOUR_MS)
-    too_soon_over = replace(over, end_ms=over.onset_ms + 600_000)
-
-    assert labels_of([over], FLEET, TIMELINE)[0].announced is False
-    assert labels_of([over], FLEET, TIMELINE)[0].due_ms is not None
-    assert labels_of([too_soon_over], FLEET, TIMELINE)[0].due_ms is None
+def test_an_mri_stall_lasts_the_scan_and_then_as_long_as_is_said() -> None:
+    assert length_ms(fault_named("mri_late", 0, 0, None, 3.0, ROTOR)) == 40 * 60_000 + 3 * HOUR_MS
 
 
-def test_a_decoy_expects_nothing_and_several_boluses_are_one() -> None:
-    boluses = [
-        Fault(3, Kind.BOLUS, LIVE_FROM_MS - ago * HOUR_MS, LIVE_FROM_MS - ago * HOUR_MS + 1, 30.0) for ago in (9, 5)
-    ]
+def test_a_site_outage_is_one_of_every_pump_of_the_site() -> None:
+    spread = of_whole_sites([Fault(0, Kind.SITE_OUTAGE, 5, 9), Fault(1, Kind.STALL, 7)], FLEET)
 
-    [label] = labels_of(boluses, FLEET, TIMELINE)
+    outages = {fault.pump for fault in spread if fault.kind is Kind.SITE_OUTAGE}
+    assert outages == {number for number, pump in enumerate(FLEET) if pump.site == FLEET[0].site}
+    assert [fault for fault in spread if fault.kind is Kind.STALL] == [Fault(1, Kind.STALL, 7)]
 
-    assert (label.fault, label.expected, label.allowed, label.due_ms) == ("bolus", [], [], None)
-    assert (label.onset_ms, label.end_ms) == (LIVE_FROM_MS - 9 * HOUR_MS, LIVE_FROM_MS - 5 * HOUR_MS + 1)
+
+def test_what_a_low_reservoir_begins_with_is_past_the_first_limit_and_not_past_the_second() -> None:
+    for pump in FLEET:
+        cycle_d = pump.capacity_ml / pump.program_ml_d
+        for passed_d in (0, 1):
+            volume_ml = low_ml(pump) - passed_d * pump.program_ml_d
+            left_d = (volume_ml - (pump.capacity_ml - volume_ml) * 0.076) / (pump.program_ml_d * 1.076)
+            assert min(5, 0.10 * cycle_d) + 0.5 < left_d < min(14, 0.25 * cycle_d) - 0.3
+
+
+def test_values_are_written_as_a_person_writes_them() -> None:
+    assert (said(1.4, "%"), said(0.03, "%/month"), said(5.0, "mL"), said(2.0, "")) == (
+        "140 %",
+        "3 %/month",
+        "5 mL",
+        "2",
+    )
