@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 import numpy as np
 
-from service.core.reading import ITEM, EventType, Items
+from service.core.reading import ITEM, EventType, Items, Mode
 
 _EPOCH_2000_US: Final = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -92,6 +92,7 @@ _STORED: Final = _row(
 )
 
 _KINDS: Final = " ".join(f"WHEN '{kind.name.lower()}' THEN {kind.value}" for kind in EventType)
+_MODES: Final = " ".join(f"WHEN '{mode.name.lower()}' THEN {mode.value}" for mode in Mode)
 
 # What each of some pumps measured and did after a position, in order. A position's time is at most a day before that of
 # an earlier one (core/clocks.py), so the time bound lets old partitions be left alone.
@@ -105,7 +106,8 @@ _READ_BACK: Final = f"""
     FROM wanted JOIN reading r ON r.pump = wanted.pump AND r.position > wanted.after
         AND r.measured_at >= wanted.since - interval '1 day' AND r.measured_at >= $4::timestamptz
     UNION ALL
-    SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint, (-1)::smallint, e.measured_at, e.received_at,
+    SELECT e.pump, e.position, (CASE e.type {_KINDS} END)::smallint,
+           (CASE e.body->>'mode' {_MODES} ELSE -1 END)::smallint, e.measured_at, e.received_at,
            'NaN', 'NaN', 'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN'), coalesce(e.second, 'NaN'), e.code
     FROM wanted JOIN event e ON e.pump = wanted.pump AND e.position > wanted.after
     ORDER BY 1, 2

@@ -4,7 +4,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from service.core.reading import EventType, position_of
+from service.core.reading import EventType, Mode, position_of
 from service.postgres.readings import BEGINNING, copy_in, insert_events, instant, read_back
 from tests.pumps import MINUTE_MS, NOON_MS, event, readings
 
@@ -27,10 +27,12 @@ def uneven(pump: int) -> np.ndarray:
 async def test_what_was_stored_comes_back_to_the_bit(connection: asyncpg.Connection) -> None:
     stored = np.concatenate([uneven(1), uneven(2)])
     await copy_in(connection, stored)
-    refill = event(EventType.REFILL, seq=50, value=19.5, pump=2, at_ms=NOON_MS + 50 * MINUTE_MS)
+    refill = event(EventType.REFILL, seq=50, value=19.5, second=3.1, pump=2, at_ms=NOON_MS + 50 * MINUTE_MS)
+    changed = event(EventType.PROGRAM_CHANGED, seq=51, value=0.006, second=0.0, mode=Mode.MINIMUM, pump=2)
     await insert_events(connection, refill, [b'{"type":"refill"}'])
+    await insert_events(connection, changed, [b'{"type":"program_changed","mode":"minimum"}'])
     back = await read_back(connection, [1, 2], [-1, -1], [BEGINNING, BEGINNING])
-    expected = np.concatenate([stored, refill])
+    expected = np.concatenate([stored, refill, changed])
     expected["message"] = -1
     for name in expected.dtype.names or ():
         assert np.array_equal(back[name], expected[name], equal_nan=name not in {"pump", "kind", "mode"}), name
