@@ -160,12 +160,13 @@ class RulesChange(NamedTuple):
 
 class ShardStatus(NamedTuple):
     """How an ingester is: when its last marker came back through the broker, since when its session stands, what is
-    wrong.
+    wrong, and when the broker was last found to have forgotten the session.
     """
 
     marker_at: datetime | None
     session_since: datetime | None
     problem: str
+    session_lost_at: datetime | None = None
 
 
 class IngestStore(Protocol):
@@ -275,6 +276,10 @@ class MarkedInbox(Inbox, Protocol):
     @property
     def session_since(self) -> datetime | None:
         """Since when the session stands, by our clock."""
+
+    @property
+    def session_lost_at(self) -> datetime | None:
+        """When it was last found that the broker had forgotten the session, with all that it held."""
 
     @property
     def held_bytes(self) -> int: ...

@@ -120,7 +120,7 @@ class Pump(BaseModel):
     registered: bool = Field(description="False: heard, and in nobody's registry.")
     version: int = Field(description="Of the registry entry; also the ETag.")
     updated_at: datetime
-    latest: Latest | None = Field(description="Null if it was never heard.")
+    latest: Latest | None = Field(description="Null if no reading of it has come.")
     open_alerts: int
     verdicts: dict[Condition, KnownVerdict]
 

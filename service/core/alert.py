@@ -30,6 +30,8 @@ class AlertEvent(StrEnum):
     RESET = "reset"
     FOUND_LATE = "found_late"  # over before anybody could be told
     WITHDRAWN = "withdrawn"  # readings that came late show that it was never so
+    INHIBITED = "inhibited"  # another alert tells of it as well
+    RELEASED = "released"  # the other is over, this one is not
     ONSET_CORRECTED = "onset_corrected"  # readings that came late show since when it is so
 
 
@@ -50,6 +52,8 @@ TRANSITIONS: Final[TransitionTable] = {
     (AlertState.ACTIVE, AlertEvent.FOUND_LATE): AlertState.RESOLVED,
     (AlertState.ACTIVE, AlertEvent.WITHDRAWN): AlertState.RESOLVED,
     (AlertState.ACTIVE, AlertEvent.ONSET_CORRECTED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.INHIBITED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.RELEASED): AlertState.ACTIVE,
 }
 LATCHING_TRANSITIONS: Final[TransitionTable] = {
     **TRANSITIONS,

@@ -171,7 +171,9 @@ def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
 
 def come_back(alert: Alert, change: Change, given: Circumstances) -> Move:
     """The condition of a latched alert holds again. The alert's priority never falls."""
-    after = replace(_raised(alert, AlertEvent.CONDITION_BEGAN, change, given), ended_at=None)
+    after = replace(
+        _raised(alert, AlertEvent.CONDITION_BEGAN, change, given), ended_at=None, inhibited_by=change.inhibited_by
+    )
     return _by_rule(after, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
 
 
@@ -188,6 +190,8 @@ def end(alert: Alert, change: Change, given: Circumstances, *, announced: bool) 
     held_until = alert.raised_at + timedelta(seconds=given.rules.delayed_announcement_s)
     if alert.reason is Reason.DELAYED and not announced and given.now < held_until:
         return find_late(alert, change, given)
+    if alert.inhibited_by is not None and not announced:
+        alert = replace(alert, latching=False)  # nobody was told of it, so nobody has to reset it
     after = _over(alert, AlertEvent.CONDITION_ENDED, change, given)
     tells = NotificationKind.RESOLVED if after.state is AlertState.RESOLVED else None
     return _by_rule(after, AlertEvent.CONDITION_ENDED, change, given, tells)
@@ -216,6 +220,19 @@ def correct_onset(alert: Alert, change: Change, given: Circumstances) -> Move:
         evidence=alert.evidence | _evidence(change) | {"step": alert.evidence["step"]},
     )
     return _by_rule(after, AlertEvent.ONSET_CORRECTED, change, given, None)
+
+
+def inhibit(alert: Alert, by: UUID, now: datetime) -> Move:
+    """The alert `by` tells of this one as well: nobody is told of it any more, unless it outlasts the other."""
+    after = replace(advance(alert, AlertEvent.INHIBITED, now), inhibited_by=by)
+    return Move(after, _history(after, AlertEvent.INHIBITED, RULES, str(by), now), None)
+
+
+def release(alert: Alert, hold_s: float, now: datetime) -> Move:
+    """The alert that told of this one is over. This one is told of, unless it ends within `hold_s` as well."""
+    after = replace(advance(alert, AlertEvent.RELEASED, now), inhibited_by=None)
+    history = _history(after, AlertEvent.RELEASED, RULES, "", now)
+    return Move(after, history, NotificationKind.ACTIVATED, hold_s=hold_s)
 
 
 def acknowledge(alert: Alert, actor: str, note: str, now: datetime) -> Move:
@@ -284,7 +301,9 @@ def _by_rule(
     history = _history(alert, event, RULES, note, given.now, position=change.position)
     shown = change if change.turn is not Turn.ENDED else None
     hold_s = given.rules.delayed_announcement_s if reason is Reason.DELAYED else change.hold_s
-    return Move(alert, history, tells if alert.inhibited_by is None else None, hold_s=hold_s, shown=shown)
+    if alert.inhibited_by is not None and tells is not NotificationKind.RESOLVED:
+        tells = None
+    return Move(alert, history, tells, hold_s=hold_s, shown=shown)
 
 
 def _history(

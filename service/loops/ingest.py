@@ -207,8 +207,9 @@ class Ingester:
 
     async def _save(self) -> None:
         fleet = self._fleet
-        rows = np.flatnonzero(fleet.unsaved & (fleet.latest["position"] >= 0))
-        status = ShardStatus(self._inbox.marker_seen_at, self._inbox.session_since, self._inbox.problem)
+        rows = np.flatnonzero(fleet.unsaved)
+        inbox = self._inbox
+        status = ShardStatus(inbox.marker_seen_at, inbox.session_since, inbox.problem, inbox.session_lost_at)
         await self._store.save_latest(fleet, rows, status, self._clock())
         fleet.unsaved[rows] = False
 

@@ -86,6 +86,7 @@ class MqttInbox:
         self._session_recorded = session_recorded
         self._session_present: bool | None = None
         self._sessions_lost = 0
+        self._session_lost_at: datetime | None = None
         self._nonce = token_hex(4)
         self._markers: deque[tuple[int, datetime]] = deque(maxlen=64)  # (arrived before it, when it came back)
         self._marker_seen_at: datetime | None = None
@@ -190,6 +191,11 @@ class MqttInbox:
         """When the subscription was last accepted; None before the first time."""
         return self._session_since
 
+    @property
+    def session_lost_at(self) -> datetime | None:
+        """When it was last found that the broker had forgotten the session; None if it has not."""
+        return self._session_lost_at
+
     # --- Listener: called from within paho
 
     def on_accepted(self, *, session_present: bool) -> None:
@@ -198,6 +204,7 @@ class MqttInbox:
         self._metrics.broker_connections.inc()
         if self._session_recorded and not session_present:
             self._sessions_lost += 1
+            self._session_lost_at = self._clock()
             self._metrics.broker_sessions_lost.inc()
             tell("broker_session_lost", logging.ERROR, client_id=self._client_id, connection=self.connection)
 

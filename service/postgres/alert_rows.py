@@ -95,6 +95,16 @@ async def lock_since(connection: asyncpg.Connection, pump: int, since_position: 
     return _alerts(await connection.fetch(_LOCK_SINCE, pump, since_position))
 
 
+# Some alerts that are active, for what becomes of them together.
+_LOCK_ACTIVE: Final = f"""
+SELECT {_ALERT_JSON} FROM alert AS a WHERE a.id = ANY ($1::uuid[]) AND a.state = 'active' ORDER BY a.id FOR UPDATE
+"""
+
+
+async def lock_active(connection: asyncpg.Connection, alerts: Collection[UUID]) -> list[Alert]:
+    return _alerts(await connection.fetch(_LOCK_ACTIVE, list(alerts)))
+
+
 # One alert, for what a person does to it.
 _LOCK_ONE: Final = f"SELECT {_ALERT_JSON} FROM alert AS a WHERE a.id = $1 FOR UPDATE"
 

@@ -143,6 +143,31 @@ class AlertStore:
         if await alert_rows.release(connection, pumps, now):
             await connection.execute(_WAKE)
 
+    async def inhibit(
+        self, connection: asyncpg.Connection, alerts: Collection[UUID], by: UUID, now: datetime
+    ) -> list[AlertWritten]:
+        """The alert `by` tells of these as well: what they have not yet told anybody, they tell nobody."""
+        written = await self._move_all(connection, alerts, lambda alert: lifecycle.inhibit(alert, by, now), now)
+        await alert_rows.collapse(connection, alerts, now)
+        return written
+
+    async def announce(
+        self, connection: asyncpg.Connection, alerts: Mapping[UUID, float], now: datetime
+    ) -> list[AlertWritten]:
+        """What told of these is over: they are told of, each after so many seconds, if they still hold then."""
+        return await self._move_all(
+            connection, alerts, lambda alert: lifecycle.release(alert, alerts[alert.id], now), now
+        )
+
+    async def _move_all(
+        self, connection: asyncpg.Connection, alerts: Collection[UUID], move: Callable[[Alert], Move], now: datetime
+    ) -> list[AlertWritten]:
+        moves = [move(alert) for alert in await alert_rows.lock_active(connection, alerts)]
+        subjects = await alert_rows.pumps_of(connection, {each.alert.pump for each in moves if each.alert.pump})
+        by_name = {subject.name: subject for subject in subjects.values()}
+        attempted = await alert_rows.lock_attempted(connection, [each.alert.id for each in moves])
+        return await self._write(connection, moves, by_name, attempted, now)
+
     async def acknowledge(
         self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
     ) -> AlertWritten:

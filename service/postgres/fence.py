@@ -28,7 +28,8 @@ _NEIGHBOUR_TROUBLE: Final = (
 _TAKE_OVER: Final = """
     INSERT INTO shard (shard, epoch, owner, reason) VALUES ($1, 1, $2, 'starting')
     ON CONFLICT (shard)
-    DO UPDATE SET epoch = shard.epoch + 1, owner = $2, batch_no = 0, reason = 'starting', marker_at = NULL
+    DO UPDATE SET epoch = shard.epoch + 1, owner = $2, batch_no = 0, reason = 'starting', marker_at = NULL,
+        caught_up_at = coalesce(shard.marker_at, shard.caught_up_at)
     RETURNING epoch
 """
 # Pass the fence and leave the batch's number; no row: somebody else owns the shard.

@@ -24,13 +24,19 @@ _UPSERT: Final = """
                 excluded.reservoir_ml,
                  excluded.battery_v, excluded.mode),
                 (l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode)
-            ) AS newest ORDER BY newest.column2 DESC LIMIT 1
+            ) AS newest ORDER BY newest.column2 DESC NULLS LAST LIMIT 1
         )
+"""
+# Pumps of which no reading is known.
+_HEARD: Final = """
+    INSERT INTO pump_latest AS l (pump, received_at) SELECT * FROM unnest($1::integer[], $2::timestamptz[])
+    ON CONFLICT (pump) DO UPDATE SET received_at = greatest(l.received_at, excluded.received_at)
 """
 # How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
 _SHARD: Final = """
     UPDATE shard
-    SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4
+    SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4,
+        session_lost_at = coalesce($5, session_lost_at)
     WHERE shard = $1
 """
 
@@ -44,7 +50,10 @@ async def session_recorded(pool: asyncpg.Pool, shard: int) -> bool:
 
 
 async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
-    """Write what was last heard of the pumps in `rows`, which all have a reading."""
+    """Write what was last heard of the pumps in `rows`; of one that has sent events only, that it was heard."""
+    said = fleet.latest["position"][rows] >= 0
+    await _save_heard(connection, fleet, rows[~said])
+    rows = rows[said]
     if not len(rows):
         return
     newest = fleet.latest[rows]
@@ -62,7 +71,18 @@ async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.ND
     )
 
 
+async def _save_heard(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
+    if len(rows):
+        heard = [instant(ms) for ms in fleet.heard_ms[rows].tolist()]
+        await connection.execute(_HEARD, fleet.keys[rows].tolist(), heard)
+
+
 async def save_shard(
-    connection: asyncpg.Connection, shard: int, marker_at: datetime | None, session_since: datetime | None, reason: str
+    connection: asyncpg.Connection,
+    shard: int,
+    marker_at: datetime | None,
+    session_since: datetime | None,
+    reason: str,
+    session_lost_at: datetime | None,
 ) -> None:
-    await connection.execute(_SHARD, shard, marker_at, session_since, reason)
+    await connection.execute(_SHARD, shard, marker_at, session_since, reason, session_lost_at)

@@ -1,8 +1,9 @@
 """Which pumps have fallen silent, and which are heard again? The database alone says, so a restart changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -11,6 +12,8 @@ from service.core.lifecycle import AlertWritten
 from service.core.reading import DrugClass
 from service.core.rulebook import Rulebook
 from service.core.silence import Heard, turn_of
+from service.core.site import may_be_the_site
+from service.postgres import sites
 from service.postgres.alerts import AlertStore
 from service.postgres.batches import write_verdicts
 
@@ -22,72 +25,94 @@ AT_ONCE: Final = 1_000
 
 _INTERVALS: Final = "SELECT DISTINCT interval_s::text::float8 AS interval_s FROM pump WHERE in_service"
 
-# Pumps whose silence may have turned: heard again; or silent, newly or long enough to be more urgent, where that can be
-# told. It can while the pump's shard is caught up (its last marker is fresh and came over the session that stands) and
-# the pump had time to reconnect.
-_CANDIDATES: Final = """
-SELECT p.pump, known.heard_at, p.drug_class, p.interval_s::text::float8 AS interval_s,
-       l.program_ml_d::text::float8 AS program_ml_d, a.silent_since, a.priority,
-       greatest(coalesce(l.position, 0), (
-           SELECT max(past.detected_position) + 1 FROM alert AS past
-           WHERE past.pump = p.pump AND past.condition = 'silence'
-       )) AS position
+# Every pump in service whose silence can be told: its shard is caught up (its last marker is fresh and came over the
+# session that stands) and the pump had time to reconnect. What a pump sent before that marker is known here; what it
+# sent later may not be yet, so silence is judged as of the marker.
+KNOWN: Final = """
+SELECT p.pump, p.site, p.interval_s, p.drug_class, silent.after_s, l.position, l.program_ml_d,
+       date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) AS heard_at, -- as exact as began_ms
+       least($1::timestamptz, s.marker_at) AS judged_at,
+       coalesce(
+           s.marker_at > now() - make_interval(secs => $4::float8)
+           AND s.marker_at >= s.session_since
+           AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s)), false
+       ) AS can_be_told
 FROM pump AS p
 JOIN shard AS s USING (shard)
 JOIN unnest($2::real[], $3::float8[]) AS silent (interval_s, after_s) ON silent.interval_s = p.interval_s
 LEFT JOIN pump_latest AS l USING (pump)
+WHERE p.in_service
+"""
+# Those of them whose silence may have turned: heard again; or silent, newly or long enough to be more urgent.
+_CANDIDATES: Final = f"""
+WITH known AS NOT MATERIALIZED ({KNOWN})
+SELECT k.pump, k.site, k.heard_at, k.judged_at, k.drug_class, k.interval_s::text::float8 AS interval_s,
+       k.program_ml_d::text::float8 AS program_ml_d, a.silent_since, a.priority, past.ended_at,
+       greatest(coalesce(k.position, 0), past.detected_position + 1) AS position
+FROM known AS k
 LEFT JOIN LATERAL (
     SELECT priority, 'epoch'::timestamptz + (evidence ->> 'began_ms')::bigint * interval '1 ms' AS silent_since
-    FROM alert WHERE alert.pump = p.pump AND condition = 'silence' AND state = 'active'
+    FROM alert WHERE alert.pump = k.pump AND condition = 'silence' AND state = 'active'
 ) AS a ON true
 CROSS JOIN LATERAL (
-    SELECT date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) AS heard_at -- as exact as began_ms
-) AS known
-WHERE p.in_service AND (
-    known.heard_at > a.silent_since
+    SELECT max(detected_position) AS detected_position, max(ended_at) AS ended_at
+    FROM alert WHERE alert.pump = k.pump AND condition = 'silence'
+) AS past
+WHERE k.heard_at > a.silent_since
     OR (
-        known.heard_at < $1::timestamptz - make_interval(secs => silent.after_s)
-        AND (a.silent_since IS NULL OR known.heard_at < $1::timestamptz - make_interval(secs => $6::float8))
-        AND s.marker_at > now() - make_interval(secs => $4::float8)
-        AND s.marker_at >= s.session_since
-        AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s))
+        k.can_be_told AND k.heard_at < k.judged_at - make_interval(secs => k.after_s)
+        AND (a.silent_since IS NULL OR k.heard_at < k.judged_at - make_interval(secs => $6::float8))
     )
-)
-ORDER BY p.pump
+ORDER BY k.pump
 """
 
 
 async def look_once(
     connection: asyncpg.Connection, alert_store: AlertStore, rulebook: Rulebook, now: datetime
 ) -> list[AlertWritten]:
-    """Find what has turned by `now` and write it, a transaction for each thousand pumps."""
-    turns = await silence_turns(connection, rulebook, now)
-    written: list[AlertWritten] = []
+    """Find what has turned by `now` and write it: sites first, then their pumps, a transaction for each thousand."""
+    look = await _looked(connection, rulebook, now)
+    rows = await connection.fetch(_CANDIDATES, *look)
+    turned_at = {row["site"] for row in rows if row["site"] is not None and row["silent_since"] is None}
+    written = await sites.look_once(connection, alert_store, rulebook, sites.Look(KNOWN, look[:5], turned_at), now)
+    outages = await sites.outages(connection)
+    sizes = await sites.sizes(connection, turned_at)
+    found = (_turn(row, rulebook, sizes, outages, now) for row in rows)
+    turns = [turn for turn in found if turn is not None]
     for at in range(0, len(turns), AT_ONCE):
         some = turns[at : at + AT_ONCE]
         async with connection.transaction():
             written += await alert_store.apply(connection, some, now)
             await write_verdicts(connection, [turn for turn in some if turn.turn is not Turn.ROSE])
-    return written
+    return written + await sites.inhibit(connection, alert_store, rulebook, now)
 
 
-async def silence_turns(connection: asyncpg.Connection, rulebook: Rulebook, now: datetime) -> Sequence[Change]:
+async def _looked(
+    connection: asyncpg.Connection, rulebook: Rulebook, now: datetime
+) -> tuple[datetime, Sequence[float], Sequence[float], float, float, float]:
+    """What the query asks for: the time, how long each interval may last, and what makes silence tellable."""
     intervals_s = [row["interval_s"] for row in await connection.fetch(_INTERVALS)]
     after_s = [rulebook.silence_after_s(interval_s) for interval_s in intervals_s]
     rises_after_s = min(rulebook.limit(Condition.SILENCE, "medium_after_s", drug_class) for drug_class in DrugClass)
-    rows = await connection.fetch(
-        _CANDIDATES, now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S, rises_after_s
-    )
-    turns = (turn_of(_heard(row), rulebook, now) for row in rows)
-    return [turn for turn in turns if turn is not None]
+    return now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S, rises_after_s
 
 
-def _heard(row: asyncpg.Record) -> Heard:
-    priority = row["priority"]
-    return Heard(
-        **{
-            **row,
-            "drug_class": DrugClass(row["drug_class"]),
-            "priority": None if priority is None else Priority(priority),
-        }
+def _turn(
+    row: asyncpg.Record, rulebook: Rulebook, sizes: Mapping[str, int], outages: Mapping[str, UUID], now: datetime
+) -> Change | None:
+    priority, site = row["priority"], row["site"]
+    heard_again = row["silent_since"] is not None and row["heard_at"] > row["silent_since"]
+    heard = Heard(
+        pump=row["pump"],
+        heard_at=row["heard_at"],
+        position=row["position"] or 0,
+        interval_s=row["interval_s"],
+        drug_class=DrugClass(row["drug_class"]),
+        program_ml_d=row["program_ml_d"],
+        silent_since=row["silent_since"],
+        priority=None if priority is None else Priority(priority),
+        ended_at=row["ended_at"],
+        hold_s=may_be_the_site(sizes.get(site, 0), row["interval_s"], rulebook),
+        inhibited_by=outages.get(site),
     )
+    return turn_of(heard, rulebook, now if heard_again else row["judged_at"])

@@ -27,6 +27,7 @@ class Feed:
         self.receipts: list[tuple[str, int, int]] = []
         self.marker_seen_at: datetime | None = None
         self.session_since: datetime | None = None
+        self.session_lost_at: datetime | None = None
         self.problem, self.connection, self.held_bytes = "", 1, 0
 
     async def start(self) -> None: ...

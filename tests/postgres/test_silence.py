@@ -115,7 +115,8 @@ async def test_two_silences_after_the_same_reading_are_two_alerts(ward: Ward) ->
     assert await ward.look(10) == [("p1", "condition_began", "low")]
     await ward.hears(pump, 11, again=True)
     assert await ward.look(12) == [("p1", "condition_ended", "low")]
-    assert await ward.look(20) == [("p1", "condition_began", "low")]
+    assert await ward.look(20) == [], "not within ten minutes of the last end"
+    assert await ward.look(22.1) == [("p1", "condition_began", "low")]
     first, second = await ward.connection.fetch("SELECT * FROM alert ORDER BY detected_position")
     assert second["previous_id"] == first["id"]
 
@@ -174,6 +175,29 @@ async def test_being_heard_counts_though_we_are_not_caught_up(ward: Ward) -> Non
     await ward.session(-600, marker_s=100)
     await ward.hears(pump, 11)
     assert await ward.look(11) == [("p1", "condition_ended", "low")]
+
+
+async def test_what_was_sent_after_the_last_marker_may_not_be_stored_yet_so_silence_is_judged_as_of_the_marker(
+    ward: Ward,
+) -> None:
+    pump = await ward.a_pump("p1")
+    ago = (datetime.now(UTC) - NOW) / timedelta(minutes=1)
+    await ward.session(-600, marker_s=12)
+    await ward.hears(pump, ago - 3.1)
+    assert await ward.look(ago) == [], "three intervals before the marker it was heard"
+    await ward.session(-600, marker_s=0)
+    assert await ward.look(ago) == [("p1", "condition_began", "low")]
+
+
+async def test_a_pump_that_trembles_on_its_limit_is_told_of_at_most_twice_in_ten_minutes(ward: Ward) -> None:
+    pump = await ward.a_pump("p1")
+    told: list[float] = []
+    for turn in range(12):
+        await ward.hears(pump, turn * 3.1)
+        told += [turn * 3.1 + 0.1] * len(await ward.look(turn * 3.1 + 0.1))
+        told += [turn * 3.1 + 3.05] * len(await ward.look(turn * 3.1 + 3.05))
+    assert len(told) >= 5
+    assert all(sum(at <= other < at + 10 for other in told) <= 2 for at in told)
 
 
 async def test_silence_never_clears_another_alert(ward: Ward) -> None:
