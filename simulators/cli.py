@@ -7,7 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulators import argument, fleet_command, generate_command, inject_command, load_command, scenario_command
+from simulators import (
+    argument,
+    fleet_command,
+    generate_command,
+    inject_command,
+    load_command,
+    scenario_command,
+    score_command,
+)
 from simulators.argument import EXIT_OK, EXIT_PROBLEMS, refuse
 from simulators.broker import Broker
 from simulators.clinic import Behaviour, Clinic, check_secret, recording, serve
@@ -25,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_registry(commands.add_parser("registry", help="write the registry CSV of a fleet"))
     generate_command.add(commands.add_parser("generate", help="write the wire messages of a fleet to standard output"))
     scenario_command.add(commands.add_parser("scenario", help="what can happen to a pump, told step by step"))
+    score_command.add(commands.add_parser("score", help="how good a rulebook is, on a labelled fleet"))
     _add_clinic(commands.add_parser("clinic", help="receive webhooks, verify and record them"))
     arguments = parser.parse_args(argv)
     try:

@@ -9,6 +9,7 @@ import numpy as np
 from simulators import draws, wire
 from simulators.care import visits_of
 from simulators.cast import with_low_reservoirs
+from simulators.clocks import Clock
 from simulators.draws import Integers
 from simulators.faults import MISSED_REFILLS, Fault, Timeline, of_whole_sites
 from simulators.fleet import Implant, nature_of
@@ -78,11 +79,17 @@ class Simulation:
                 self._work.plan(moment)
         self._levels = Levels(self.fleet)
         self._keeping: dict[int, Keeping] = {}  # of pumps that do not keep as they should
-        self._clock_ppb = [round(pump.clock_ppm * 1000) for pump in self.fleet]
-        self._clock_from_ms = timeline.live_from_ms if timeline.live_s else timeline.start_ms
         self._fresh = True
         for fault in self.faults:
             self._know(fault)
+        right_ms = timeline.live_from_ms if timeline.live_s else timeline.start_ms
+        self._clocks = [
+            Clock(right_ms, round(implant.clock_ppm * 1000), is_set=pump not in self._keeping)
+            for pump, implant in enumerate(self.fleet)
+        ]
+        for pump, clock in enumerate(self._clocks):
+            for at_ms, before_ms in clock.settings(timeline.start_ms, timeline.end_ms):
+                self._work.plan(told(pump, at_ms, "clock_set", before_ms=before_ms))
 
     def inject(self, fault: Fault) -> None:
         """Let a fault or decoy be at work from now on, or from its onset if that is still to come."""
@@ -204,9 +211,9 @@ class Simulation:
 
     def _shown(self, pump: int, stamps_ms: list[int], keeping: Keeping | None) -> list[int]:
         """What the pump's own clock shows: it drifts, and may be off besides."""
-        ppb, from_ms = self._clock_ppb[pump], self._clock_from_ms
+        clock = self._clocks[pump]
         shown = stamps_ms if keeping is None else [keeping.clock_ms(each) for each in stamps_ms]
-        return [max(each + (at - from_ms) * ppb // 1_000_000_000, 0) for each, at in zip(shown, stamps_ms, strict=True)]
+        return [max(each + clock.off_ms(at), 0) for each, at in zip(shown, stamps_ms, strict=True)]
 
     def _kept(self, message: Message, keeping: Keeping | None) -> Iterator[Message]:
         if keeping is None:

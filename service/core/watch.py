@@ -102,6 +102,22 @@ class Watch:
         quiet_until_ms = [(self._pumps[row].ended_ms or -self._again_ms) + self._again_ms for row in rows.tolist()]
         self._due_ms[rows] = np.maximum(self._heard_ms[rows] + self._after_ms[rows] + 1, quiet_until_ms)
 
+    def has_news(self, keys: npt.NDArray[np.int64], at_ms: npt.NDArray[np.int64], until_ms: int) -> bool:
+        """Whether anything may turn by `until_ms`, if this is all that was heard (in order of time) until then."""
+        if self._silent.any() or self._stalled or self._locked or self._losing or self._held:
+            return True
+        rows = np.array([self._row_of[key] for key in keys.tolist()], np.intp)
+        order = np.argsort(rows, kind="stable")
+        rows, at_ms = rows[order], at_ms[order]
+        first = np.r_[True, rows[1:] != rows[:-1]] if len(rows) else np.zeros(0, np.bool_)
+        before_ms = np.r_[0, at_ms[:-1]] if len(rows) else at_ms
+        before_ms = np.where(first, self._heard_ms[rows], before_ms)
+        if (at_ms - before_ms > self._after_ms[rows]).any():
+            return True
+        last_ms = self._heard_ms.copy()
+        np.maximum.at(last_ms, rows, at_ms)
+        return bool((until_ms - last_ms > self._after_ms).any())
+
     def stalled(self, key: int, *, stalled: bool) -> None:
         """The fold has found the pump's motor standing (at any step), or moving again."""
         row = self._row_of[key]
