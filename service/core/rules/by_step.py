@@ -14,15 +14,19 @@ def hold(
     clear: tuple[Field, Field],
     begins: npt.NDArray[np.bool_],
     reason: npt.NDArray[np.bool_],
+    known: npt.NDArray[np.bool_],
     step: Step,
     limits: Items,
     section: str,
 ) -> None:
-    """Begin where `begins`; end after clear_for_s of covered time and clear_steps steps in a row without `reason`."""
+    """Begin where `begins`; end after clear_for_s of covered time and clear_steps steps in a row without `reason`.
+
+    A step in which it is not `known` whether there is a reason says neither: it freezes the count.
+    """
     clear_for, clear_steps = clear
     holds = state[level] > 0
-    quiet_ms = np.where(reason, 0.0, state[clear_for] + step.covered_ms)
-    quiet_steps = np.where(reason, 0.0, state[clear_steps] + 1)
+    quiet_ms = np.where(reason & known, 0.0, state[clear_for] + known * step.covered_ms)
+    quiet_steps = np.where(reason & known, 0.0, state[clear_steps] + known)
     ends = (
         holds
         & (quiet_ms >= limits[f"{section}_clear_for_s"] * 1000)

@@ -82,10 +82,15 @@ def false_alerts(design: Design, noise: Noise, bias: Column, white: Column, drif
     return alerts
 
 
-def run_lengths(reference: float, decision: float, draws: Column) -> Column:
-    """After how many of its samples in `draws` [sample, pump] each pump's uncapped sum exceeds `decision`; 0: never."""
-    total, length = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    for number, sample in enumerate(draws, start=1):
-        total = np.maximum(total + sample - reference, 0.0)
-        length = np.where((length == 0) & (total > decision), number, length)
-    return length
+def mean_run_length(reference: float, decision: float, draws: Column) -> float:
+    """How many samples Page's sum takes on average until it exceeds `decision`, begun anew each time; no cap.
+
+    `draws` [sample, pump]; for comparison with published figures.
+    """
+    total, passed = np.zeros(draws.shape[1]), 0
+    for sample in draws:
+        total = np.maximum(total + (sample - reference), 0.0)
+        over = total > decision
+        passed += int(np.count_nonzero(over))
+        total[over] = 0.0
+    return draws.size / passed if passed else math.inf

@@ -46,7 +46,9 @@ def leave_out(state: Columns, step: Step, limits: Items) -> None:
     """What the stall accounts for, and what nothing is programmed for, is no evidence about the deviation."""
     stalled = step.flow_ul < limits["stall_below_fraction"] * step.program_ul
     stalled &= (state[Field.STALL_UL] >= LEAST_STALLED_UL) | (state[Field.STALL_LEVEL] > 0)
-    state[_HOUR_LEFT] += ((step.program_ul <= 0) | stalled) * step.sums
+    out = stalled | (step.program_ul <= 0)
+    if out.any():
+        state[_HOUR_LEFT] += out * step.sums
 
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:

@@ -28,6 +28,7 @@ STATISTICS: Final = {
     Condition.STALL_FLUTTER: {"first_onset_ms": Field.STALL_FLUTTER_SINCE_MS, "last_onset_ms": Field.FLUTTER_ONSET_1_MS}
 }
 UNDER_WAY: Final = (Field.STALL_FLUTTER_LEVEL, Field.FLUTTER_STOP_MS)
+_UNDER_WAY: Final = list(UNDER_WAY)
 
 
 def on_device_alarm(state: npt.NDArray[np.float64], event: np.void, limits: np.void) -> None:
@@ -44,6 +45,8 @@ def on_device_alarm(state: npt.NDArray[np.float64], event: np.void, limits: np.v
 def advance(state: Columns, step: Step, limits: Items) -> None:
     programmed = step.program_ul > 0
     still = programmed & (step.flow_ul < limits["stall_below_fraction"] * step.program_ul)
+    if not (still.any() or state[_UNDER_WAY].any()):
+        return
     flows = programmed & (step.flow_ul >= limits["stall_clear_above_fraction"] * step.program_ul)
 
     before_ms = state[Field.FLUTTER_STOP_MS]

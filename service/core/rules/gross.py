@@ -57,15 +57,18 @@ def _side(
     level, since_ms, sum_, *clear = _FIELDS[side]
     decision = limits[f"{side}_decision"]
     scale_ul = np.maximum(step.program_ul, limits[f"{side}_floor_ml_d"] * step.covered_ms / UL_A_ML_D)
+    scale_ul = np.where(asked, scale_ul, 1.0)
     minutes = step.covered_ms / MINUTE_MS
     beyond = (beyond_ul / scale_ul - limits[f"{side}_reference"]) * minutes
     total = np.clip(state[sum_] + np.minimum(beyond, decision / 3), 0.0, decision)
     total = np.where(asked, np.where(at_once, decision, total), 0.0)
+    if not (total.any() or state[sum_].any() or state[level].any()):
+        return
     starts = (total > 0) & (state[sum_] == 0) & (state[level] == 0)
     state[since_ms] = np.where(starts, step.began_ms, state[since_ms])
     state[sum_] = total
     begins = total >= decision - 1e-9  # three steps at a third of it each reach it
-    hold(state, level, (clear[0], clear[1]), begins, beyond > 0, step, limits, side)
+    hold(state, level, (clear[0], clear[1]), begins, beyond > 0, asked, step, limits, side)
 
 
 _FIELDS: Final = {

@@ -65,6 +65,9 @@ def on_ended(state: npt.NDArray[np.float64], event: np.void, _limits: np.void) -
 
 def advance(state: Columns, step: Step, limits: Items) -> Answer:
     """Say for each pump whether this step has shown that infusion restarted, or that it did not."""
+    if not state[Field.MRI_PHASE].any():
+        nobody = np.zeros(state.shape[1], np.bool_)
+        return Answer(nobody, nobody)
     exam, after = state[Field.MRI_PHASE] == Phase.EXAM, state[Field.MRI_PHASE] == Phase.AFTER
     in_exam_ms = step.ended_ms - state[Field.MRI_BEGAN_MS]
     since_ms = step.ended_ms - state[Field.MRI_ENDED_MS]

@@ -41,6 +41,7 @@ STATISTICS: Final = {
 }
 UNDER_WAY: Final = (Field.STALL_LEVEL, Field.STALL_UL, *mri.UNDER_WAY)
 """What is not zero while a stall holds or may yet come to hold."""
+_UNDER_WAY: Final = list(UNDER_WAY)
 
 
 def on_device_alarm(state: npt.NDArray[np.float64], event: np.void, _limits: np.void) -> None:
@@ -57,6 +58,9 @@ def on_device_alarm(state: npt.NDArray[np.float64], event: np.void, _limits: np.
 
 
 def advance(state: Columns, step: Step, limits: Items) -> None:
+    below = step.flow_ul < limits["stall_below_fraction"] * step.program_ul
+    if not (below.any() or state[_UNDER_WAY].any()):
+        return
     answer = mri.advance(state, step, limits)
     explained = state[Field.MRI_PHASE] != mri.Phase.NONE
     long_enough = _behind(state, step, limits, explained) & (state[Field.STALL_MS] >= limits["stall_for_s"] * 1000)
@@ -65,7 +69,9 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     before = state[Field.STALL_LEVEL]
     holds = before > 0
     first = np.where(explained & (state[Field.STALL_IN_MRI] > 0), EXPLAINED, UNEXPLAINED)
-    rises = (before == EXPLAINED) & (answer.did_not | (~explained & long_enough & ~recovered))
+    unanswered = state[Field.STALL_IN_MRI] > 0  # nothing has shown yet that infusion restarted
+    still = (step.program_ul > 0) & ~recovered
+    rises = (before == EXPLAINED) & (answer.did_not | (~explained & still & (unanswered | long_enough)))
     ends = holds & _recovered_for_long(state, step, limits, recovered)
     level = np.where(holds, before, np.where(long_enough, first, 0.0))
     state[Field.STALL_LEVEL] = np.where(ends, 0.0, np.where(rises, UNEXPLAINED, level))

@@ -21,10 +21,13 @@ from service.core.state import Columns, Field
 
 STATISTICS: Final = {Condition.FLOW_WHILE_STOPPED: {"delivered_ul": Field.STOPPED_FLOW_UL}}
 UNDER_WAY: Final = (Field.FLOW_WHILE_STOPPED_LEVEL, Field.STOPPED_FLOW_UL)
+_UNDER_WAY: Final = list(UNDER_WAY)
 
 
 def advance(state: Columns, step: Step, limits: Items) -> None:
     stopped = step.program_ul <= 0
+    if not (stopped.any() or state[_UNDER_WAY].any()):
+        return
     beyond_ul = step.flow_ul - limits["flow_while_stopped_noise_ml_d"] * step.covered_ms / UL_A_ML_D
     total_ul = np.where(stopped, np.maximum(state[Field.STOPPED_FLOW_UL] + beyond_ul, 0.0), 0.0)
     starts = (total_ul > 0) & (state[Field.STOPPED_FLOW_UL] == 0) & (state[Field.FLOW_WHILE_STOPPED_LEVEL] == 0)
@@ -36,6 +39,7 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
         (Field.STOPPED_FLOW_CLEAR_MS, Field.STOPPED_FLOW_CLEAR_STEPS),
         total_ul >= limits["flow_while_stopped_volume_ul"],
         stopped & (beyond_ul > 0),
+        np.ones(len(stopped), np.bool_),
         step,
         limits,
         "flow_while_stopped",
