@@ -13,7 +13,7 @@ PAGE: Final = 1000
 
 
 def alerts_of(api_url: str, token_file: Path, pump_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Every alert of these pumps, oldest first for each. Raises OSError where the service does not answer as it should."""
+    """Every alert of these pumps, oldest first for each. Raises OSError where the service does not answer well."""
     token = token_file.read_text(encoding="ascii").strip()
     found: list[dict[str, Any]] = []
     for pump_id in dict.fromkeys(pump_ids):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from simulators.blocks import Shard
+from simulators.blocks import ALONE, Shard
 from simulators.broker import Broker, broker_of
 from simulators.cast import parts_of
 from simulators.lanes import Connections
@@ -128,7 +128,7 @@ def add_publishing(parser: argparse.ArgumentParser) -> None:
         "--connections", type=connections, default=4, metavar="N", help="a number, site (one each) or pump (one each)"
     )
     parser.add_argument("--connects-a-second", type=from_zero, default=1000.0, metavar="N", help="0: all at once")
-    parser.add_argument("--shard", type=shard, default=Shard(), metavar="K/N", help="this process's share of the fleet")
+    parser.add_argument("--shard", type=shard, default=ALONE, metavar="K/N", help="this process's share of the fleet")
     parser.add_argument("--encoding", choices=ENCODINGS, default="json")
     parser.add_argument("--memory-readings", type=count, default=20_000, metavar="N", help="what one pump can hold")
     parser.add_argument("--drain-s", type=from_zero, default=15.0, metavar="S", help="how long to wait for receipts")

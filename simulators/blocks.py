@@ -11,19 +11,22 @@ from simulators.simulation import Chunk, Message, Simulation
 from simulators.wire import Encoding
 
 PUMPS_A_BLOCK: Final = 2_000
-SLICE_MS: Final = (20, 100)  # pumps whose moments are nearer than this are served together; by how often they have one
+SLICE_MS: Final = (20, 100)  # ms that pumps are apart which are served together
 SLICES_A_SPAN: Final = 200
 
 
 class Shard(NamedTuple):
-    """Which of `count` processes this one is, from 1. All of them together are the fleet of a single one."""
+    """Which of `processes` this one is, from 1. All of them together are the fleet of a single one."""
 
     number: int = 1
-    count: int = 1
+    processes: int = 1
 
     def share_of(self, pumps: int) -> range:
         """The indices of this shard's pumps: consecutive ones."""
-        return range((self.number - 1) * pumps // self.count, self.number * pumps // self.count)
+        return range((self.number - 1) * pumps // self.processes, self.number * pumps // self.processes)
+
+
+ALONE: Final = Shard()
 
 
 class Block:

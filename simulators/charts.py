@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 12, 26, 30
 STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 SPANS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 FEW: Final = 5
-MANY_POINTS: Final = 120
+SMALLEST: Final = 1e-6
 
 
 class Line(NamedTuple):
@@ -50,8 +50,10 @@ def chart(
     for tick in ticks:
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>')
         drawn.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4}" text-anchor="end">{_number(tick)}</text>')
-    for at in _moments(most_s):
-        drawn.append(f'<text class="tick" x="{x(at)}" y="{HEIGHT - 10}" text-anchor="middle">{_time(at)}</text>')
+    drawn += [
+        f'<text class="tick" x="{x(at)}" y="{HEIGHT - 10}" text-anchor="middle">{_time(at)}</text>'
+        for at in _moments(most_s)
+    ]
     for stretch in stretches:
         begins = x(min(max(stretch.from_s, 0.0), most_s))
         drawn.append(f'<line class="stage" x1="{begins}" x2="{begins}" y1="{TOP - 6}" y2="{HEIGHT - BOTTOM}"/>')
@@ -80,7 +82,7 @@ def _parts(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[floa
 
 def _ticks(most: float) -> list[float]:
     """Round numbers from zero to at least `most`."""
-    if most <= 0 or not math.isfinite(most):
+    if most < SMALLEST or not math.isfinite(most):
         return [0.0, 1.0]
     rough = most / FEW
     size = 10.0 ** math.floor(math.log10(rough))

@@ -68,7 +68,7 @@ def problem_of(arguments: argparse.Namespace) -> str:
         return "--api and --token-file belong together"
     pumps = len(arguments.shard.share_of(arguments.pumps))
     if not pumps:
-        return f"--shard {arguments.shard.number}/{arguments.shard.count} of {arguments.pumps} pumps is none"
+        return f"--shard {arguments.shard.number}/{arguments.shard.processes} of {arguments.pumps} pumps is none"
     try:
         allow_files(sockets_needed(arguments.connections, pumps, len(SITES)))
     except TooFewFilesError as error:

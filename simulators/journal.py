@@ -18,8 +18,13 @@ _RATIO: Final = math.log(1.05)
 class Latencies:
     """Percentiles of many latencies in little memory: counted in bins of 5 %."""
 
-    def __init__(self) -> None:
-        self._bins: Counter[int] = Counter()
+    def __init__(self, bins: Counter[int] | None = None) -> None:
+        self._bins: Counter[int] = Counter() if bins is None else bins
+
+    @property
+    def bins(self) -> Counter[int]:
+        """How many there are between two powers of the ratio."""
+        return self._bins
 
     def add(self, latency_s: float) -> None:
         self._bins[math.ceil(math.log(max(latency_s, 1e-6)) / _RATIO)] += 1
@@ -29,15 +34,11 @@ class Latencies:
         return sum(self._bins.values())
 
     def copy(self) -> "Latencies":
-        same = Latencies()
-        same._bins = self._bins.copy()
-        return same
+        return Latencies(self._bins.copy())
 
     def since(self, earlier: "Latencies") -> "Latencies":
         """What was added after `earlier` was copied from this."""
-        added = Latencies()
-        added._bins = self._bins - earlier._bins
-        return added
+        return Latencies(self._bins - earlier.bins)
 
     def percentiles_ms(self) -> dict[str, float]:
         """The 50th, 90th, 99th and highest, each at most 5 % too high; empty when nothing was counted."""

@@ -1,4 +1,4 @@
-"""How does a load look to people? One page with its charts: no script, nothing from elsewhere, light, dark and on paper."""
+"""How does a load look to people? One page with charts: no script, nothing from elsewhere, light, dark, on paper."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -19,7 +19,8 @@ main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.6rem;
 h2{font-size:1.05rem;margin:2rem 0 .4rem}p{margin:.2rem 0}.soft,.note{color:var(--soft)}.note{font-size:.9rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.6rem;margin:1.2rem 0}
 .card{background:var(--card);border-radius:.5rem;padding:.6rem .8rem}.card b{display:block;font-size:1.3rem;
-font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.85rem}.bad{color:var(--bad)}.good{color:var(--good)}
+font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.85rem}
+.bad{color:var(--bad)}.good{color:var(--good)}
 figure{margin:0;background:var(--card);border-radius:.5rem;padding:.6rem;break-inside:avoid}
 svg{display:block;width:100%;height:auto}.grid{stroke:var(--rule)}.stage{stroke:var(--soft);stroke-dasharray:2 3}
 .tick,.unit,.name{fill:var(--soft);font-size:12px}.name{font-weight:600}
@@ -90,7 +91,8 @@ def _charts(report: LoadReport) -> str:
         ("up", lambda each: each.connected),
         ("lost since the point before", lambda each: each.disconnects),
     ]
-    return drawn + _figure("Connections", "connections", report, links)
+    drawn += _figure("Connections", "connections", report, links)
+    return drawn + _figure("The simulator itself", "of one processor", report, [("used", lambda each: each.processor)])
 
 
 def _figure(title: str, unit: str, report: LoadReport, lines: Sequence[tuple[str, Of]]) -> str:
@@ -100,10 +102,8 @@ def _figure(title: str, unit: str, report: LoadReport, lines: Sequence[tuple[str
         if not stretches or stretches[-1].name != sample.stage:
             stretches.append(Stretch(sample.stage, sample.at_s if stretches else 0.0))
     kinds = [Line(name, kind, [of(sample) for sample in report.samples]) for kind, (name, of) in enumerate(lines)]
-    legend = "".join(
-        f'<span><svg viewBox="0 0 28 8"><polyline class="line k{line.kind}" points="0,4 28,4"/></svg>{escape(line.name)}</span>'
-        for line in kinds
-    )
+    stroke = '<svg viewBox="0 0 28 8"><polyline class="line k{}" points="0,4 28,4"/></svg>'
+    legend = "".join(f"<span>{stroke.format(line.kind)}{escape(line.name)}</span>" for line in kinds)
     return (
         f"<h2>{escape(title)}</h2><figure>{chart(title, unit, at_s, kinds, stretches)}"
         f"<figcaption>{legend}</figcaption></figure>"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from simulators import wire
-from simulators.blocks import Shard
+from simulators.blocks import ALONE, Shard
 from simulators.broker import Broker
 from simulators.labels import Label
 from simulators.lanes import Connections
@@ -40,7 +40,7 @@ class Plan:
     encodings: tuple[Encoding, ...] = (Encoding.JSON,)
     connections: Connections = 4
     connects_a_second: float = 1000.0
-    shard: Shard = Shard()
+    shard: Shard = ALONE
     memory_readings: int = 20_000
     drain_s: float = 15.0
     boot: int | None = None

@@ -1,4 +1,4 @@
-"""Which loads are there? Each a few stages with an end: how often pumps report, and what happens when a stage begins."""
+"""Which loads are there? Each a few stages with an end: how often pumps report, and what happens when one begins."""
 
 from typing import Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""How does the fleet get its readings to the service? Memories of many pumps over many connections or few, and receipts."""
+"""How does the fleet get its readings to the service? Memories of many pumps over many connections, and receipts."""
 
 import asyncio
 import math
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from simulators import wire
+from simulators.allowance import Allowance
 from simulators.broker import Broker
 from simulators.journal import Journal, Latencies, Tally
 from simulators.lanes import Connections, Lane, Uplinks, lanes_of
@@ -57,9 +58,7 @@ class Publisher:
         self._unlinked: set[int] = set()
         self._in_line = bytearray(len(self._pump_ids))  # 1: waits for its turn
         self._journal = journal
-        self._max_rate = max_rate
-        self._allowance = 0.0
-        self._allowed_s = time.monotonic()
+        self._allowance = Allowance(max_rate, time.monotonic())
         self._woken = False
         self._later: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -148,8 +147,10 @@ class Publisher:
                 lane.statuses.extend((pump, False) for pump in lane.pumps)
                 self._line_up_lane(lane)
         deadline_s = time.monotonic() + within_s
-        while any(lane.statuses or lane.link.unsettled for lane in self._lanes) and time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s:
             await asyncio.sleep(TICK_S)
+            if not any(lane.statuses or lane.link.unsettled for lane in self._lanes):
+                return
 
     def held_items(self, *, linked_only: bool = False) -> int:
         unreachable = sum(self._memories[pump].items for pump in self._unlinked) if linked_only else 0
@@ -243,10 +244,6 @@ class Publisher:
         """Send what may be sent, connection by connection and pump by pump in turn."""
         self._woken = False
         now_s = time.monotonic()
-        if self._max_rate:
-            earned = (now_s - self._allowed_s) * self._max_rate
-            self._allowance = min(self._allowance + earned, max(self._max_rate / 20, 1.0))
-            self._allowed_s = now_s
         for _ in range(len(self._busy)):
             lane = self._busy.popleft()
             lane.in_line = False
@@ -261,18 +258,17 @@ class Publisher:
                 wire.status_topic(self._pump_ids[pump]).encode(), wire.status(online=online), status, retain=True
             )
         while lane.waiting and (room := link.room):
-            if self._max_rate:
-                room = min(room, int(self._allowance))
-                if room == 0:
-                    self._wake_later(lane)
-                    break
+            room = min(room, self._allowance.now(now_s))
+            if room == 0:
+                self._wake_later(lane)
+                break
             pump = lane.waiting.popleft()
             self._in_line[pump] = 0
             memory = self._memories[pump]
             taken = memory.take(now_s, min(room, AT_A_TURN))
             for held in taken:
-                self._send(lane, memory, held, now_s)
-            self._allowance -= len(taken)
+                self._send(lane, memory, held)
+            self._allowance.spend(len(taken))
             if memory.wants_to_send:
                 self._line_up(pump)
         link.flush()
@@ -288,7 +284,7 @@ class Publisher:
         self._later = None
         self._flush()
 
-    def _send(self, lane: Lane, memory: Memory, held: Held, now_s: float) -> None:
+    def _send(self, lane: Lane, memory: Memory, held: Held) -> None:
         message = held.message
         if held.tries == 1:
             self._unsent -= 1

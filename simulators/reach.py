@@ -1,4 +1,4 @@
-"""Which pumps does the service hear, and what becomes of their messages on the way? Silence, outages, repeats, disorder."""
+"""Which pumps does the service hear, and what becomes of messages on the way? Silence, outages, repeats, disorder."""
 
 import heapq
 from collections.abc import Iterable, Sequence

@@ -18,13 +18,12 @@ from simulators.faults import UNHEARD, Fault, Timeline, fault_named, of_whole_si
 from simulators.fleet import Implant, fleet_of, write_registry
 from simulators.journal import Journal
 from simulators.labels import Label, labels_of
-from simulators.live import Live, Pace, clock_ms, until
+from simulators.live import Live, Pace, until
 from simulators.plan import Plan, Report, boot_at
 from simulators.profiles import Stage
 from simulators.progress import Steps
-from simulators.publish import Publisher
+from simulators.publish import Publisher, clock_ms
 from simulators.reach import Reach
-from simulators.simulation import Chunk
 from simulators.start import stopped_by, until_ready
 
 GOODBYE_S: Final = 2.0

@@ -24,6 +24,7 @@ class Sample(msgspec.Struct):
     settled: float
     receipted: float  # readings and events
     held: int  # readings and events without a receipt
+    processor: float  # the share of one that this process used
     settle_ms: dict[str, float]
     receipt_ms: dict[str, float]
 
@@ -35,7 +36,7 @@ class Sampler:
         self.samples: list[Sample] = []
         self._run = run
         self._every_s = max(1.0, expected_s / MOST_SAMPLES)
-        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+        self._before: tuple[float, float, dict[str, int]] = (time.monotonic(), time.process_time(), {})
         self._settle, self._receipt = Latencies(), Latencies()
 
     async def look_on(self) -> None:
@@ -45,8 +46,8 @@ class Sampler:
             self.look()
 
     def look(self) -> None:
-        publisher, now_s = self._run.publisher, time.monotonic()
-        before_s, before = self._before
+        publisher, now_s, cpu_s = self._run.publisher, time.monotonic(), time.process_time()
+        before_s, cpu_before_s, before = self._before
         tally: dict[str, int] = msgspec.structs.asdict(publisher.tally)
         span_s = max(now_s - before_s, 1e-3)
 
@@ -65,9 +66,10 @@ class Sampler:
                 settled=rate("settled"),
                 receipted=rate("receipted_items"),
                 held=publisher.held_items(),
+                processor=round((cpu_s - cpu_before_s) / span_s, 3),
                 settle_ms=settle.since(self._settle).percentiles_ms(),
                 receipt_ms=receipt.since(self._receipt).percentiles_ms(),
             )
         )
-        self._before = now_s, tally
+        self._before = now_s, cpu_s, tally
         self._settle, self._receipt = settle, receipt

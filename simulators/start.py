@@ -1,4 +1,4 @@
-"""When does a run begin, and when must it end? Once the service is ready, if there are files enough, until told to stop."""
+"""When does a run begin, and when must it end? Once all is ready, with files enough, and until told to stop."""
 
 import asyncio
 import contextlib

@@ -40,6 +40,11 @@ class Ingester:
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
     async def start(self) -> None:
         self._lives += 1
         own = str(self._own)

@@ -5,17 +5,22 @@ import json
 import signal
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from simulators.faults import Fault, Kind
+from simulators.blocks import Shard
 from simulators.broker import broker_of
+from simulators.faults import Fault, Kind
 from simulators.plan import BOOTS_SINCE_MS, Plan, boot_at
 from simulators.progress import Steps
 from simulators.run import run_fleet
+from simulators.wire import Encoding
 from tests.servers import eventually
 from tests.simulators.desk import Desk
 
@@ -61,7 +66,7 @@ async def test_backlog_then_live_and_no_stamp_is_ahead_of_our_clock(nats_url: st
     assert set(messages) == {f"run-{number:06d}" for number in range(1, 21)}
     for of_pump in messages.values():
         telemetry = [message for message in of_pump if "flow_ml_d" in message]
-        assert [len(message["time_ms"]) for message in telemetry[:2]] == [60, 60]
+        assert 1 <= len(telemetry[0]["time_ms"]) <= 60
         assert len(telemetry) >= 10
         stamps = [stamp for message in telemetry for stamp in message["time_ms"]]
         assert stamps == sorted(stamps)
@@ -110,8 +115,8 @@ async def test_silence_and_a_gap_happen_live_and_what_a_gap_held_back_comes_as_o
     assert report.is_complete
     assert report.unreachable_items > 15
     last_heard_ms = messages[gone["pump_id"]][-1]["time_ms"][-1]
-    assert gone["onset_ms"] == last_heard_ms
-    assert gone["due_ms"] == last_heard_ms + 25_000
+    assert abs(gone["onset_ms"] - last_heard_ms) <= 5  # a pump's own clock drifts a little
+    assert gone["due_ms"] == gone["onset_ms"] + 25_000
     sizes = [len(message["time_ms"]) for message in messages[away["pump_id"]] if "flow_ml_d" in message]
     assert 5 <= max(sizes[1:]) <= 15
     assert sorted(sizes[1:])[-2] <= 4
@@ -136,34 +141,44 @@ async def test_a_fleet_that_is_told_to_stop_ends_in_order(nats_url: str, desk: D
     await eventually(lambda: desk.statuses.get("stop-000005") is False)
 
 
-async def test_the_same_readings_are_sent_at_any_speed(nats_url: str, desk: Desk) -> None:
+async def test_the_same_payloads_at_speed_1_and_1000_in_one_process_or_two(nats_url: str, tmp_path: Path) -> None:
+    """Backlog, live, a stall and a gap: the journal has each payload as it was published, without `held_from`."""
     start_ms = 1_795_290_526_000
-    sent = []
-    for turn, speed in enumerate((0.0, 5000.0)):
-        prefix = f"speed{turn}-"
-        plan = Plan(
-            broker=broker_of(nats_url),
-            pumps=5,
-            prefix=prefix,
-            backlog_hours=2,
-            live_s=0,
-            speed=speed,
-            faults="stall",
-            start_ms=start_ms,
-            drain_s=20,
-        )
-        with Steps() as steps:
-            assert (await run_fleet(plan, steps)).is_complete
-        sent.append(
-            {
-                pump_id.removeprefix(prefix): [
-                    {key: value for key, value in message.items() if key != "held_from"} for message in messages
-                ]
-                for pump_id, messages in of_fleet(desk, prefix).items()
-            }
-        )
+    base = Plan(
+        broker=broker_of(nats_url),
+        pumps=11,
+        prefix="same-",
+        backlog_hours=0.5,
+        live_s=4.0,
+        interval_s=0.25,
+        start_ms=start_ms,
+        encodings=(Encoding.JSON, Encoding.MSGPACK),
+        drain_s=0,
+    )
+    live_ms = start_ms + 1_800_000
+    faults = [Fault(2, Kind.STALL, start_ms + 600_000), Fault(8, Kind.LINK_GAP, live_ms + 1000, live_ms + 2000)]
+    runs = {
+        "speed 1": [replace(base, speed=0.0)],  # of the live part: its backlog comes as fast as it may
+        "speed 1000": [replace(base, speed=1000.0)],
+        "two processes": [replace(base, speed=1000.0, shard=Shard(number, 2)) for number in (1, 2)],
+        "one connection each": [replace(base, speed=1000.0, connections="pump")],
+    }
+    sent = {}
+    for name, plans in runs.items():
+        payloads: dict[str, Any] = defaultdict(sha256)
+        for number, plan in enumerate(plans):
+            journal = tmp_path / f"{name}{number}"
+            with Steps() as steps:
+                await run_fleet(replace(plan, journal=journal), steps, faults)
+            for line in journal.read_bytes().splitlines():
+                if line.startswith(b'{"kind":"measured"'):
+                    entry = json.loads(line)
+                    payloads[entry["pump_id"]].update(line[line.index(b'"message":') :])
+        sent[name] = {pump_id: found.hexdigest() for pump_id, found in payloads.items()}
 
-    assert sent[0] == sent[1]
+    assert len(sent["speed 1"]) == 11
+    for name in runs:
+        assert sent[name] == sent["speed 1"], name
 
 
 def test_a_later_run_is_a_later_boot() -> None:
