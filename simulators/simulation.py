@@ -18,6 +18,7 @@ from simulators.labels import Label, labels_of
 from simulators.levels import Levels, with_consequences
 from simulators.pump import Measured, Pumps
 from simulators.sensors import DRIFT_TAU_S
+from simulators.stories import told
 from simulators.wire import Encoding
 from simulators.work import Work
 
@@ -212,8 +213,9 @@ class Simulation:
     def _shown(self, pump: int, stamps_ms: list[int], keeping: Keeping | None) -> list[int]:
         """What the pump's own clock shows: it drifts, and may be off besides."""
         clock = self._clocks[pump]
-        shown = stamps_ms if keeping is None else [keeping.clock_ms(each) for each in stamps_ms]
-        return [max(each + clock.off_ms(at), 0) for each, at in zip(shown, stamps_ms, strict=True)]
+        if keeping is None:
+            return clock.shown_ms(stamps_ms)
+        return [max(keeping.clock_ms(each) + clock.off_ms(each), 0) for each in stamps_ms]
 
     def _kept(self, message: Message, keeping: Keeping | None) -> Iterator[Message]:
         if keeping is None:

@@ -66,8 +66,8 @@ def _moments(fault: Fault, implant: Implant) -> Iterator[Moment]:  # noqa: C901,
             yield refill(pump, onset_ms, implant.capacity_ml, fault.value)
         case Kind.MRI | Kind.MRI_LATE | Kind.TELEMETRY_LOCK:
             scanned_ms = onset_ms + MRI_MS
-            yield _told(pump, onset_ms, "mri_began")
-            yield _told(pump, scanned_ms if end_ms is None else min(scanned_ms, end_ms), "mri_ended")
+            yield told(pump, onset_ms, "mri_began")
+            yield told(pump, scanned_ms if end_ms is None else min(scanned_ms, end_ms), "mri_ended")
         case Kind.BOLUS:
             yield from _bolus(fault)
         case Kind.BOLUS_CAP:
@@ -77,12 +77,12 @@ def _moments(fault: Fault, implant: Implant) -> Iterator[Moment]:  # noqa: C901,
             count = max(round(fault.value), 1)
             for number in range(count):
                 at_ms = onset_ms + number * length_ms(fault) // count
-                yield _told(pump, at_ms, "bolus_requested", dose_ul=implant.boluses.dose_ul)
-                yield _told(pump, at_ms, "bolus_denied", dose_ul=implant.boluses.dose_ul, reason="lockout")
+                yield told(pump, at_ms, "bolus_requested", dose_ul=implant.boluses.dose_ul)
+                yield told(pump, at_ms, "bolus_denied", dose_ul=implant.boluses.dose_ul, reason="lockout")
         case Kind.MEMORY_ERROR:
-            yield _told(pump, onset_ms, "device_alarm_raised", code="memory_error")
+            yield told(pump, onset_ms, "device_alarm_raised", code="memory_error")
             if end_ms is not None:
-                yield _told(pump, end_ms, "device_alarm_cleared", code="memory_error")
+                yield told(pump, end_ms, "device_alarm_cleared", code="memory_error")
     if end_ms is not None and kind in _PROGRAMMED_ANEW:
         yield _programmed(pump, end_ms, basal=implant.basal)
 
@@ -96,7 +96,7 @@ _PROGRAMMED_ANEW: Final = frozenset(
 """Over when a clinician programs the pump as it was."""
 
 
-def _told(pump: int, at_ms: int, what: str, **fields: object) -> Moment:
+def told(pump: int, at_ms: int, what: str, **fields: object) -> Moment:
     return Moment(pump, at_ms, lambda _pumps: Event(at_ms, what, fields))
 
 
@@ -116,6 +116,6 @@ def _battery_reset(pumps: Pumps, *, pump: int, at_ms: int) -> None:
 
 
 def _bolus(fault: Fault) -> Iterator[Moment]:
-    yield _told(fault.pump, fault.onset_ms, "bolus_requested", dose_ul=fault.value)
+    yield told(fault.pump, fault.onset_ms, "bolus_requested", dose_ul=fault.value)
     end_ms, lasts_s = fault.onset_ms + length_ms(fault), length_ms(fault) / 1000
-    yield _told(fault.pump, end_ms, "bolus_delivered", dose_ul=fault.value, duration_s=lasts_s)
+    yield told(fault.pump, end_ms, "bolus_delivered", dose_ul=fault.value, duration_s=lasts_s)
