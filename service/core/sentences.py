@@ -1,33 +1,16 @@
 """What is wrong, in one plain sentence with its numbers and times? And what does it mean that it is over?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+from service.core import sentences_of_device as device
+from service.core import sentences_of_flow as flow
 from service.core.alert import Alert, AlertState
 from service.core.change import Condition
-from service.core.lifecycle import pump_time
+from service.core.wording import Evidence, clock_time, short, span
 
-
-class Evidence:
-    """An alert's evidence as words. A missing value raises KeyError: then the plain sentence must do."""
-
-    def __init__(self, values: Mapping[str, Any], now: datetime) -> None:
-        self._values = values
-        self._now = now
-
-    def number(self, name: str) -> float:
-        value = self._values.get(name)
-        if not isinstance(value, int | float):
-            raise KeyError(name)
-        return float(value)
-
-    def short(self, name: str) -> str:
-        return short(self.number(name))
-
-    @property
-    def since(self) -> str:
-        return clock_time(pump_time(int(self.number("began_ms"))), self._now)
+__all__ = ["clock_time", "short", "span", "what_is_over", "what_is_wrong"]
 
 
 def what_is_wrong(alert: Alert, now: datetime) -> str:
@@ -46,53 +29,6 @@ def what_is_over(alert: Alert, now: datetime) -> str:
     if alert.state is AlertState.RESOLVED and alert.latching:
         return f"{over} A person has reset the alert."
     return over
-
-
-def clock_time(at: datetime, now: datetime) -> str:
-    """`at` in UTC, with the day where it is not today's."""
-    day = "" if at.date() == now.date() else f" on {at.day} {at:%B %Y}"
-    return f"{at:%H:%M} UTC{day}"
-
-
-def short(value: float) -> str:
-    """Three digits are what the sensors are worth."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def span(length: timedelta) -> str:
-    minutes = round(length.total_seconds() / 60)
-    if minutes < 1:
-        return f"{max(length.total_seconds(), 0):.0f} s"
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
-
-
-def _stall(of: Evidence) -> str:
-    motion = "has not advanced" if of.number("flow_ml_d") == 0 else f"has almost stopped ({of.short('flow_ml_d')} mL/d)"
-    return (
-        f"The motor {motion} since {of.since} although {of.short('program_ml_d')} mL/d is programmed: "
-        f"about {of.short('missed_ul')} µL have been missed."
-    )
-
-
-def _over_delivery_gross(of: Evidence) -> str:
-    return (
-        f"The pump has delivered far more than programmed since {of.since}: "
-        f"{of.short('flow_ml_d')} mL/d where {of.short('program_ml_d')} mL/d is programmed."
-    )
-
-
-def _deviation(of: Evidence, direction: str) -> str:
-    return (
-        f"The pump has delivered {direction} than programmed since about {of.since}: "
-        f"{of.number('deviation'):+.0%} in the last whole hour, at {of.short('program_ml_d')} mL/d programmed."
-    )
-
-
-def _reservoir_low(of: Evidence) -> str:
-    left, empty_in = of.short("reservoir_ml"), span(timedelta(days=of.number("empty_in_d")))
-    return f"The reservoir holds {left} mL; at {of.short('rate_ml_d')} mL/d it may be empty in {empty_in}."
 
 
 def _silence(of: Evidence) -> str:
@@ -137,25 +73,34 @@ def _plain(_: Evidence) -> str:
 
 # The plain sentence, for evidence without numbers, and the one with them.
 _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
-    Condition.STALL: ("The motor does not advance although the pump is programmed to deliver.", _stall),
-    Condition.STALL_FLUTTER: ("The motor has stalled and recovered again and again.", _plain),
-    Condition.OVER_DELIVERY_GROSS: ("The pump delivers far more than programmed.", _over_delivery_gross),
-    Condition.OVER_DELIVERY: ("The pump delivers more than programmed.", lambda of: _deviation(of, "more")),
-    Condition.UNDER_DELIVERY_GROSS: ("The pump delivers far less than programmed.", _plain),
-    Condition.UNDER_DELIVERY: ("The pump delivers less than programmed.", lambda of: _deviation(of, "less")),
-    Condition.FLOW_WHILE_STOPPED: ("The pump delivers although it is stopped.", _plain),
-    Condition.RESERVOIR_LOW: ("The reservoir is running low.", _reservoir_low),
-    Condition.RESERVOIR_EMPTY: ("The reservoir is empty.", _plain),
-    Condition.REFILL_MISMATCH: ("What was drawn off at the refill is not what should have been left.", _plain),
-    Condition.LEVEL_DEVIATION: ("The reservoir does not empty as the measured flow says.", _plain),
-    Condition.BATTERY_LOW: ("The battery is near its end.", _plain),
-    Condition.BATTERY_END: ("The battery has reached the end of its service.", _plain),
-    Condition.BATTERY_RESET: ("The pump was reset by its battery and may run at its minimum rate.", _plain),
-    Condition.PROGRAM_UNAUTHORISED: ("The program was changed and nobody is known to have authorised it.", _plain),
-    Condition.STOPPED_LONG: ("The pump has been stopped for long.", _plain),
-    Condition.BOLUS_CAP: ("The pump gave more by boluses than the patient is allowed.", _plain),
-    Condition.BOLUS_DENIED: ("The patient's boluses are denied again and again.", _plain),
-    Condition.MEMORY_ERROR: ("The pump reports an error of its memory.", _plain),
+    Condition.STALL: ("The motor does not advance although the pump is programmed to deliver.", flow.stall),
+    Condition.STALL_FLUTTER: ("The motor has stalled and recovered again and again.", flow.stall_flutter),
+    Condition.OVER_DELIVERY_GROSS: ("The pump delivers far more than programmed.", lambda of: flow.gross(of, "more")),
+    Condition.OVER_DELIVERY: ("The pump delivers more than programmed.", lambda of: flow.sustained(of, "more")),
+    Condition.UNDER_DELIVERY_GROSS: ("The pump delivers far less than programmed.", lambda of: flow.gross(of, "less")),
+    Condition.UNDER_DELIVERY: ("The pump delivers less than programmed.", lambda of: flow.sustained(of, "less")),
+    Condition.FLOW_WHILE_STOPPED: ("The pump delivers although it is stopped.", flow.while_stopped),
+    Condition.RESERVOIR_LOW: ("The reservoir is running low.", device.reservoir_low),
+    Condition.RESERVOIR_EMPTY: ("The reservoir is empty.", device.reservoir_empty),
+    Condition.REFILL_MISMATCH: (
+        "What was drawn off at the refill is not what should have been left.",
+        device.refill_mismatch,
+    ),
+    Condition.LEVEL_DEVIATION: ("The reservoir does not empty as the measured flow says.", device.level_deviation),
+    Condition.BATTERY_LOW: ("The battery is near its end.", device.battery_low),
+    Condition.BATTERY_END: ("The battery has reached the end of its service.", device.battery_end),
+    Condition.BATTERY_RESET: (
+        "The pump was reset by its battery and may run at its minimum rate.",
+        device.battery_reset,
+    ),
+    Condition.PROGRAM_UNAUTHORISED: (
+        "The program was changed and nobody is known to have authorised it.",
+        device.program_unauthorised,
+    ),
+    Condition.STOPPED_LONG: ("The pump has been stopped for long.", device.stopped_long),
+    Condition.BOLUS_CAP: ("The pump gave more by boluses than the patient is allowed.", device.bolus_cap),
+    Condition.BOLUS_DENIED: ("The patient's boluses are denied again and again.", device.bolus_denied),
+    Condition.MEMORY_ERROR: ("The pump reports an error of its memory.", device.memory_error),
     Condition.SILENCE: ("Nothing is heard from this pump; how it is doing is unknown.", _silence),
     Condition.TELEMETRY_LOCK: (
         "The motor stood still, and since then nothing is heard from the pump.",

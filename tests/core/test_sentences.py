@@ -48,8 +48,80 @@ SAID = [
     ),
     (
         Condition.RESERVOIR_LOW,
-        {"reservoir_ml": 2.13, "rate_ml_d": 0.5, "empty_in_d": 3.2},
-        "The reservoir holds 2.13 mL; at 0.5 mL/d it may be empty in 3 days.",
+        {"left_ml": 2.13, "rate_ml_d": 0.5, "empty_in_d": 3.2, "empty_nominal_d": 4.26, "said_by_pump": 0.0},
+        "The reservoir holds 2.13 mL; at 0.5 mL/d it may be empty in 3 days (4 days if it delivers as programmed).",
+    ),
+    (
+        Condition.RESERVOIR_EMPTY,
+        {"left_ml": 0.18, "said_by_pump": 1.0},
+        "The pump itself says that its reservoir is empty since 19:10 UTC (0.18 mL left).",
+    ),
+    (
+        Condition.REFILL_MISMATCH,
+        {"off_ml": -3.4, "off_limit_ml": 3.075, "short_ml": 0.0, "refill_ms": at(10).timestamp() * 1000},
+        (
+            "At the refill at 19:10 UTC 3.4 mL less came out than should have been left (limit 3.08 mL): "
+            "the pump may have delivered more than programmed."
+        ),
+    ),
+    (
+        Condition.REFILL_MISMATCH,
+        {"off_ml": 0.1, "off_limit_ml": 3.0, "short_ml": 6.2, "refill_ms": at(10).timestamp() * 1000},
+        (
+            "After the refill at 19:10 UTC the level is 6.2 mL below what was put in: "
+            "the drug may have gone beside the pump."
+        ),
+    ),
+    (
+        Condition.LEVEL_DEVIATION,
+        {"too_fast_ml": 0.43, "too_slow_ml": 0.0, "level_ml": 12.04},
+        (
+            "Since about 19:10 UTC the reservoir has fallen by 0.43 mL more than the measured flow and its tolerance "
+            "explain; it holds 12 mL."
+        ),
+    ),
+    (
+        Condition.BATTERY_LOW,
+        {"service_left_d": 89.9, "hourly_v": 2.591, "limit_service_d": 90.0, "said_by_pump": 0.0},
+        "The pump is to be replaced: its service ends in 90 days, its battery is at 2.59 V.",
+    ),
+    (
+        Condition.BATTERY_END,
+        {"said_by_pump": 1.0},
+        "The pump itself says that it is at the end of its service since 19:10 UTC.",
+    ),
+    (
+        Condition.BATTERY_RESET,
+        {},
+        "The pump was reset by its battery at 19:10 UTC and may run at its minimum rate.",
+    ),
+    (
+        Condition.PROGRAM_UNAUTHORISED,
+        {"set_ml_d": 1.5, "usual_ml_d": 0.5},
+        (
+            "The program was set to 1.5 mL/d at 19:10 UTC (about 0.5 mL/d before), "
+            "and nobody is known to have authorised it."
+        ),
+    ),
+    (
+        Condition.STOPPED_LONG,
+        {"stopped_ms": 86_400_000.0},
+        "Nothing has been programmed since 19:10 UTC: the pump has stood still for 24 h.",
+    ),
+    (
+        Condition.BOLUS_CAP,
+        {"given_ul": 312.5, "bolus_daily_cap_ul": 250.0},
+        "The pump gave 312 µL by boluses within 24 h; 250 µL are allowed.",
+    ),
+    (
+        Condition.BOLUS_DENIED,
+        {"denied": 4.0},
+        "4 boluses were denied within 24 h; the patient asks for more than is allowed.",
+    ),
+    (
+        Condition.MEMORY_ERROR,
+        {},
+        "The pump reports an error of its memory since 19:10 UTC: its program cannot be relied upon.",
     ),
     (
         Condition.SILENCE,

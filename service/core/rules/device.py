@@ -20,14 +20,14 @@ from service.core.state import Columns, Field
 STATISTICS: Final = {Condition.MEMORY_ERROR: {"said_by_pump": Field.MEMORY_SAID}}
 
 
-def on_raised(pump: Pump, alarm: np.void, _limits: np.void) -> None:
-    if alarm["code"] in _RAISED:
-        _RAISED[DeviceCode(alarm["code"])](pump, float(alarm["measured_ms"]))
+def on_raised(pump: Pump, said: np.void, _limits: np.void) -> None:
+    if said["code"] in _RAISED:
+        _RAISED[DeviceCode(said["code"])](pump, float(said["measured_ms"]))
 
 
-def on_cleared(pump: Pump, alarm: np.void, _limits: np.void) -> None:
-    if alarm["code"] in _SAID:
-        pump[_SAID[DeviceCode(alarm["code"])]] = 0.0
+def on_cleared(pump: Pump, said: np.void, _limits: np.void) -> None:
+    if said["code"] in _SAID:
+        pump[_SAID[DeviceCode(said["code"])]] = 0.0
 
 
 def close_hour(state: Columns, _step: Step, limits: Items) -> None:

@@ -35,6 +35,7 @@ STATISTICS: Final = {
         "off_limit_ml": Field.REFILL_LIMIT_ML,
         "put_in_ml": Field.PUT_IN_ML,
         "short_ml": Field.REFILL_SHORT_ML,
+        "refill_ms": Field.REFILL_MS,
         "full_ml": Field.FULL_ML,
     },
 }
