@@ -34,6 +34,7 @@ STATISTICS: Final = {
         "behind_ul": Field.STALL_UL,
         "recovered_ms": Field.STALL_RECOVERED_MS,
         "said_by_pump": Field.STALL_SAID,
+        "in_mri": Field.STALL_IN_MRI,
         "mri_phase": Field.MRI_PHASE,
         "mri_since_ms": Field.MRI_SINCE_MS,
         "mri_log_ratio": Field.MRI_LOG_RATIO,
@@ -51,6 +52,8 @@ def on_device_alarm(state: npt.NDArray[np.float64], event: np.void, _limits: np.
     explained = state[Field.MRI_PHASE] != mri.Phase.NONE and (not behind or state[Field.STALL_IN_MRI] > 0)
     if state[Field.STALL_LEVEL] == 0 and not behind:
         state[Field.STALL_SINCE_MS] = event["measured_ms"]
+    if not explained:
+        state[Field.MRI_SINCE_MS] = state[Field.MRI_LOG_RATIO] = 0.0
     state[Field.STALL_IN_MRI] = float(explained)
     state[Field.STALL_SAID] = 1.0
     state[Field.STALL_LEVEL] = max(state[Field.STALL_LEVEL], EXPLAINED if explained else UNEXPLAINED)
@@ -95,6 +98,8 @@ def _behind(state: Columns, step: Step, limits: Items, explained: npt.NDArray[np
     state[Field.STALL_MS] = np.where(is_behind, state[Field.STALL_MS] + step.covered_ms, 0.0)
     state[Field.STALL_SINCE_MS] = np.where(starts, step.began_ms, state[Field.STALL_SINCE_MS])
     state[Field.STALL_IN_MRI] = np.where(starts, explained, state[Field.STALL_IN_MRI])
+    for field in (Field.MRI_SINCE_MS, Field.MRI_LOG_RATIO):  # of an exam long ago
+        state[field] = np.where(starts & ~explained, 0.0, state[field])
     enough_ul = limits["stall_missed_ul"]
     enough = (state[Field.STALL_MISSED_UL] >= enough_ul) & (state[Field.STALL_UL] >= 0.5 * below * enough_ul)
     return np.asarray(enough)
