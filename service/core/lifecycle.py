@@ -28,8 +28,19 @@ RULES: Final = "rules"
 LINKED_WITHIN: Final = timedelta(hours=24)
 """An episode that begins this soon after the last one ended names it as `previous_id`."""
 
-WATCHED: Final = frozenset({Condition.SILENCE, Condition.UNREGISTERED})
+WATCHED: Final = frozenset(
+    {
+        Condition.SILENCE,
+        Condition.TELEMETRY_LOCK,
+        Condition.SEQUENCE_GAP,
+        Condition.IMPLAUSIBLE_BOOT,
+        Condition.UNREGISTERED,
+    }
+)
 """Decided from what is absent, so no reading names their turns: a second turn at one position is not a replay."""
+
+OUT_OF_SERVICE: Final = "out_of_service"
+"""In the evidence of a condition that ended since nobody is to be told of that pump any more."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -281,8 +292,10 @@ def _raised(alert: Alert, event: AlertEvent, change: Change, given: Circumstance
 
 
 def _over(alert: Alert, event: AlertEvent, change: Change, given: Circumstances) -> Alert:
+    gone = {key: value for key, value in change.evidence.items() if key == OUT_OF_SERVICE}
     return replace(
         advance(alert, event, given.now),
+        evidence=alert.evidence | gone,
         ended_at=pump_time(change.at_ms),
         last_position=max(alert.last_position, change.position),
         reason=Reason.LATE_DATA if given.late_data else alert.reason,

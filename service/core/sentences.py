@@ -25,7 +25,8 @@ def what_is_over(alert: Alert, now: datetime) -> str:
     """For an alert that is resolved or latched."""
     if alert.ended_at is None:
         return "Readings that came late show that this did not happen; the alert is withdrawn."
-    over = f"{_OVER[alert.condition]} (seen at {clock_time(alert.ended_at, now)})."
+    why = "The pump was taken out of service" if "out_of_service" in alert.evidence else _OVER[alert.condition]
+    over = f"{why} (seen at {clock_time(alert.ended_at, now)})."
     if alert.state is AlertState.RESOLVED and alert.latching:
         return f"{over} A person has reset the alert."
     return over

@@ -8,7 +8,7 @@ import asyncpg
 from service.core.lifecycle import AlertWritten
 from service.core.rulebook import Rulebook
 from service.ports import StoreUnavailableError
-from service.postgres import silence, standing
+from service.postgres import shards, silence, standing
 from service.postgres.alerts import AlertStore
 from service.postgres.outage import outages_told
 
@@ -32,7 +32,8 @@ class PostgresWatchtower:
                 if not self._leads:
                     return None
                 written = await silence.look_once(connection, self._alert_store, self._rulebook, now)
-                written += await standing.look_once(connection, self._alert_store, now)
+                written += await standing.look_once(connection, self._alert_store, self._rulebook, now)
+                written += await shards.look_once(connection, self._alert_store, self._rulebook, now)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             raise StoreUnavailableError(f"an alert is locked: {error}") from error
         except BaseException:
