@@ -13,7 +13,7 @@ from simulators.said import Said
 
 HOUR_MS: Final = 3_600_000
 AGAIN_SHARE: Final = 0.03  # of wishes are repeated, since relief takes longer than patience
-IMPATIENT_SHARE: Final = 0.2  # of those who know that they would be denied ask all the same
+IMPATIENT_SHARE: Final = 0.1  # of those who know that they would be denied ask all the same
 AGAIN_AFTER_MS: Final = (10 * 60_000, 50 * 60_000)
 
 

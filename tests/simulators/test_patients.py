@@ -29,7 +29,7 @@ def test_every_wish_is_granted_in_full_or_denied_for_a_reason(week: tuple[list[S
     reasons = Counter(each.fields["reason"] for each in said if each.type == "bolus_denied")
     extra_ul = (program_ml_d - 0.5).sum() / 86.4 * 60
 
-    assert kinds["bolus_requested"] == pytest.approx(kinds["bolus_delivered"] * 1.7, rel=0.2)  # one in five insists
+    assert kinds["bolus_requested"] == pytest.approx(kinds["bolus_delivered"] * 1.3, rel=0.2)  # one in ten insists
     assert 0 <= kinds["bolus_requested"] - kinds["bolus_delivered"] - kinds["bolus_denied"] <= 20  # still under way
     assert set(reasons) == {"lockout", "daily_cap"}
     assert extra_ul == pytest.approx(20.0 * kinds["bolus_delivered"], rel=0.02)
@@ -67,7 +67,7 @@ def test_a_pump_that_does_not_run_denies_and_a_command_ends_the_bolus_under_way(
         if not early:
             run(fleet, (began_ms - NOON_MS) // MINUTE_MS + 1)
         fleet.set_program(0, began_ms + 450_000, STOPPED, command_id="visit-1")
-        run(fleet, 24 * 60)
+        run(fleet, 5 * 24 * 60)
 
         said = fleet.take_said()
         [given] = [each for each in said if each.type == "bolus_delivered"]
