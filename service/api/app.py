@@ -11,7 +11,19 @@ import asyncpg
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from service.api import alerts, deliveries, endpoints, events, health, links, problems, pumps, quarantine, readings
+from service.api import (
+    alerts,
+    deliveries,
+    endpoints,
+    events,
+    health,
+    links,
+    problems,
+    pumps,
+    quarantine,
+    readings,
+    rules,
+)
 from service.api.bodies import Bodies
 from service.api.context import AlertStore, Context
 from service.api.gate import Gate
@@ -94,7 +106,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
-    for part in (pumps, readings, events, alerts, endpoints, deliveries, quarantine):
+    for part in (pumps, readings, events, alerts, rules, endpoints, deliveries, quarantine):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""`pumpwatch rules`: check a rulebook, and see what it would have found in a stream of wire messages."""
+"""`pumpwatch rules`: look at rulebooks and overrides, and at what one would have found in a stream of messages."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from service.commands import overrides, rulebook
 from service.core.backtest import Backtest, Finding, WireMessage, read_line
 from service.core.registry import facts_of, parse_registry
 from service.core.rulebook import DEFAULT_RULEBOOK, PumpFacts, Rulebook, parse_rulebook
@@ -21,10 +22,11 @@ LINES_AT_ONCE: Final = 2_000
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    rules = commands.add_parser("rules", help="check a rulebook; try it on a stream").add_subparsers(required=True)
-    check = rules.add_parser("check", help="say what is wrong with a rulebook, as file:line: what")
-    check.add_argument("rulebook", type=Path)
-    check.set_defaults(run=_check)
+    rules = commands.add_parser(
+        "rules", help="check, show and compare rulebooks; set overrides; try one on a stream"
+    ).add_subparsers(required=True)
+    rulebook.add_to(rules)
+    overrides.add_to(rules)
     backtest = rules.add_parser("backtest", help="wire messages in, alerts out; no server needed")
     backtest.add_argument(
         "--from", dest="stream", required=True, metavar="FILE|-", help="NDJSON wire messages; -: standard input"
@@ -35,20 +37,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     backtest.set_defaults(run=_backtest)
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    found = _rulebook(arguments.rulebook)
-    if isinstance(found, Rulebook):
-        print(f"{arguments.rulebook}: version {found.version}, no problems")
-        return EXIT_OK
-    return found
-
-
 def _backtest(arguments: argparse.Namespace) -> int:
-    rulebook = DEFAULT_RULEBOOK if arguments.rulebook is None else _rulebook(arguments.rulebook)
+    tried = DEFAULT_RULEBOOK if arguments.rulebook is None else _rulebook(arguments.rulebook)
     registered = [] if arguments.registry is None else _registered(arguments.registry)
-    if isinstance(rulebook, int) or isinstance(registered, int):
-        return rulebook if isinstance(rulebook, int) else EXIT_PROBLEMS
-    backtest = Backtest(rulebook, registered)
+    if isinstance(tried, int) or isinstance(registered, int):
+        return tried if isinstance(tried, int) else EXIT_PROBLEMS
+    backtest = Backtest(tried, registered)
     try:
         with _opened(arguments.stream) as stream:
             for messages in _messages(stream, arguments.stream):
@@ -62,7 +56,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     findings = backtest.finish()
     if arguments.json:
         told = {
-            "rulebook_version": rulebook.version,
+            "rulebook_version": tried.version,
             "readings": backtest.readings,
             "rejected": len(backtest.rejections),
             "alerts": findings,
@@ -81,7 +75,7 @@ def _rulebook(path: Path) -> Rulebook | int:
         print(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", file=sys.stderr)
         return EXIT_USAGE
     if isinstance(found, Rulebook):
-        return found
+        return found.at(int(datetime.now(UTC).timestamp() * 1000))
     for problem in found:
         print(f"{path}:{problem.line}: {problem.message}", file=sys.stderr)
     return EXIT_PROBLEMS

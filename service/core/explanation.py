@@ -26,7 +26,7 @@ class Explained(NamedTuple):
         if self.override is None:
             return "default"
         own = self.override
-        where = "database" if own.number else "file"
+        where = "set over it" if own.number else "file"
         return f"{where}: {own.scope}" + (f" {own.name}" if own.name else "")
 
 

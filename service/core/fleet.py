@@ -10,7 +10,7 @@ from service.core.change import Change
 from service.core.ledger import Ledger
 from service.core.limits import LIMITS_ROW
 from service.core.override import Whose
-from service.core.pump_rules import PumpRules, Span, rules_for
+from service.core.pump_rules import PumpRules, Term, rules_for
 from service.core.reading import ITEM
 from service.core.rulebook import FACTS, PumpFacts, Rulebook
 from service.core.state import FIELDS
@@ -64,7 +64,7 @@ class Fleet:
     def enter(self, entries: Sequence[PumpEntry]) -> None:
         """Add pumps, or take over what the registry now says of known ones; at once, and without a trace."""
         self.add(entries)
-        self.adopt({self.row_of_key[entry.key]: span for entry, span in zip(entries, self.due(entries), strict=True)})
+        self.adopt({self.row_of_key[entry.key]: term for entry, term in zip(entries, self.due(entries), strict=True)})
         for entry in entries:
             self.facts[self.row_of_key[entry.key]] = entry.facts
 
@@ -84,40 +84,51 @@ class Fleet:
             self.row_of_key[entry.key] = row
             self.keys[row] = entry.key
 
-    def due(self, entries: Sequence[PumpEntry]) -> list[Span]:
+    def entries(self) -> list[PumpEntry]:
+        """All pumps, as the registry was last understood."""
+        return [
+            PumpEntry(key, pump_id, facts)
+            for key, pump_id, facts in zip(self.keys.tolist(), self.pump_ids, self.facts, strict=True)
+        ]
+
+    def due(self, entries: Sequence[PumpEntry]) -> list[Term]:
         """By what each of these pumps, which are known, is to be judged after its evaluated position."""
-        spans = []
+        terms = []
         for entry in entries:
             facts = entry.facts
             whose = self.rulebook.kind(Whose(facts.drug_class, facts.site, entry.pump_id))
             if whose not in self._kinds:
                 self._kinds[whose] = rules_for(self.rulebook, whose)
             at = int(self.ledger.evaluated[self.row_of_key[entry.key]])
-            spans.append(
-                Span(at, self.rulebook.version, self._kinds[whose], tuple(float(getattr(facts, n)) for n in FACTS))
+            terms.append(
+                Term(at, self.rulebook.version, self._kinds[whose], tuple(float(getattr(facts, n)) for n in FACTS))
             )
-        return spans
+        return terms
 
-    def is_new(self, row: int, span: Span) -> bool:
-        """Whether the span would change by what the pump of `row` is judged."""
-        if self.rules[row] is not span.rules and self.rules[row] != span.rules:
+    def is_unjudged(self, entry: PumpEntry) -> bool:
+        """Whether no rules were ever in force for the pump."""
+        return self.rules[self.row_of_key[entry.key]] is _NO_RULES
+
+    def is_new(self, row: int, term: Term) -> bool:
+        """Whether the term would change by what the pump of `row` is judged."""
+        if self.rules[row] is not term.rules and self.rules[row] != term.rules:
             return True
-        given = np.array(span.facts)
+        given = np.array(term.facts)
         held = np.array([self.limits[name][row] for name in FACTS])
         return not np.array_equal(held, given, equal_nan=True)
 
-    def adopt(self, spans: dict[int, Span]) -> None:
-        """These spans are in force, by row: what is evaluated from now on is judged by them."""
+    def adopt(self, terms: dict[int, Term]) -> None:
+        """These terms are in force, by row: what is evaluated from now on is judged by them."""
         by_rules: dict[int, list[int]] = {}
-        for row, span in spans.items():
-            self.rules[row], self.rules_version[row] = span.rules, span.rulebook_version
-            by_rules.setdefault(id(span.rules), []).append(row)
+        for row, term in terms.items():
+            self.rules[row], self.rules_version[row] = term.rules, term.rulebook_version
+            by_rules.setdefault(id(term.rules), []).append(row)
         for rows in by_rules.values():
             for name, value in self.rules[rows[0]].limits.items():
                 self.limits[name][rows] = value
-        rows = list(spans)
+        rows = list(terms)
         for index, name in enumerate(FACTS):
-            self.limits[name][rows] = [span.facts[index] for span in spans.values()]
+            self.limits[name][rows] = [term.facts[index] for term in terms.values()]
 
     def ruled(self, change: Change) -> Change:
         """The change, with what the rules in force for its pump say of it."""

@@ -58,7 +58,7 @@ class Override(NamedTuple):
     reason: str = ""
     author: str = ""
     expires_ms: int | None = None
-    number: int = 0  # of the row in the database; 0: it stands in the file
+    number: int = 0  # of the row in the database, -1: not known; 0: it stands in the file
 
     @property
     def path(self) -> str:

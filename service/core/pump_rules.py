@@ -49,7 +49,7 @@ class PumpRules:
         return Ruled(rulebook_version, ladder[min(change.step, len(ladder)) - 1], self.standing(change.condition))
 
 
-class Span(NamedTuple):
+class Term(NamedTuple):
     """By what one pump is judged after a position: -1 is before its first."""
 
     after: int

@@ -58,6 +58,8 @@ _DEFAULTS: Final = "".join(
     for drug_class in DrugClass
 )
 
+_OVER: Final = "\n# Set by people over the file:\n"
+
 
 @dataclass(frozen=True)
 class Rulebook:
@@ -67,8 +69,8 @@ class Rulebook:
 
     @cached_property
     def text(self) -> str:
-        """All that is in force, the defaults as comments: read as a file it gives this rulebook again."""
-        return _DEFAULTS + canonical(self._last.values())
+        """All that is in force, the defaults as comments: `parse_kept` gives this rulebook again."""
+        return f"{_DEFAULTS}{canonical(_last(self, of_file=True))}{_OVER}{canonical(_last(self, of_file=False))}"
 
     @cached_property
     def version(self) -> str:
@@ -169,10 +171,6 @@ class Rulebook:
         return DO_NOW[condition]
 
     @cached_property
-    def _last(self) -> dict[str, Override]:
-        return {override.path: override for override in self.overrides}
-
-    @cached_property
     def _by_layer(self) -> Mapping[tuple[Scope, str], Mapping[tuple[str, str], Override]]:
         layers: dict[tuple[Scope, str], dict[tuple[str, str], Override]] = {}
         for override in self.overrides:
@@ -199,3 +197,20 @@ def parse_rulebook(text: str) -> Rulebook | list[Problem]:
         return Rulebook(tuple(overrides))
     lines = key_lines(text)
     return sorted(Problem(line_of(lines, path), message) for path, message in mistakes)
+
+
+def parse_kept(text: str) -> tuple[Rulebook, Rulebook]:
+    """Read a `Rulebook.text` back: what stood in the file, and the whole. What no longer fits is left out."""
+    parts = []
+    for part in text.split(_OVER):
+        try:
+            parts.append(read(tomllib.loads(part))[0])
+        except tomllib.TOMLDecodeError:  # older versions kept the file as it was, and that may be of any form
+            parts.append([])
+    of_file = Rulebook(tuple(parts[0]))
+    return of_file, of_file.joined(override._replace(number=-1) for part in parts[1:] for override in part)
+
+
+def _last(rulebook: Rulebook, *, of_file: bool) -> Iterable[Override]:
+    """One override a value: the last of those from the file, or of those from the database."""
+    return {override.path: override for override in rulebook.overrides if (override.number == 0) is of_file}.values()

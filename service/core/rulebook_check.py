@@ -217,3 +217,26 @@ def _looser(override: Override) -> bool:
 def _and(names: Sequence[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def read_one(
+    scope: str, name: str, key: str, said: Mapping[str, Any], over: Sequence[Override]
+) -> Override | list[str]:
+    """Read one override, of `section.key`, as a file would say it; or else everything that is wrong with it.
+
+    `said` has value, reason, author and perhaps expires. `over`: those that it joins, and must not contradict.
+    """
+    section, _, inner = key.partition(".")
+    if scope not in _LAYERS:
+        return [f"{scope}: expected {', '.join(_LAYERS)}"]
+    if not inner:
+        return [f"{key}: expected a condition and one of its limits, such as stall.missed_ul"]
+    overrides, mistakes = read({scope: {name: {section: {inner: dict(said)}}}})
+    if mistakes:
+        return [what for _, what in mistakes]
+    (override,) = overrides
+    others = [other for other in over if other.path != override.path]
+    known = {path for path, _ in contradictions(others)}
+    if clashes := [what for path, what in contradictions([*others, override]) if path not in known]:
+        return clashes
+    return override

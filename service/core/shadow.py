@@ -1,11 +1,11 @@
 """Which turns make alerts, and which are only recorded? A condition in shadow is found as ever, and nobody is told."""
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from service.core.change import Change, Condition, Standing, Turn
 
-Key = tuple[Hashable, Condition]
+Key = tuple[str, Condition]
 """What the condition is about, and the condition."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.decode import Decoded, decode
-from service.core.fleet import Fleet
+from service.core.fleet import Fleet, PumpEntry
 from service.core.pipeline import (
     Decisions,
     messages_done,
@@ -25,7 +25,10 @@ from service.core.pipeline import (
 from service.core.reading import ITEM, EventType, Items
 from service.core.rejection import Reason, Rejection
 from service.logs import tell
-from service.loops.recover import catch_up, checkpoints_of, rebuild, recover, to_ms
+from service.loops.begin import begin
+from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
+from service.loops.recover import catch_up, checkpoints_of, rebuild, to_ms
+from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, ShardStatus
 
@@ -85,6 +88,7 @@ class Ingester:
         clock: Clock,
         *,
         enrolment_open: bool,
+        rulebooks: RulebookSource | None = None,
     ) -> None:
         self._inbox, self._store, self._fleet = inbox, store, fleet
         self._metrics, self._clock = metrics, clock
@@ -92,6 +96,8 @@ class Ingester:
         self._carried = Carried()
         self._done_ms: dict[str, int] = {}
         self._changed_since = clock()
+        self._rulebooks = rulebooks
+        self._to_judge: list[PumpEntry] = []
 
     async def run(self, owner: str, stop: asyncio.Event) -> None:
         """Win the shard, recover, connect, and go on until `stop`. Raises FencedError when the shard is lost."""
@@ -109,7 +115,8 @@ class Ingester:
         """Win the shard, recover, and only then connect: nobody else may be settling what the session holds."""
         await self._store.take_over(owner)
         self._changed_since = self._clock()
-        await recover(self._store, self._fleet, self._clock())
+        await self._store.use(self._fleet.rulebook, self._clock())
+        await begin(self._store, self._fleet, self._clock())
         await self._inbox.start()
 
     @property
@@ -136,7 +143,8 @@ class Ingester:
         if self._is_due("mark", MARK_EVERY_MS if heard else FIRST_MARK_EVERY_MS, now_ms):
             self._inbox.send_marker()
         if self._is_due("registry", REGISTRY_EVERY_MS, now_ms):
-            await self._reload_registry(now_ms)
+            await self._look_for_changes()
+        await self._judge_some()
         await self._checkpoint(now_ms)
 
     async def _batch(self, messages: list[RawMessage]) -> list[int]:
@@ -185,7 +193,7 @@ class Ingester:
         first = decode([messages[indexes[0]] for indexes in unknown.values()], dict.fromkeys(unknown, 0))
         simulated = [bool(said) for said in first.simulated]
         entries = await self._store.enrol([pump_id.decode() for pump_id in unknown], simulated)
-        self._fleet.enter(entries)
+        await put_in_force(self._store, self._fleet, entries, self._clock())
         tell("pumps_enrolled", count=len(entries), first=entries[0].pump_id)
         return decode(messages, self._fleet.row_of)
 
@@ -213,19 +221,25 @@ class Ingester:
         await self._store.save_latest(fleet, rows, status, self._clock())
         fleet.unsaved[rows] = False
 
-    async def _reload_registry(self, now_ms: int) -> None:
+    async def _look_for_changes(self) -> None:
+        """Has the registry or the rulebook changed? Then the pumps that this concerns are to be judged anew."""
         # An entry is dated when its transaction began, and seen when that has ended: look back further than that takes.
         since, self._changed_since = self._changed_since - REGISTRY_LOOKS_BACK, self._clock()
         fleet = self._fleet
-        entries = [
-            entry
-            for entry in await self._store.pumps(since)
-            if entry.key not in fleet.row_of_key or fleet.facts[fleet.row_of_key[entry.key]] != entry.facts
-        ]
-        known = [fleet.row_of_key[entry.key] for entry in entries if entry.key in fleet.row_of_key]
-        # New limits apply from here on: what was evaluated under the old ones must not be folded again under these.
-        await self._write_checkpoints([row for row in known if fleet.ledger.evaluated[row] >= 0], now_ms)
-        fleet.enter(entries)
+        if self._rulebooks is not None:
+            rulebook = await self._rulebooks.look(self._clock())
+            if rulebook.version != fleet.rulebook.version:
+                fleet.use(rulebook)
+                await self._store.use(rulebook, self._clock())
+                tell("rulebook_in_force", version=rulebook.version)
+                self._to_judge = fleet.entries()
+        self._to_judge += await self._store.pumps(since)
+
+    async def _judge_some(self) -> None:
+        """A part of those pumps, so that no turn takes long. What they say meanwhile is judged as before."""
+        some, self._to_judge = self._to_judge[:PUMPS_AT_ONCE], self._to_judge[PUMPS_AT_ONCE:]
+        if some and (changed := await put_in_force(self._store, self._fleet, some, self._clock())):
+            tell("pumps_judged_anew", pumps=changed, version=self._fleet.rulebook.version)
 
     async def _checkpoint(self, now_ms: int, *, everything: bool = False) -> None:
         fleet = self._fleet

@@ -10,26 +10,25 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from service.core.fleet import Fleet
+from service.core.fleet import Fleet, PumpEntry
+from service.core.in_force import fold_terms
 from service.core.ledger import NOTHING, Gap, restore
 from service.core.pipeline import Folded, fold_copy, publish_folded
+from service.core.pump_rules import Term
 from service.core.reading import EventType, Items, seq_of
+from service.core.relearn import HORIZON
 from service.core.spans import Span
 from service.core.state import Field
 from service.logs import tell
-from service.ports import Checkpoint, IngestStore
+from service.ports import Checkpoint, IngestStore, Recovered
 
 PUMPS_AT_ONCE: Final = 2_000
 REBUILT_AT_ONCE: Final = 200
 _BEGINNING: Final = datetime(1970, 1, 3, tzinfo=UTC)
 
 
-async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
-    """Load the shard's pumps and bring their rules to where everything stored is evaluated."""
-    entries = await store.pumps(None)
-    fleet.enter(entries)
-    found = await store.recovered()
-    now_ms = to_ms(now)
+def stand_at(fleet: Fleet, found: Recovered) -> None:
+    """Put the pumps where their checkpoints say that they were."""
     for key, checkpoint in found.checkpoints.items():
         row = fleet.row_of_key[key]
         fleet.state[row] = checkpoint.state
@@ -38,6 +37,14 @@ async def recover(store: IngestStore, fleet: Fleet, now: datetime) -> None:
         fleet.newest_ms[row] = int(checkpoint.state[Field.READING_MS])
     for key, offset_ms in found.offset_ms.items():
         fleet.offset_ms[fleet.row_of_key[key]] = offset_ms
+
+
+async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datetime) -> None:
+    """Bring the rules of the shard's pumps to where everything stored is evaluated, each under the limits of its time.
+
+    Limits that have changed since are not in force yet: that is a matter of loops/in_force.py, afterwards.
+    """
+    now_ms = to_ms(now)
     heard = [fleet.row_of_key[key] for key in found.checkpoints]
     for at in range(0, len(heard), PUMPS_AT_ONCE):
         rows = heard[at : at + PUMPS_AT_ONCE]
@@ -82,7 +89,7 @@ async def _recover_some(
     limit = np.full(len(fleet), NOTHING, np.int64)
     limit[list(rows)] = may
     due = (items["position"] > ledger.evaluated[item_rows]) & (items["position"] <= limit[item_rows])
-    folded = fold_copy(fleet, items[due], item_rows[due])
+    folded = fold_terms(fleet, items[due], item_rows[due], await terms_by_row(store, fleet, rows))
     if folded.changes:
         await store.commit_fold(folded.changes, {}, now)
     publish_folded(fleet, folded)
@@ -125,7 +132,8 @@ async def _rebuild_some(
     store: IngestStore, fleet: Fleet, rows: Sequence[int], late_from: Mapping[int, int], now: datetime
 ) -> None:
     ledger = fleet.ledger
-    starts = {row: await store.checkpoint_before(int(fleet.keys[row]), late_from[row]) for row in rows}
+    horizon = now - HORIZON
+    starts = {row: await store.checkpoint_before(int(fleet.keys[row]), late_from[row], horizon) for row in rows}
     items = await store.items_after(
         [start.key for start in starts.values()],
         [start.position for start in starts.values()],
@@ -138,7 +146,7 @@ async def _rebuild_some(
     before = fleet.state[rows].copy(), ledger.evaluated[rows].copy()
     fleet.state[rows] = [start.state for start in starts.values()]
     ledger.evaluated[rows] = [start.position for start in starts.values()]
-    folded = fold_copy(fleet, items[due], item_rows[due])
+    folded = fold_terms(fleet, items[due], item_rows[due], await terms_by_row(store, fleet, rows))
     fleet.state[rows], ledger.evaluated[rows] = before
     for row, state, evaluated in zip(folded.rows.tolist(), folded.state, folded.evaluated.tolist(), strict=True):
         key = int(fleet.keys[row])
@@ -148,6 +156,19 @@ async def _rebuild_some(
         tell("pump_rebuilt", pump=fleet.pump_ids[row], late_seq=seq_of(late_from[row]), turns=len(turns))
     publish_folded(fleet, folded)
     fleet.checkpointed[folded.rows] = folded.evaluated
+
+
+async def enter(store: IngestStore, fleet: Fleet, entries: Sequence[PumpEntry]) -> None:
+    """Add the pumps, judged as they were last; those that never were are not judged yet."""
+    fleet.add(entries)
+    rows = [fleet.row_of_key[entry.key] for entry in entries]
+    last = {row: terms[-1] for row, terms in (await terms_by_row(store, fleet, rows)).items()}
+    fleet.adopt(last)
+
+
+async def terms_by_row(store: IngestStore, fleet: Fleet, rows: Sequence[int]) -> dict[int, Sequence[Term]]:
+    found = await store.terms([int(fleet.keys[row]) for row in rows])
+    return {fleet.row_of_key[key]: terms for key, terms in found.items()}
 
 
 def checkpoints_of(fleet: Fleet, rows: Sequence[int]) -> list[Checkpoint]:

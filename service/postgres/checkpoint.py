@@ -9,7 +9,9 @@ from typing import Final
 import asyncpg
 import numpy as np
 
-from service.core.state import FIELDS, LAYOUT
+from service.core.change import Condition
+from service.core.relearn import Seed, seeded
+from service.core.state import DECIDED, FIELDS, LAYOUT
 from service.ports import Checkpoint
 from service.postgres.readings import BEGINNING, instant
 
@@ -54,19 +56,48 @@ _BEFORE: Final = """
     SELECT pump, position, through, measured_at, layout, state FROM rule_checkpoint
     WHERE pump = $1 AND position < $2 AND layout = $3 ORDER BY position DESC LIMIT 1
 """
+# The last that a pump measured before a time.
+_LAST_BEFORE: Final = """
+    SELECT position, measured_at FROM reading WHERE pump = $1 AND measured_at < $2 ORDER BY measured_at DESC LIMIT 1
+"""
+# Conditions that began before a time and were not over then.
+_SEEDS: Final = """
+    SELECT pump, condition, coalesce((evidence ->> 'step')::integer, 1) AS step, began_at FROM alert
+    WHERE pump = ANY ($1::integer[]) AND detected_at < $2 AND condition = ANY ($3::text[])
+        AND (state = 'active' OR ended_at >= $2) AND NOT found_late
+"""
 # Checkpoints that were taken without a reading that has come late since.
 _FORGET: Final = "DELETE FROM rule_checkpoint WHERE pump = $1 AND position >= $2"
 
 
-async def latest(connection: asyncpg.Connection, shard: int) -> dict[int, Checkpoint]:
-    """What each pump's rules go on from. State of another layout is not read: the pump is folded from its beginning."""
-    return {row["pump"]: _checkpoint(row) for row in await connection.fetch(_LATEST, shard)}
+async def latest(connection: asyncpg.Connection, shard: int) -> tuple[dict[int, Checkpoint], set[int]]:
+    """What each pump's rules go on from; and the pumps whose state is of another layout, which says nothing."""
+    rows = await connection.fetch(_LATEST, shard)
+    return {row["pump"]: _checkpoint(row) for row in rows}, {row["pump"] for row in rows if row["layout"] != LAYOUT}
 
 
-async def before(connection: asyncpg.Connection, key: int, position: int) -> Checkpoint:
-    """Where to fold again from so that `position` is seen; the beginning of everything if nothing nearer is kept."""
+async def before(connection: asyncpg.Connection, key: int, position: int, horizon: datetime) -> Checkpoint:
+    """Where to fold again from so that `position` is seen: the nearest that is kept, or else what was known at the
+    horizon, or the beginning of everything if that is nearer.
+    """
     row = await connection.fetchrow(_BEFORE, key, position, LAYOUT)
-    return beginning(key) if row is None else _checkpoint(row)
+    if row is not None:
+        return _checkpoint(row)
+    last = await connection.fetchrow(_LAST_BEFORE, key, horizon)
+    if last is None:
+        return beginning(key)
+    at = min(last["position"], position - 1)
+    seeds = (await seeds_of(connection, [key], horizon)).get(key, ())
+    return Checkpoint(key, at, at, last["measured_at"], seeded(seeds))
+
+
+async def seeds_of(connection: asyncpg.Connection, keys: Sequence[int], at: datetime) -> dict[int, list[Seed]]:
+    """What was open of each pump at a time of its own clock."""
+    seeds: dict[int, list[Seed]] = {}
+    for row in await connection.fetch(_SEEDS, list(keys), at, list(DECIDED)):
+        began_ms = row["began_at"].timestamp() * 1000
+        seeds.setdefault(row["pump"], []).append(Seed(Condition(row["condition"]), row["step"], began_ms))
+    return seeds
 
 
 def beginning(key: int) -> Checkpoint:
@@ -78,9 +109,8 @@ async def forget(connection: asyncpg.Connection, key: int, position: int) -> Non
 
 
 def _checkpoint(row: asyncpg.Record) -> Checkpoint:
-    if row["layout"] != LAYOUT:
-        return beginning(row["pump"])._replace(through=row["through"])
-    state = np.frombuffer(row["state"], "<f8").astype(np.float64)
+    same = row["layout"] == LAYOUT
+    state = np.frombuffer(row["state"], "<f8").astype(np.float64) if same else np.zeros(FIELDS)
     return Checkpoint(row["pump"], row["position"], row["through"], row["measured_at"], state)
 
 

@@ -12,27 +12,30 @@ import numpy.typing as npt
 from service.core.change import Change
 from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
+from service.core.override import Override
 from service.core.pipeline import Decisions
+from service.core.pump_rules import PumpRules, Term
 from service.core.reading import DrugClass, Items
 from service.core.registry import midnight_ms
 from service.core.rejection import Rejection
-from service.core.rulebook import PumpFacts
+from service.core.relearn import Seed
+from service.core.rulebook import PumpFacts, Rulebook
 from service.core.state import DECIDED, holding
-from service.ports import Checkpoint, RawMessage, Recovered, ShardStatus
-from service.postgres import batches, checkpoint, latest, readings, registry
+from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, ShardStatus
+from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
 from service.postgres.alerts import AlertStore
 from service.postgres.fence import FencedWriter
 
 # The registry's word on a shard's pumps; changed ones only, where a time is given.
 _PUMPS: Final = """
-    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, bolus_daily_cap_ul,
-           implanted_on
+    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
+           bolus_daily_cap_ul, implanted_on
     FROM pump
     WHERE shard = $1 AND ($2::timestamptz IS NULL OR updated_at > $2) ORDER BY pump
 """
 _BY_ID: Final = """
-    SELECT pump, pump_id, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s, bolus_daily_cap_ul,
-           implanted_on
+    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
+           bolus_daily_cap_ul, implanted_on
     FROM pump
     WHERE pump_id = ANY ($1::text[]) ORDER BY pump
 """
@@ -54,6 +57,7 @@ class PostgresIngestStore:
         self._shard = shard
         self._alerts = alerts
         self._instance = f"shard-{shard}"
+        self._rules: dict[str, PumpRules] = {}
 
     @property
     def problem(self) -> str:
@@ -88,9 +92,11 @@ class PostgresIngestStore:
         found: list[Recovered] = []
 
         async def look(connection: asyncpg.Connection) -> None:
+            checkpoints, unreadable = await checkpoint.latest(connection, self._shard)
             found[:] = [
                 Recovered(
-                    await checkpoint.latest(connection, self._shard),
+                    checkpoints,
+                    unreadable,
                     await checkpoint.lost_spans(connection, self._shard),
                     await checkpoint.clock_offsets(connection, self._shard),
                     await checkpoint.rebuilds(connection, self._shard),
@@ -110,11 +116,11 @@ class PostgresIngestStore:
         await self._writer.read(look)
         return found[0]
 
-    async def checkpoint_before(self, key: int, position: int) -> Checkpoint:
+    async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         found: list[Checkpoint] = []
 
         async def look(connection: asyncpg.Connection) -> None:
-            found[:] = [await checkpoint.before(connection, key, position)]
+            found[:] = [await checkpoint.before(connection, key, position, horizon)]
 
         await self._writer.read(look)
         return found[0]
@@ -157,6 +163,48 @@ class PostgresIngestStore:
 
         await self._writer.write(write)
 
+    async def terms(self, keys: Sequence[int]) -> dict[int, list[Term]]:
+        found: dict[int, list[Term]] = {}
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found.update(await rulebooks.terms_of(connection, keys, self._rules))
+
+        await self._writer.read(look)
+        return found
+
+    async def seeds(self, keys: Sequence[int], at: datetime) -> dict[int, list[Seed]]:
+        found: dict[int, list[Seed]] = {}
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found.update(await checkpoint.seeds_of(connection, keys, at))
+
+        await self._writer.read(look)
+        return found
+
+    async def overrides(self) -> list[Override]:
+        found: list[Override] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = await overrides.open_overrides(connection)
+
+        await self._writer.read(look)
+        return found
+
+    async def put_in_force(self, change: RulesChange, now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await checkpoint.save(connection, change.checkpoints, now)
+            await rulebooks.judge(connection, change.rulebook, change.terms, now)
+            await batches.write_changes(connection, change.turns, self._alerts, now)
+
+        await self._writer.write(write)
+
+    async def use(self, rulebook: Rulebook, now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await rulebooks.enter_into_force(connection, rulebook, now)
+
+        await self._writer.write(write)
+        self._alerts.use(rulebook)
+
     async def save_checkpoints(self, checkpoints: Sequence[Checkpoint], now: datetime) -> None:
         async def write(connection: asyncpg.Connection) -> None:
             await checkpoint.save(connection, checkpoints, now)
@@ -181,5 +229,6 @@ def _entry(row: asyncpg.Record) -> PumpEntry:
         interval_s=row["interval_s"],
         bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
         implanted_ms=midnight_ms(row["implanted_on"]),
+        site=row["site"] or "",
     )
     return PumpEntry(row["pump"], row["pump_id"], facts)

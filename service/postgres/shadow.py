@@ -1,5 +1,4 @@
-"""What would conditions in shadow have raised? Rows that nobody is told of, for those who judge a rule before using it.
-"""
+"""What would conditions in shadow have raised? Rows that nobody is told of, for whoever judges a rule."""
 
 from collections.abc import Sequence
 from datetime import datetime

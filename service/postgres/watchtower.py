@@ -24,6 +24,11 @@ class PostgresWatchtower:
         self._connection: asyncpg.Connection | None = None
         self._leads = False
 
+    def use(self, rulebook: Rulebook) -> None:
+        """Judge by `rulebook` from the next look on."""
+        self._rulebook = rulebook
+        self._alert_store.use(rulebook)
+
     async def look(self, now: datetime) -> list[AlertWritten] | None:
         try:
             with outages_told():

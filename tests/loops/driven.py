@@ -4,6 +4,7 @@ it.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from service.core.fleet import Fleet
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.loops.ingest import Ingester
+from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import RawMessage, Token
 from service.postgres.alerts import AlertStore
@@ -51,16 +53,18 @@ class Feed:
 class Driven:
     """One ingester over `url`; `restart` throws it away as a crash would, and begins anew from what is stored."""
 
-    def __init__(self, url: str, *, enrolment_open: bool = True) -> None:
+    def __init__(self, url: str, *, enrolment_open: bool = True, rulebook: Path | None = None) -> None:
         self._url = url
+        self._rulebook = rulebook
         self._enrolment_open = enrolment_open
         self._sent = 0
         self.now_ms = NOON_MS + 240 * MINUTE_MS  # after every reading: no clock is ahead of ours
         self.feed = Feed()
 
     async def start(self) -> None:
-        self.fleet = Fleet(DEFAULT_RULEBOOK)
         self.store = PostgresIngestStore(self._url, 0, AlertStore(DEFAULT_RULEBOOK))
+        source = RulebookSource(self._rulebook, self.store.overrides)
+        self.fleet = Fleet(await source.look(self._clock()))
         self.ingester = Ingester(
             self.feed,
             self.store,
@@ -68,6 +72,7 @@ class Driven:
             Metrics(CollectorRegistry()),
             self._clock,
             enrolment_open=self._enrolment_open,
+            rulebooks=source,
         )
         await self.ingester.begin("test")
 
@@ -90,6 +95,11 @@ class Driven:
         """Let our clock go on, and one empty turn with it."""
         self.now_ms += ms
         await self.ingester.turn()
+
+    async def look_for_changes(self) -> None:
+        """Long enough for a change of rulebook or registry to be seen, and taken."""
+        for _ in range(3):
+            await self.wait_ms(2_000)
 
     def _clock(self) -> datetime:
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
