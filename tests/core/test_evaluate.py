@@ -14,8 +14,10 @@ ROTORS = (5, 6)
 
 
 def eventful_day() -> np.ndarray:
-    """Ten pumps for twelve hours: healthy, stalling, over- and under-delivering, running low with a refill, in an MRI
-    and late to restart, fluttering, delivering while stopped, flowing freely, and one that reports each quarter of an hour.
+    """Ten pumps for twelve hours.
+
+    Healthy, stalling, over- and under-delivering, running low with a refill, in an MRI and late to restart, fluttering,
+    delivering while stopped, flowing freely, and one that reports each quarter of an hour.
     """
     noise = np.random.default_rng(11)
     minutes = 720
