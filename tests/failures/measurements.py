@@ -25,7 +25,7 @@ async def record(name: str, stage: Stage, outcome: Outcome) -> None:
     runs = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     runs[name] = {
         "on": f"{datetime.now(UTC):%Y-%m-%d}",
-        "environment": await _environment(stage),
+        "environment": await environment(stage.database_url, stage.broker),
         **_told(stage, outcome),
     }
     FILE.parent.mkdir(exist_ok=True)
@@ -55,8 +55,9 @@ def _told(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-async def _environment(stage: Stage) -> dict[str, Any]:
-    connection = await asyncpg.connect(stage.database_url)
+async def environment(database_url: str, broker: Broker) -> dict[str, Any]:
+    """On what it was measured."""
+    connection = await asyncpg.connect(database_url)
     try:
         postgresql = await connection.fetchval("SHOW server_version")
     finally:
@@ -67,7 +68,7 @@ async def _environment(stage: Stage) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "postgresql": postgresql,
-        "broker": _version(stage.broker),
+        "broker": _version(broker),
     }
 
 
