@@ -81,6 +81,11 @@ def switched_on(key: int, before: PumpRules, term: Term, state: npt.NDArray[np.f
         yield replace(change, ruled=term.rules.ruled(change, term.rulebook_version))
 
 
+def in_force_at(terms: Sequence[Term], position: int) -> Term:
+    """By what the item after `position` is judged."""
+    return _relevant(terms, position)[0]
+
+
 def _relevant(terms: Sequence[Term], evaluated: int) -> Sequence[Term]:
     """From the term on in which the next item is."""
     first = max((index for index, term in enumerate(terms) if term.after <= evaluated), default=0)

@@ -102,10 +102,12 @@ class AlertStore:
         now: datetime,
         *,
         held: Collection[Condition],
+        untold: Collection[Condition] = (),
     ) -> list[AlertWritten]:
         """Make the pump's alerts those of in-order arrival, after it was rebuilt from `since_position`.
 
-        `episodes` are all turns that in-order evaluation gives after it, `held` the conditions that held there.
+        `episodes` are all turns that in-order evaluation gives after it, `held` the conditions that held there, and
+        `untold` those that the rules in force there told nobody of.
         """
         await connection.execute(_PLAN_ANEW)
         alerts = await alert_rows.lock_since(connection, pump, since_position)
@@ -123,7 +125,11 @@ class AlertStore:
         moves = reconcile(
             alerts,
             attempted,
-            InOrder(since_position, held, [turn for _, turn in parted.told]),
+            InOrder(
+                since_position,
+                [each for each in held if each not in untold or (subject.name, each) in active],
+                [turn for _, turn in parted.told],
+            ),
             Circumstances(subject, self._rulebook, now, late_data=True),
         )
         return await self._write(connection, moves, {subject.name: subject}, attempted, now)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from service.core.change import Change
 from service.core.fleet import Fleet, PumpEntry
+from service.core.in_force import in_force_at
 from service.core.ledger import Gap
 from service.core.override import Override
 from service.core.pipeline import Decisions
@@ -154,7 +155,11 @@ class PostgresIngestStore:
 
         async def write(connection: asyncpg.Connection) -> None:
             await checkpoint.forget(connection, rebuilt.key, late_from)
-            await self._alerts.reconcile(connection, rebuilt.key, start.position, episodes, now, held=held)
+            terms = (await rulebooks.terms_of(connection, [rebuilt.key], self._rules)).get(rebuilt.key, [])
+            untold = [] if not terms else in_force_at(terms, start.position).rules.standings
+            await self._alerts.reconcile(
+                connection, rebuilt.key, start.position, episodes, now, held=held, untold=untold
+            )
             if episodes:
                 await batches.write_verdicts(connection, episodes)
             await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)

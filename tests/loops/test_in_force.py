@@ -215,7 +215,7 @@ class Run:
         return outcome | {"state": fleet.state[0].tobytes(), "at": int(fleet.ledger.evaluated[0]), "limits": limits}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 18, 24])
 async def test_whenever_an_ingester_stops_it_ends_where_one_that_never_stopped_does(
     postgres_url: str, empty_postgres_url: str, tmp_path: Path, seed: int
 ) -> None:
