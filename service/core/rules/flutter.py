@@ -47,7 +47,9 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     still = programmed & (step.flow_ul < limits["stall_below_fraction"] * step.program_ul)
     if not (still.any() or state[_UNDER_WAY].any()):
         return
+    # At rest a sensor's noise may look like flow for a minute: not while, in all, the flow is behind (rules/stall.py).
     flows = programmed & (step.flow_ul >= limits["stall_clear_above_fraction"] * step.program_ul)
+    flows &= state[Field.STALL_UL] == 0
 
     before_ms = state[Field.FLUTTER_STOP_MS]
     starts = still & (before_ms == 0)
