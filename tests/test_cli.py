@@ -102,5 +102,5 @@ def test_the_demo_empties_no_directory_that_it_did_not_make(tmp_path: Path) -> N
 def test_every_command_has_its_line_of_help() -> None:
     code, told, _ = run("--help")
     assert code == EXIT_OK
-    for command in ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "rules", "quarantine"):
+    for command in ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "deliveries", "rules", "quarantine"):
         assert f"    {command} " in told or f"    {command}\n" in told

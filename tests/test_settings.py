@@ -18,7 +18,8 @@ def test_an_argument_wins_over_the_environment() -> None:
 
 def test_passwords_are_not_shown() -> None:
     assert "geheim" not in str(load(SOUND).redacted())
-    assert "secret" not in str(load(SOUND).redacted())
+    assert "secret" not in load(SOUND).redacted()["broker_url"]
+    assert load(SOUND, secret_key="geheim").redacted()["secret_key"] == "***"
     assert "postgresql://u:***@db/p" in load(SOUND).redacted().values()
 
 
@@ -35,6 +36,9 @@ def test_passwords_are_not_shown() -> None:
         ({"PUMPWATCH_RETENTION_D": "0"}, "PUMPWATCH_RETENTION_D: must be at least 1"),
         ({"PUMPWATCH_LOG_LEVEL": "loud"}, "PUMPWATCH_LOG_LEVEL: must be"),
         ({"PUMPWATCH_RULEBOOK": "/nowhere.toml"}, "PUMPWATCH_RULEBOOK: /nowhere.toml is not a file"),
+        ({"PUMPWATCH_WEBHOOK_CA": "/nowhere.pem"}, "PUMPWATCH_WEBHOOK_CA: /nowhere.pem is not a file"),
+        ({"PUMPWATCH_WEBHOOK_ALLOW": "10.0.0.0/99"}, "PUMPWATCH_WEBHOOK_ALLOW: 10.0.0.0/99 is neither"),
+        ({"PUMPWATCH_PUBLIC_URL": "ftp://x"}, "PUMPWATCH_PUBLIC_URL: must be https://"),
         ({"PUMPWATCH_PROT": "1"}, "PUMPWATCH_PROT: no such setting; known are"),
     ],
 )

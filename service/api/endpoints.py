@@ -27,7 +27,7 @@ from service.api.endpoint_models import (
 from service.api.problems import FieldError, Problem, answers, not_found, wrong_fields
 from service.core.endpoint import endpoint_problems, settings_problems
 from service.core.formats import render
-from service.core.template import SAMPLE
+from service.core.template import SAMPLE, SAMPLE_KEY
 from service.postgres import endpoints as store
 from service.vault import NO_KEY, Vault
 
@@ -68,7 +68,7 @@ async def preview(_: Administrator, given: Preview) -> Previewed:
     """Show what an endpoint would be sent of a made-up alert; a template that does not render is refused."""
     _refuse(settings_problems(given.model_dump(exclude={"type"}, exclude_none=True), has_routing_key=True))
     own = {**SAMPLE, "type": given.type}
-    return Previewed(body=msgspec.json.decode(render("msg_1", own, given.format, given.template, "R0UT1NGKEY")))
+    return Previewed(body=msgspec.json.decode(render("msg_1", own, given.format, given.template, SAMPLE_KEY)))
 
 
 @router.get("/{endpoint_id}", responses=_ONE)

@@ -16,7 +16,7 @@ from service.core.address import Allowed
 from service.core.change import Priority
 from service.core.endpoint import Format, endpoint_problems, settings_problems
 from service.core.formats import render
-from service.core.template import SAMPLE
+from service.core.template import SAMPLE, SAMPLE_KEY
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from service.postgres import endpoints as store
 from service.vault import vault_of
@@ -182,7 +182,7 @@ def run_preview(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in _given(arguments).items() if name in {"format", "template"}}
     if problems := settings_problems(given, has_routing_key=True):
         return _refused(problems)
-    body = render("msg_1", SAMPLE, arguments.format, given.get("template"), "R0UT1NGKEY")
+    body = render("msg_1", SAMPLE, arguments.format, given.get("template"), SAMPLE_KEY)
     print(msgspec.json.format(body).decode())
     return EXIT_OK
 

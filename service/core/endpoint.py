@@ -12,6 +12,7 @@ from service.core.template import template_problem
 MAX_URL: Final = 2048
 MAX_NAME: Final = 100
 MAX_TEMPLATE: Final = 10_000
+ROUTING_KEY: Final = 32
 MAX_REQUESTS: Final = 64
 ANSWER_WITHIN_S: Final = (1.0, 30.0)
 
@@ -56,8 +57,8 @@ def settings_problems(given: Mapping[str, Any], *, has_routing_key: bool) -> lis
     if (most := given.get("most_requests")) is not None and not 1 <= most <= MAX_REQUESTS:
         problems.append(("most_requests", f"must be 1 to {MAX_REQUESTS}"))
     key = given.get("routing_key")
-    if key is not None and not (key.isalnum() and key.isascii() and len(key) <= 64):
-        problems.append(("routing_key", "must be at most 64 letters and digits"))
+    if key is not None and not (key.isalnum() and key.isascii() and len(key) == ROUTING_KEY):
+        problems.append(("routing_key", f"must be the {ROUTING_KEY} letters and digits of an integration"))
     return problems
 
 

@@ -42,37 +42,37 @@ def render(notification_id: str, own: Body, form: str, template: str | None, rou
 
 def title(own: Body) -> str:
     """One line that says what it is about."""
-    data = own["data"]
+    said = own["data"]
     _, _, kind = own["type"].partition(".")
     if not own["type"].startswith("alert."):
         return _OWN_TITLES.get(kind, str(kind))
-    what = str(data["condition"]).replace("_", " ")
-    about = data.get("pump_id") or data.get("site") or "the service"
-    site = f" ({data['site']})" if data.get("site") and data.get("pump_id") else ""
-    state = {"activated": data["priority"], "priority_rose": f"now {data['priority']}"}.get(kind, kind)
-    simulated = "[simulated] " if data.get("simulated") else ""
+    what = str(said["condition"]).replace("_", " ")
+    about = said.get("pump_id") or said.get("site") or "the service"
+    site = f" ({said['site']})" if said.get("site") and said.get("pump_id") else ""
+    state = {"activated": said["priority"], "priority_rose": f"now {said['priority']}"}.get(kind, kind)
+    simulated = "[simulated] " if said.get("simulated") else ""
     return f"{simulated}{state.replace('_', ' ').upper()}: {what}, {about}{site}"
 
 
 def alertmanager(notification_id: str, own: Body) -> dict[str, Any]:
     """https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"""
-    data, over = own["data"], own["type"] == "alert.resolved"
-    about = data.get("alert_id") or notification_id
+    said, over = own["data"], own["type"] == "alert.resolved"
+    about = said.get("alert_id") or notification_id
     labels = {
-        "alertname": data.get("condition") or own["type"],
-        "severity": _PROMETHEUS[data["priority"]],
-        **{name: data[name] for name in ("pump_id", "site", "alert_id") if data.get(name)},
-        "simulated": "true" if data.get("simulated") else "false",
+        "alertname": said.get("condition") or own["type"],
+        "severity": _PROMETHEUS[said["priority"]],
+        **{name: said[name] for name in ("pump_id", "site", "alert_id") if said.get(name)},
+        "simulated": "true" if said.get("simulated") else "false",
     }
-    notes = {"summary": title(own), "description": data["what"], "do_now": data["do_now"]}
-    notes |= {name: data[name] for name in ("program", "last_heard", "acknowledge_url") if data.get(name)}
-    link = data.get("board_url") or ""
+    notes = {"summary": title(own), "description": said["what"], "do_now": said["do_now"]}
+    notes |= {name: said[name] for name in ("program", "last_heard", "acknowledge_url") if said.get(name)}
+    link = said.get("board_url") or ""
     status = "resolved" if over else "firing"
     alert = {
         "status": status,
         "labels": labels,
         "annotations": notes,
-        "startsAt": data.get("began_at") or own["timestamp"],
+        "startsAt": said.get("began_at") or own["timestamp"],
         "endsAt": own["timestamp"] if over else _NEVER,
         "generatorURL": link,
         "fingerprint": hashlib.sha256(str(about).encode()).hexdigest()[:16],
@@ -93,12 +93,12 @@ def alertmanager(notification_id: str, own: Body) -> dict[str, Any]:
 
 def slack(own: Body) -> dict[str, Any]:
     """https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks"""
-    data, headline = own["data"], title(own)
+    said, headline = own["data"], title(own)
     over = own["type"] in {"alert.resolved", "alert.acknowledged"}
-    mark = ":white_check_mark:" if over else _COLOURS[data["priority"]]
-    told = f"Also told: {', '.join(data['told'])}" if data.get("told") else ""
-    small = [data.get("program"), data.get("last_heard") and f"Last heard {data['last_heard']}", told]
-    links = [("Acknowledge", data.get("acknowledge_url"), "primary"), ("Open", data.get("board_url"), None)]
+    mark = ":white_check_mark:" if over else _COLOURS[said["priority"]]
+    told = f"Told: {', '.join(said['told'])}" if said.get("told") else ""
+    small = [said.get("program"), said.get("last_heard") and f"Last heard {said['last_heard']}", told]
+    links = [("Acknowledge", said.get("acknowledge_url"), "primary"), ("Open", said.get("board_url"), None)]
     buttons = [
         {"type": "button", "text": {"type": "plain_text", "text": text}, "url": url}
         | ({"style": style} if style else {})
@@ -107,15 +107,15 @@ def slack(own: Body) -> dict[str, Any]:
     ]
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": headline[:_HEADER], "emoji": True}},
-        _section(f"{mark} {_escaped(data['what'])}"),
-        _section(f"*What to do now:* {_escaped(data['do_now'])}"),
+        _section(f"{mark} {_escaped(said['what'])}"),
+        _section(f"*What to do now:* {_escaped(said['do_now'])}"),
     ]
     if any(small):
         text = " · ".join(_escaped(each) for each in small if each)
         blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": text[:_SECTION]}]})
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
-    return {"text": _escaped(f"{headline}: {data['what']}"), "blocks": blocks}
+    return {"text": _escaped(f"{headline}: {said['what']}"), "blocks": blocks}
 
 
 def _section(text: str) -> dict[str, Any]:
@@ -129,26 +129,26 @@ def _escaped(text: str) -> str:
 
 def pagerduty(notification_id: str, own: Body, routing_key: str) -> dict[str, Any]:
     """https://developer.pagerduty.com/docs/events-api-v2/trigger-events/; one incident an alert, by its id."""
-    data = own["data"]
+    said = own["data"]
     action = _PAGERDUTY_ACTIONS.get(own["type"], "trigger")
     event = {
         "routing_key": routing_key,
         "event_action": action,
-        "dedup_key": data.get("alert_id") or notification_id,
+        "dedup_key": said.get("alert_id") or notification_id,
     }
     if action != "trigger":
         return event
-    links = [("Acknowledge", data.get("acknowledge_url")), ("Open", data.get("board_url"))]
-    link = {"client": "pumpwatch"} | ({"client_url": data["board_url"]} if data.get("board_url") else {})
-    details = {name: value for name, value in data.items() if not name.endswith(("_url", "path"))}
+    links = [("Acknowledge", said.get("acknowledge_url")), ("Open", said.get("board_url"))]
+    link = {"client": "pumpwatch"} | ({"client_url": said["board_url"]} if said.get("board_url") else {})
+    details = {name: value for name, value in said.items() if not name.endswith(("_url", "path"))}
     return event | {
         "payload": {
-            "summary": f"{title(own)}. {data['what']}"[:_SUMMARY],
-            "source": data.get("pump_id") or data.get("site") or "pumpwatch",
-            "severity": _PROMETHEUS[data["priority"]],
+            "summary": f"{title(own)}. {said['what']}"[:_SUMMARY],
+            "source": said.get("pump_id") or said.get("site") or "pumpwatch",
+            "severity": _PROMETHEUS[said["priority"]],
             "timestamp": own["timestamp"],
-            **({"component": "pump", "group": data["site"]} if data.get("site") else {}),
-            "class": data.get("condition") or own["type"],
+            **({"component": "pump", "group": said["site"]} if said.get("site") else {}),
+            "class": said.get("condition") or own["type"],
             "custom_details": details,
         },
         "links": [{"href": url, "text": text} for text, url in links if url],

@@ -13,7 +13,7 @@ import msgspec
 _PLACE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]*)\s*\}\}")
 
 NAMES: Final = (
-    *("id", "type", "timestamp", "title", "what", "do_now", "alert_id", "pump_id", "site", "condition", "priority"),
+    *("id", "type", "timestamp", "title", "what", "do_now", "alert_id", "subject", "pump_id", "site", "condition", "priority"),
     *("state", "began_at", "detected_at", "program", "last_heard", "told", "board_url", "acknowledge_url"),
     *("simulated", "test"),
 )
@@ -23,6 +23,7 @@ SAMPLE: Final[Mapping[str, Any]] = {
     "timestamp": "2026-11-22T20:28:46Z",
     "data": {
         "alert_id": "0e9e9c34-52a5-5c2f-9a2b-8f2c6f1d7a11",
+        "subject": "pump:p000017",
         "pump_id": "p000017",
         "site": "north",
         "condition": "stall",
@@ -38,7 +39,7 @@ SAMPLE: Final[Mapping[str, Any]] = {
         "program_ml_d": 0.5,
         "program_ug_d": 250.0,
         "program": "0.5 mL/d, which is 250 µg/d",
-        "last_heard": "12 s before this was written",
+        "last_heard": "at 20:28 UTC, 12 s before this was written",
         "told": ["clinic", "night desk"],
         "path": "/api/v1/alerts/0e9e9c34-52a5-5c2f-9a2b-8f2c6f1d7a11",
         "board_url": "https://pumpwatch.example/alerts/0e9e9c34-52a5-5c2f-9a2b-8f2c6f1d7a11",
@@ -46,6 +47,7 @@ SAMPLE: Final[Mapping[str, Any]] = {
     },
 }
 """An own body with everything in it: for previews, and to try a template on."""
+SAMPLE_KEY: Final = "R0UT1NG0" * 4
 
 
 def fill(template: str, texts: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.core.bodies import body_of
+from service.core.bodies import body_of, with_links
 from service.core.change import Condition, Turn
 from service.core.lifecycle import Move, NotificationKind, acknowledge, begin, rise, turn
 from tests.episodes import PUMP, an_alert, at, given, turned
@@ -51,6 +51,9 @@ def test_an_activation_says_what_where_when_and_what_to_do() -> None:
             "do_now": "Reach the patient.",
             "program_ml_d": 0.5,
             "program_ug_d": 250.0,
+            "program": "0.5 mL/d, which is 250 µg/d",
+            "last_heard": None,
+            "told": [],
             "path": f"/api/v1/alerts/{move.alert.id}",
         },
     }
@@ -68,6 +71,29 @@ def test_the_documented_example_has_these_keys_and_no_others() -> None:
 def test_every_kind_that_a_body_can_have_is_documented(kind: NotificationKind) -> None:
     page = (Path(__file__).parents[2] / "docs" / "interface.md").read_text(encoding="utf-8")
     assert f"`alert.{kind}`" in page
+
+
+def test_a_dose_is_said_as_people_say_it_beside_its_volume() -> None:
+    assert body(an_onset(), concentration_ug_ml=2000.0)["data"]["program"] == "0.5 mL/d, which is 1 mg/d"
+    assert body(an_onset(), concentration_ug_ml=None)["data"]["program"] == "0.5 mL/d"
+
+
+def test_it_says_when_the_pump_was_last_heard_and_who_else_is_told() -> None:
+    move = an_onset()
+    told = body_of(
+        NotificationKind.ACTIVATED, move.alert, PUMP, "", at(31), last_heard_at=at(2), told=["clinic", "night desk"]
+    )
+    assert told["data"]["last_heard"] == "at 19:02 UTC, 29 min before this was written"
+    assert told["data"]["told"] == ["clinic", "night desk"]
+
+
+def test_links_are_added_where_there_are_any() -> None:
+    own = body(an_onset())
+    assert with_links(own, "", "") == own
+    assert with_links(own, "https://x/a", "https://x/b")["data"] == own["data"] | {
+        "board_url": "https://x/a",
+        "acknowledge_url": "https://x/b",
+    }
 
 
 def test_without_a_known_concentration_there_is_no_dose() -> None:

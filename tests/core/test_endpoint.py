@@ -85,4 +85,4 @@ def test_any_other_wish_is_refused_with_the_reason(given: dict[str, object], fie
 
 def test_every_format_can_be_had() -> None:
     for form in Format:
-        assert settings_problems({"format": form, "routing_key": "R0"}, has_routing_key=True) == []
+        assert settings_problems({"format": form, "routing_key": "R0" * 16}, has_routing_key=True) == []

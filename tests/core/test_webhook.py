@@ -1,7 +1,11 @@
 """The headers of a webhook, held to the reference library and to the vector that Standard Webhooks publishes."""
 
 import base64
+import json
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -64,3 +68,35 @@ def test_a_bad_secret_is_refused_without_being_quoted(secret: str) -> None:
         key(secret)
     told = secret.removeprefix("whsec_")
     assert not told or told not in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def reference_for_javascript(request: pytest.FixtureRequest) -> Path:
+    """Where npm has put the library; once, beside pytest's own cache."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("no node and npm on this machine (Debian: apt-get install npm)")
+    cache = request.config.cache
+    assert cache is not None
+    place = Path(cache.mkdir("standardwebhooks-1.0.0"))
+    if not (place / "node_modules" / "standardwebhooks").is_dir():
+        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), "standardwebhooks@1.0.0"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if ended.returncode:
+            pytest.skip(f"npm cannot install standardwebhooks: {ended.stderr.strip().splitlines()[-1:]}")
+    return place
+
+
+def verified_in_javascript(place: Path, secret: str, made: dict[str, str], body: bytes) -> str:
+    given = json.dumps({"secret": secret, "headers": made, "body": body.decode()})
+    command = ["node", str(Path(__file__).with_name("verify.mjs")), str(place)]
+    ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=True)
+    return ended.stdout.strip()
+
+
+def test_the_reference_library_for_javascript_verifies_either_key_and_no_other(reference_for_javascript: Path) -> None:
+    body = '{"type": "alert.activated", "data": {"what": "60 µg/d"}}'.encode()
+    made = headers("n1", datetime.now(UTC), body, [SECRET, OTHER])
+    third = "whsec_" + base64.b64encode(b"t" * 24).decode()
+    said = [verified_in_javascript(reference_for_javascript, secret, made, body) for secret in (SECRET, OTHER, third)]
+    assert said[:2] == ["verified"] * 2
+    assert said[2].startswith("refused")
