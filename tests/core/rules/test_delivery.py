@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from service.core.state import Field
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, Pumps, minutes_after, readings
 
 HOUR = 60
@@ -89,3 +90,48 @@ def test_an_hour_that_is_mostly_unheard_is_no_evidence() -> None:
     for hour in range(2, 10):  # twenty minutes of each hour, 40 positions missing
         pumps.take(readings(20, flow=0.6, first_seq=hour * HOUR, start_ms=NOON_MS + hour * HOUR * MINUTE_MS))
     assert pumps.turns == []
+
+
+def test_a_change_of_program_within_the_hour_is_no_deviation() -> None:
+    program = np.where(np.arange(10 * HOUR) % 97 < 40, 0.2, 1.1)
+    pumps = Pumps()
+    pumps.take(readings(10 * HOUR, program_ml_d=program))
+    assert pumps.turns == []
+
+
+def test_a_stalled_half_hour_is_no_under_delivery_of_its_hour() -> None:
+    flow = np.ones(8 * HOUR)
+    for hour in range(2, 6):
+        flow[hour * HOUR + 20 : hour * HOUR + 30] = 0.0
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(readings(8 * HOUR, flow=flow))
+    assert "under_delivery" not in {condition for condition, _ in pumps.told}
+
+
+def test_an_hour_in_which_nothing_is_heard_or_nothing_programmed_says_nothing_and_breaks_nothing() -> None:
+    pumps = Pumps()
+    pumps.take(readings(3 * HOUR, flow=0.6))
+    pumps.take(readings(3 * HOUR, program_ml_d=0.0, first_seq=180, start_ms=NOON_MS + 5 * HOUR * MINUTE_MS))
+    pumps.take(readings(2 * HOUR, flow=0.6, first_seq=360, start_ms=NOON_MS + 9 * HOUR * MINUTE_MS))
+    assert [told for told in pumps.told if told[0] == "under_delivery"] == [("under_delivery", "began")]
+
+
+def test_a_pump_whose_hours_spread_more_than_usual_is_judged_by_its_own_spread() -> None:
+    hours = 24 * 21
+    wild = 0.12 * np.random.default_rng(5).standard_normal(hours)
+    pumps = Pumps()
+    pumps.take(readings(hours * 4, flow=1 + np.clip(np.repeat(wild, 4), -0.2, 0.2), spacing_ms=15 * MINUTE_MS))
+    assert pumps.state[0, Field.DEVIATION_SD] > 0.08
+    assert "over_delivery" not in {condition for condition, _ in pumps.told}
+    later = NOON_MS + hours * HOUR * MINUTE_MS
+    pumps.take(readings(4 * 72, flow=1.44, first_seq=hours * 4, start_ms=later, spacing_ms=15 * MINUTE_MS))
+    assert "over_delivery" in {condition for condition, _ in pumps.told}
+
+
+def test_what_is_known_of_a_pump_s_noise_is_not_learned_from_a_fault() -> None:
+    pumps = Pumps()
+    pumps.take(readings(200 * 4, spacing_ms=15 * MINUTE_MS))
+    before = pumps.state[0, Field.DEVIATION_SD]
+    later = NOON_MS + 200 * 15 * 4 * MINUTE_MS
+    pumps.take(readings(100 * 4, flow=1.4, first_seq=800, start_ms=later, spacing_ms=15 * MINUTE_MS))
+    assert pumps.state[0, Field.DEVIATION_SD] == pytest.approx(before, rel=0.02)

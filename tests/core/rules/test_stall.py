@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from service.core.change import Turn
+from service.core.reading import EventType
+from tests.histories import history
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, Pumps, minutes_after, readings
 
 
@@ -83,3 +85,36 @@ def test_noise_of_a_flow_sensor_raises_no_stall_in_two_pump_years() -> None:
             )
         )
     assert pumps.turns == []
+
+
+def test_what_the_pump_calls_a_stall_is_one_at_once_and_only_flow_ends_it() -> None:
+    raised, cleared = EventType.DEVICE_ALARM_RAISED, EventType.DEVICE_ALARM_CLEARED
+    pumps = Pumps(facts=ROTOR)
+    flow = [1.0] * 60 + [0.0] * 60 + [1.0] * 60
+    pumps.take(history(flow, (65, raised, "motor_stall"), (70, cleared, "motor_stall"), (71, raised, "memory_error")))
+    stall = [change for change in pumps.turns if change.condition == "stall"]
+    assert [(change.turn, change.step, minutes_after(change)) for change in stall] == [
+        ("began", 2, 65),
+        ("ended", 2, 149),
+    ]
+    assert stall[0].began_ms == NOON_MS + 59 * MINUTE_MS  # since when the flow has shown it
+    assert stall[0].evidence["said_by_pump"] == 1
+
+
+def test_at_a_small_rate_the_noise_of_a_sensor_at_rest_hides_no_stall() -> None:
+    """At 0.1 mL/d its noise is a fifth of the program, and counts upwards."""
+    noise = np.random.default_rng(7)
+    at_rest = np.clip(0.2 * noise.standard_normal(240), 0, None)
+    pumps = Pumps()
+    pumps.take(history([1.0] * 60 + at_rest.tolist(), program_ml_d=0.1))
+    began = next(change for change in pumps.turns if change.condition == "stall")
+    assert minutes_after(began) - 59 <= 1.3 * (144 + 2)
+
+
+@pytest.mark.parametrize("spacing_min", [5, 15, 60])
+def test_a_pump_that_reports_less_often_shows_a_stall_within_two_readings_of_the_bound(spacing_min: int) -> None:
+    pumps = Pumps(facts=ROTOR)
+    flow = np.where(np.arange(40) < 20, 1.0, 0.0)
+    pumps.take(readings(40, flow=flow, spacing_ms=spacing_min * MINUTE_MS))
+    began = next(change for change in pumps.turns if change.condition == "stall")
+    assert minutes_after(began) - 19 * spacing_min <= 28.8 + 2 * spacing_min
