@@ -119,9 +119,9 @@ def lease_s(deadline_s: float) -> float:
     return 2 * deadline_s
 
 
-def patience_s(priority: Priority, waits_s: Waits = WAITS_S) -> float:
+def patience_s(priority: Priority, waits_s: Waits = WAITS_S, least_s: float = LEAST_PATIENCE_S) -> float:
     """How long after it was made a notification is given up, also if a circuit has kept it from being tried."""
-    return max(sum(waits_s[priority]) * (1 + JITTER), LEAST_PATIENCE_S)
+    return max(sum(waits_s[priority]) * (1 + JITTER), least_s)
 
 
 def outcome_of(status: int) -> Outcome:

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from service.core.change import Priority
-from service.core.delivery import WAITS_S, Attempt, Outcome, Waits, lease_s, patience_s, wait_after
+from service.core.delivery import LEAST_PATIENCE_S, WAITS_S, Attempt, Outcome, Waits, lease_s, patience_s, wait_after
 from service.logs import tell
 from service.loops.letters import Letters
 from service.metrics import Metrics
@@ -32,6 +32,7 @@ async def deliver(
     wake: asyncio.Event,
     letters: Letters,
     waits_s: Waits = WAITS_S,
+    least_patience_s: float = LEAST_PATIENCE_S,
     monotonic_s: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run until `stop` is set and the requests under way are done and recorded.
@@ -39,7 +40,8 @@ async def deliver(
     `wake` is set by whoever learns that notifications were committed. Requests of one lane (endpoint, priority) are
     limited by the outbox, so that a slow endpoint holds up only itself, and reports never hold up a page.
     """
-    await _Worker(outbox, sender, metrics, clock, stop, wake, letters, waits_s, monotonic_s).run()
+    patience = {priority: patience_s(priority, waits_s, least_patience_s) for priority in Priority}
+    await _Worker(outbox, sender, metrics, clock, stop, wake, letters, waits_s, patience, monotonic_s).run()
 
 
 @dataclass
@@ -52,6 +54,7 @@ class _Worker:
     wake: asyncio.Event
     letters: Letters
     waits_s: Waits
+    patience_s: Mapping[Priority, float]
     monotonic_s: Callable[[], float]
     jitter: Callable[[], float] = random.random
     busy: set[str] = field(default_factory=set)
@@ -93,7 +96,7 @@ class _Worker:
         if now_s < self.swept_at_s + SWEEP_EVERY_S:
             return
         self.swept_at_s = now_s
-        swept = await self.outbox.sweep({priority: patience_s(priority, self.waits_s) for priority in Priority})
+        swept = await self.outbox.sweep(self.patience_s)
         self.metrics.open_circuits.set(swept.open_circuits)
         self.metrics.undelivered_pages.set(swept.undelivered_pages)
         for each in swept.given_up:

@@ -1,6 +1,7 @@
 """One delivery worker as a process of its own, to be killed: `python -m tests.loops.worker DATABASE_URL`."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,9 @@ from datetime import UTC, datetime
 import asyncpg
 from prometheus_client import CollectorRegistry
 
+from service import logs
 from service.core.address import Allowed
+from service.core.change import Priority
 from service.loops.deliver import deliver
 from service.loops.letters import Letters
 from service.metrics import Metrics
@@ -60,7 +63,14 @@ async def working(database_url: str, clock: Clock = real_clock, **how: object) -
 
 
 async def main() -> None:
-    await work(sys.argv[1], asyncio.Event(), Metrics(CollectorRegistry()))
+    """A second argument holds other waits than the product's: `{"waits_s": […], "patience_s": …}`."""
+    how: dict[str, object] = {}
+    if len(sys.argv) > 2:
+        given = json.loads(sys.argv[2])
+        waits_s = dict.fromkeys(Priority, given["waits_s"])
+        how = {"waits_s": waits_s, "least_patience_s": given["patience_s"]}
+        logs.configure("deliver", "info")
+    await work(sys.argv[1], asyncio.Event(), Metrics(CollectorRegistry()), **how)
 
 
 if __name__ == "__main__":
