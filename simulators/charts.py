@@ -6,7 +6,8 @@ from html import escape
 from typing import Final, NamedTuple
 
 WIDTH, HEIGHT = 720, 250
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 26, 30
+LEFT, RIGHT, TOP, BOTTOM = 72, 12, 30, 30
+NAME: Final = 60  # what the name of a stretch takes
 STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 SPANS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 FEW: Final = 5
@@ -45,7 +46,7 @@ def chart(
 
     drawn = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}"><title>{escape(title)}</title>',
-        f'<text class="unit" x="{LEFT}" y="12">{escape(unit)}</text>',
+        f'<text class="unit" x="{LEFT - 6}" y="13" text-anchor="end">{escape(unit)}</text>',
     ]
     for tick in ticks:
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>')
@@ -56,8 +57,10 @@ def chart(
     ]
     for stretch in stretches:
         begins = x(min(max(stretch.from_s, 0.0), most_s))
-        drawn.append(f'<line class="stage" x1="{begins}" x2="{begins}" y1="{TOP - 6}" y2="{HEIGHT - BOTTOM}"/>')
-        drawn.append(f'<text class="name" x="{begins + 4}" y="{TOP + 4}">{escape(stretch.name)}</text>')
+        drawn.append(f'<line class="stage" x1="{begins}" x2="{begins}" y1="{TOP - 16}" y2="{HEIGHT - BOTTOM}"/>')
+        is_last = begins > WIDTH - RIGHT - NAME
+        place = f'x="{begins - 4}" text-anchor="end"' if is_last else f'x="{begins + 4}"'
+        drawn.append(f'<text class="name" {place} y="{TOP - 10}">{escape(stretch.name)}</text>')
     for line in lines:
         points = list(zip(at_s, line.values, strict=True))
         for part in _parts(points):

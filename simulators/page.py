@@ -24,6 +24,7 @@ font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.85rem}
 figure{margin:0;background:var(--card);border-radius:.5rem;padding:.6rem;break-inside:avoid}
 svg{display:block;width:100%;height:auto}.grid{stroke:var(--rule)}.stage{stroke:var(--soft);stroke-dasharray:2 3}
 .tick,.unit,.name{fill:var(--soft);font-size:12px}.name{font-weight:600}
+@media(max-width:640px){.tick,.unit,.name{font-size:18px}}
 .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.k0{stroke:var(--k0)}.k1{stroke:var(--k1);stroke-dasharray:6 3}
 .k2{stroke:var(--k2);stroke-dasharray:2 2}.k3{stroke:var(--k3);stroke-dasharray:9 3 2 3}.dot{stroke-width:1}
 figcaption{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.85rem;color:var(--soft);padding:.3rem .3rem 0}

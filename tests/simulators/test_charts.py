@@ -1,7 +1,6 @@
 """A chart is whole, reads nothing from elsewhere, and shows what it was given."""
 
 import re
-from xml.etree import ElementTree as Xml
 
 import pytest
 from hypothesis import given
@@ -16,8 +15,9 @@ VALUES = st.one_of(st.none(), st.floats(0, 1e9, allow_nan=False))
 def test_whatever_the_values_every_point_is_on_the_page(values: list[float | None]) -> None:
     drawn = chart("a <title> & more", "ms", [float(at) for at in range(len(values))], [Line("p99", 0, values)])
 
-    for line in Xml.fromstring(drawn).iter("polyline"):
-        for point in line.attrib["points"].split():
+    assert "<title>a &lt;title&gt; &amp; more</title>" in drawn
+    for points in re.findall('points="([^"]*)"', drawn):
+        for point in points.split():
             x, y = map(float, point.split(","))
             assert 0 <= x <= WIDTH
             assert 0 <= y <= HEIGHT
@@ -40,4 +40,4 @@ def test_a_gap_is_left_open_and_a_stretch_is_named() -> None:
 def test_ticks_are_round_numbers_that_reach_above_the_highest_value(most: float, ticks: list[str]) -> None:
     drawn = chart("t", "", [0.0, 1.0], [Line("a", 0, [0.0, most])])
 
-    assert re.findall(r'text-anchor="end">([^<]*)<', drawn) == ticks
+    assert re.findall(r'class="tick"[^>]*text-anchor="end">([^<]*)<', drawn) == ticks

@@ -1,4 +1,4 @@
-"""A fault is injected into a fleet that runs: it is said what was done, labelled, and refused in words if it cannot be."""
+"""A fault is injected into a fleet that runs: it is said and labelled, or refused in words if it cannot be."""
 
 import asyncio
 import json
