@@ -15,7 +15,8 @@ from simulators.labels import shows_after_ms
 
 HOUR_S: Final = 3600.0
 
-BOLUS_UL: Final = 30.0
+BOLUS_UL: Final = 30.0  # where no patient may ask for any
+BOLUSES_A_CAP: Final = 8
 BOLUS_S: Final = 600.0
 BOLUS_EVERY_S: Final = 4 * HOUR_S
 SHIFT_OVER: Final = 1.40  # true flow, bias included, relative to the program
@@ -143,10 +144,15 @@ def pumps_for(each: int) -> int:
 
 
 def with_low_reservoirs(fleet: Sequence[Implant], faults: Sequence[Fault], start_ms: int) -> list[Implant]:
-    """The fleet as it begins: pumps that run low or empty have missed their refill."""
+    """The fleet as it begins: pumps that run low or empty have missed their refill.
+
+    Where a fault or decoy says what is asked for, the patient asks for nothing besides.
+    """
     begins = list(fleet)
     for fault in faults:
         implant = begins[fault.pump]
+        if fault.kind in NEEDS_BOLUSES:
+            begins[fault.pump] = replace(implant, boluses=implant.boluses._replace(wishes_a_day=0.0))
         if fault.kind is Kind.RESERVOIR_LOW:
             begins[fault.pump] = replace(implant, filled_ml=fault.value)
         if fault.kind is Kind.RESERVOIR_EMPTY:
@@ -210,7 +216,8 @@ def _acts(part: Part, pump: int, implant: Implant, timeline: Timeline) -> list[F
         return []
     if part.kind is Kind.BOLUS:
         onsets_ms = range(onset_ms, live_ms, round(BOLUS_EVERY_S * 1000))
-        return [Fault(pump, part.kind, each, each + round(BOLUS_S * 1000), BOLUS_UL) for each in onsets_ms]
+        dose_ul = round(implant.bolus_daily_cap_ul / BOLUSES_A_CAP, 2) or BOLUS_UL
+        return [Fault(pump, part.kind, each, each + round(BOLUS_S * 1000), dose_ul) for each in onsets_ms]
     lasts_s = {Kind.LINK_GAP: GAP_S, Kind.REFILL: 0.0}.get(part.kind, part.lasts_s)
     end_ms = None if lasts_s is None else onset_ms + round(lasts_s * 1000)
     return [Fault(pump, part.kind, onset_ms, end_ms, _value(part.kind, implant))]

@@ -31,6 +31,16 @@ def test_two_hundred_pumps_of_any_seed_have_room_for_the_whole_cast(seed: int) -
     assert sum(label.due_ms is not None and label.due_ms > LIVE_FROM_MS for label in labels) == 3
 
 
+def test_boluses_that_must_raise_nothing_keep_within_what_is_prescribed() -> None:
+    for seed in range(1, 21):
+        fleet = fleet_of(seed, 200, interval_s=1.0)
+        boluses = [fault for fault in cast("demo", fleet, seed, DAY) if fault.kind is Kind.BOLUS]
+        pump = with_low_reservoirs(fleet, boluses, DAY.start_ms)[boluses[0].pump]
+
+        assert pump.boluses.wishes_a_day == 0.0
+        assert not pump.bolus_daily_cap_ul or sum(fault.value for fault in boluses) <= pump.bolus_daily_cap_ul
+
+
 def test_live_faults_need_a_live_part_and_long_ones_a_backlog() -> None:
     fleet = fleet_of(7, 200, interval_s=1.0)
     without_live = Timeline(DAY.start_ms, MINUTE_MS, 1440, MINUTE_MS, 0.0)
