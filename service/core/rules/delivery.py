@@ -57,7 +57,6 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     floor_ul = (limits["flow_sensor"] > 0) * covered_ms / UL_A_ML_D
     evident = (covered_ms >= LEAST_COVERED_MS) & (program_ul >= LEAST_PROGRAM_UL)
     share = np.minimum(covered_ms / HOUR_MS, 1.0)
-    grown = np.maximum(state[Field.DEVIATION_SD] / limits["over_delivery_usual_sd"], 1.0) ** 2
     off_ul = flow_ul - program_ul
     for side, sign, seen in (
         ("over_delivery", 1.0, evident & (limits["flow_sensor"] > 0)),
@@ -65,7 +64,7 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     ):
         scale_ul = np.maximum(program_ul, limits[f"{side}_floor_ml_d"] * floor_ul)
         deviation = off_ul / np.where(evident, scale_ul, 1.0)
-        _advance(state, side, sign * deviation, seen, share, grown, limits)
+        _advance(state, side, sign * deviation, seen, share, limits)
     state[Field.DEVIATION] = np.where(evident, deviation, state[Field.DEVIATION])
     _learn(state, deviation, evident & (np.abs(deviation) < limits["under_delivery_reference"]), limits)
     state[_HOUR_LEFT] = 0.0
@@ -78,11 +77,11 @@ def _advance(
     excess: Column,
     seen: npt.NDArray[np.bool_],
     share: Column,
-    grown: Column,
     limits: Items,
 ) -> None:
     """One side's hour, for the pumps where it can be `seen`; the others keep what they have."""
     level, since_ms, total, clear_hours = _SIDES[side]
+    grown = np.maximum(state[Field.DEVIATION_SD] / limits[f"{side}_usual_sd"], 1.0) ** 2
     design = cusum.Design(
         reference=limits[f"{side}_reference"],
         decision=grown * limits[f"{side}_decision"],
