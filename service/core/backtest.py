@@ -86,12 +86,14 @@ class Backtest:
         self._waiting: dict[int, list[Items]] = {}
         self._lost: dict[int, frozenset[Gap]] = {}
         self._open: dict[tuple[int, str, Condition], Finding] = {}
-        self._registered = list(registered)
+        self._unheard: set[int] = set()  # rows
+        self._began_ms = 0
         self._longest_spread_ms = 0
         self._newest_ms = 0
         self.findings: list[Finding] = []
         self.rejections: list[Rejection] = []
         self.readings = 0
+        self._enter(list(registered))
 
     def feed(self, messages: Sequence[WireMessage]) -> None:
         """Take the next messages of the stream, in the order in which they came."""
@@ -99,18 +101,14 @@ class Backtest:
             return
         spread_ms = np.array([message.spread_ms for message in messages], np.int64)
         self._longest_spread_ms = max(self._longest_spread_ms, int(spread_ms.max()))
-        if self._registered:
-            first_ms = min(message.received_ms - message.spread_ms for message in messages)
-            self._enter(self._registered, first_ms)
-            self._registered = []
+        self._began_ms = self._began_ms or messages[0].received_ms
         decoded = decode(messages, self._fleet.row_of)
         if decoded.unknown_pumps:
-            unknown = [(pump_id.decode(), _UNREGISTERED) for pump_id in decoded.unknown_pumps]
-            self._enter(unknown, messages[0].received_ms)
+            self._enter([(pump_id.decode(), _UNREGISTERED) for pump_id in decoded.unknown_pumps])
             decoded = decode(messages, self._fleet.row_of)
         self.rejections += decoded.rejections
         received_one_by_one(decoded.items, spread_ms)
-        self._watch.heard(decoded.items)
+        self._hear(decoded.items)
         while len(decoded.items):
             now, decoded.items = take(decoded)
             self._evaluate(now, decoded.held_from)
@@ -121,10 +119,21 @@ class Backtest:
         """Evaluate what still waits behind a hole, and return every finding in the order of detection."""
         for row in sorted(self._waiting):
             self._from_waiting(row, np.iinfo(np.int64).max)
+        self._watch.enter([(row, self._facts[row]) for row in sorted(self._unheard)], self._began_ms)
         self._tell(self._watch.until(self._newest_ms))
         return sorted(
             self.findings, key=lambda finding: (finding.received_ms, finding.pump_id, finding.detected_position)
         )
+
+    def _hear(self, items: Items) -> None:
+        """A pump is watched from its first message on: the stream may begin with others'."""
+        if self._unheard and len(items):
+            rows, first = np.unique(items["pump"], return_index=True)
+            for row, at_ms in zip(rows.tolist(), items["received_ms"][first].tolist(), strict=True):
+                if row in self._unheard:
+                    self._unheard.remove(row)
+                    self._watch.enter([(row, self._facts[row])], at_ms)
+        self._watch.heard(items)
 
     def _evaluate(self, items: Items, held_from: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         decisions = on_batch(self._fleet, items, held_from, _NEVER_IMPATIENT_MS)
@@ -205,11 +214,11 @@ class Backtest:
         ladder = self._rulebook.ladder(change.condition, whose)
         return ladder[min(change.step, len(ladder)) - 1], self._rulebook.standing(change.condition, whose)
 
-    def _enter(self, pumps: Sequence[tuple[str, PumpFacts]], now_ms: int) -> None:
+    def _enter(self, pumps: Sequence[tuple[str, PumpFacts]]) -> None:
         first = len(self._fleet)
         self._facts += [facts for _, facts in pumps]
         self._fleet.enter([PumpEntry(first + number, pump_id, facts) for number, (pump_id, facts) in enumerate(pumps)])
-        self._watch.enter([(first + number, facts) for number, (_, facts) in enumerate(pumps)], now_ms)
+        self._unheard |= set(range(first, first + len(pumps)))
 
 
 def _clock_said(row: int, offset_ms: int, at_ms: int, position: int) -> Said:
