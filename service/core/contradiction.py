@@ -22,6 +22,11 @@ _CHATTER: Final = "it would end while it begins"
 _ORDER: Final = "the earlier step would never be seen"
 PAIRS: Final = (
     Pair(Condition.STALL, "below_fraction", "clear_above_fraction", _CHATTER),
+    Pair(Condition.STALL_FLUTTER, "stop_for_s", "sensor_stop_for_s", "a sensor's noise would count as stops"),
+    Pair(Condition.RESERVOIR_EMPTY, "volume_ml", "clear_ml", _CHATTER),
+    Pair(Condition.BATTERY_LOW, "high_d", "medium_d", _ORDER),
+    Pair(Condition.BATTERY_LOW, "medium_d", "service_d", _ORDER),
+    Pair(Condition.STOPPED_LONG, "after_s", "longer_after_s", _ORDER),
     Pair(Condition.RESERVOIR_LOW, "medium_d", "low_d", _ORDER),
     Pair(Condition.RESERVOIR_LOW, "high_d", "medium_d", _ORDER),
     Pair(Condition.RESERVOIR_LOW, "medium_cycle_fraction", "low_cycle_fraction", _ORDER),

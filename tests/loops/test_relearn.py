@@ -1,0 +1,66 @@
+"""A new version remembers other things: pumps go on from what they measured lately, and nobody's alert is lost."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from service.loops import relearn
+from tests.loops.driven import Driven, telemetry
+from tests.pumps import MINUTE_MS, NOON_MS
+
+
+@pytest.fixture
+async def driven(postgres_url: str) -> AsyncIterator[Driven]:
+    driven = Driven(postgres_url)
+    await driven.start()
+    yield driven
+    await driven.store.close()
+
+
+async def test_after_a_change_of_layout_the_states_are_those_of_the_stored_readings_and_alerts_stay(
+    driven: Driven, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(relearn, "ITEMS_AT_ONCE", 12_000)
+    for pump_id, flows in {
+        "stalled": [1.0] * 60 + [0.0] * 60,
+        "recovered": [1.0] * 30 + [0.0] * 60 + [1.0] * 40,
+        "well": [1.0] * 100,
+    }.items():
+        driven.send(pump_id, telemetry(0, flows))
+    await driven.turn()
+    await driven.wait_ms(61_000)  # everything is in a checkpoint
+    before = driven.fleet.state.tobytes()
+    connection = await asyncpg.connect(postgres_url)
+    alerts = await connection.fetch("SELECT * FROM alert ORDER BY id")
+    assert [alert["state"] for alert in alerts if alert["condition"] == "stall"].count("active") == 1
+    await connection.execute("UPDATE rule_checkpoint SET layout = 'older', state = '\\x00'")
+    await driven.restart()
+    assert driven.fleet.state.tobytes() == before
+    assert await connection.fetch("SELECT * FROM alert ORDER BY id") == alerts
+    told = [record.fields for record in caplog.records if record.message == "pumps_relearned"]
+    assert [(each["done"], each["of"]) for each in told] == [(2, 3), (3, 3)]
+    await driven.restart()
+    assert len([record for record in caplog.records if record.message == "pumps_relearned"]) == 2, "it is done once"
+    await connection.close()
+
+
+async def test_what_began_before_the_horizon_is_still_so_until_readings_say_otherwise(
+    driven: Driven, postgres_url: str
+) -> None:
+    driven.send("p", telemetry(0, [1.0] * 60 + [0.0] * 60))
+    await driven.turn()
+    await driven.wait_ms(61_000)
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("UPDATE rule_checkpoint SET layout = 'older'")
+    driven.now_ms = NOON_MS + 8 * 1440 * MINUTE_MS
+    await driven.restart()
+    stall = "SELECT state FROM alert WHERE condition = 'stall'"
+    assert await connection.fetchval(stall) == "active"
+    later = telemetry(120, [1.0] * 60)
+    later["time_ms"] = [driven.now_ms - (60 - number) * MINUTE_MS for number in range(60)]
+    driven.send("p", later)
+    await driven.turn()
+    assert await connection.fetchval(stall) == "latched", "it recovered"
+    await connection.close()
