@@ -121,6 +121,7 @@ def generated(
     drift_tau_h: float = DRIFT_TAU_S / 3600,
     *,
     visits: bool = True,
+    in_step: bool = False,
 ) -> Generated:
     """The stream of these pumps with these faults. Without `visits` nobody refills them."""
     simulation = Simulation(
@@ -130,6 +131,7 @@ def generated(
         timeline,
         boot=boot_at(timeline.start_ms),
         visits=visits,
+        in_step=in_step,
         drift_tau_s=3600 * drift_tau_h,
     )
     return Generated(simulation, readings_a_message, show)

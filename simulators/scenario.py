@@ -109,7 +109,8 @@ def scenario_of(text: str, name: str, start_ms: int = BOOTS_SINCE_MS) -> Scenari
 
 def stream_of(scenario: Scenario, readings_a_message: int) -> Generated:
     """What the pumps of a scenario send. Nobody visits them but as it is told."""
-    return generated(SEED, scenario.fleet, scenario.faults, scenario.timeline, readings_a_message, visits=False)
+    told = scenario.fleet, scenario.faults, scenario.timeline
+    return generated(SEED, *told, readings_a_message, visits=False, in_step=True)
 
 
 class _Reading:

@@ -56,16 +56,17 @@ class Simulation:
         boot: int = 1,
         encodings: Sequence[Encoding] = (Encoding.JSON,),
         visits: bool = True,
+        in_step: bool = False,
         drift_tau_s: float = DRIFT_TAU_S,
     ) -> None:
         self.fleet = with_low_reservoirs(fleet, faults, timeline.start_ms)
         self.timeline = timeline
         self.boot = boot
         self.now_ms = timeline.start_ms
-        # Pumps do not report in step: each is this much ahead of the grid.
+        # Pumps do not report in step, but where a story is told: each is this much ahead of the grid.
         numbers = np.array([pump.number for pump in self.fleet], dtype=np.int64)
         phase = draws.uniform(draws.keys_of(seed, numbers, "phase"), 0)
-        shortest_ms = min(timeline.backlog_spacing_ms, timeline.live_spacing_ms)
+        shortest_ms = 0 if in_step else min(timeline.backlog_spacing_ms, timeline.live_spacing_ms)
         self.ahead_ms: Integers = np.floor(phase * shortest_ms).astype(np.int64)
         nature = nature_of(self.fleet, timeline.start_ms)
         self.pumps = Pumps(seed, nature, timeline.start_ms - self.ahead_ms, drift_tau_s)

@@ -127,6 +127,7 @@ def facts_of(entry: RegistryEntry) -> PumpFacts:
         interval_s=entry.interval_s,
         bolus_daily_cap_ul=entry.bolus_daily_cap_ul or 0.0,
         implanted_ms=midnight_ms(entry.implanted_on),
+        site=entry.site,
     )
 
 

@@ -68,7 +68,7 @@ def test_a_file_from_before_patient_boluses_and_dates_of_implantation_is_still_r
 def test_the_rules_are_told_what_depends_on_the_pump() -> None:
     facts = facts_of(ENTRY)
     assert facts[:5] == (DrugClass.BACLOFEN, False, False, 20.0, 60.0)
-    assert facts[5:] == (300.0, 1_684_281_600_000.0)
+    assert facts[5:] == (300.0, 1_684_281_600_000.0, "north")
     unknown = facts_of(msgspec.structs.replace(ENTRY, bolus_daily_cap_ul=None, implanted_on=None))
     assert (unknown.bolus_daily_cap_ul, math.isnan(unknown.implanted_ms)) == (0.0, True)
 
