@@ -136,7 +136,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "reference": Limit(
             0.2225, "of delivered", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
         ),
-        "decision_ml": Limit(0.4, "mL", 0.05, 10, "the level is off by this beyond the reference"),
+        "decision_ml": Limit(0.5, "mL", 0.05, 10, "the level is off by this beyond the reference"),
         "clear_ratio": Limit(0.5, "", 0, 0.9, "over while it is off by less than this share of the decision,"),
         "clear_hours": Limit(3.0, "h", 1, 100, "in so many hours in a row"),
         "least_ml": Limit(0.5, "mL", 0, 5, "a level below this says nothing: the pump may be running dry"),

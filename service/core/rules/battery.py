@@ -22,8 +22,15 @@ from service.core.rules.step import Column, Step
 from service.core.state import Columns, Field
 
 YEAR_MS: Final = 365.25 * DAY_MS
+_MINIMUM: Final = float(Mode.MINIMUM)  # comparing with the member itself takes NumPy five times as long
 _FAR_D: Final = 36_525.0  # stands for "not in sight"
 
+_UNDER_WAY: Final = np.array(
+    [
+        *(Field.BATTERY_LOW_LEVEL, Field.BATTERY_LOW_MS, Field.BATTERY_LOW_SAID, Field.BATTERY_HOURS),
+        *(Field.BATTERY_END_LEVEL, Field.BATTERY_END_SAID),
+    ]
+)
 STATISTICS: Final = {
     Condition.BATTERY_LOW: {
         "service_left_d": Field.SERVICE_LEFT_D,
@@ -39,6 +46,19 @@ STATISTICS: Final = {
 
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
+    """Judge the pumps whose voltage or age says something, or who have something under way."""
+    concerned = state[Field.BATTERY_V] < limits["battery_low_low_v"]
+    concerned |= (state[_UNDER_WAY] != 0).any(axis=0)
+    lasts_ms = (limits["battery_low_life_y"] * 365.25 - limits["battery_low_service_d"]) * DAY_MS
+    concerned |= step.ended_ms >= limits["implanted_ms"] + lasts_ms  # never where that is not known
+    chosen = np.flatnonzero(concerned)
+    if len(chosen):
+        part = state[:, chosen]
+        _judge(part, step.of(chosen), limits.take(chosen))
+        state[:, chosen] = part
+
+
+def _judge(state: Columns, step: Step, limits: Items) -> None:
     now_ms, volts = step.ended_ms, state[Field.BATTERY_V]
     low = volts < limits["battery_low_low_v"]
     state[Field.BATTERY_HOURS] = np.where(low, state[Field.BATTERY_HOURS] + 1, 0.0)
@@ -68,7 +88,7 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
 
 def advance_reset(state: Columns, step: Step, _limits: Items) -> None:
     """Judge one step; almost no pump runs at its minimum rate."""
-    minimum = np.flatnonzero(state[Field.MODE] == Mode.MINIMUM)
+    minimum = np.flatnonzero(state[Field.MODE] == _MINIMUM)
     if not len(minimum):
         return
     unasked = (state[Field.MINIMUM_COMMANDED, minimum] == 0) & (state[Field.BATTERY_RESET_LEVEL, minimum] == 0)

@@ -18,7 +18,6 @@ see: a leak behind the pump, which empties as it should.
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.reading import Items
@@ -26,6 +25,7 @@ from service.core.rules.holding import Pump, covered, ends_after
 from service.core.rules.step import HOUR_MS, Column, Step
 from service.core.state import Columns, Field
 
+_SUMS: Final = slice(Field.LEVEL_FAST_ML, Field.LEVEL_SLOW_ML + 1)
 STATISTICS: Final = {
     Condition.LEVEL_DEVIATION: {
         "too_fast_ml": Field.LEVEL_FAST_ML,
@@ -42,35 +42,52 @@ def on_refill(pump: Pump, _refill: np.void, _limits: np.void) -> None:
 
 
 def close_hour(state: Columns, _step: Step, limits: Items) -> None:
-    known_ms = np.where(state[Field.HOUR_ALL_MS] > 0, state[Field.HOUR_ALL_MS], 1.0)
-    level_ml = state[Field.HOUR_LEVEL_ML_MS] / known_ms
-    flow_ul = state[Field.HOUR_ALL_FLOW_UL] * np.maximum(HOUR_MS / known_ms, 1.0)
-    sound = covered(state) & (level_ml > limits["level_deviation_least_ml"])
-    evident = (limits["reservoir_sensor"] > 0) & sound & (state[Field.LEVEL_SPOILT] == 0)
-    follows = evident & (state[Field.LEVEL_HOUR] > 0) & (state[Field.HOUR] == state[Field.LEVEL_HOUR] + 1)
+    """Judge the hour that has ended of the pumps that measure their level."""
+    chosen = np.flatnonzero(limits["reservoir_sensor"] > 0)
+    if len(chosen) == state.shape[1]:
+        _judge(state, limits)
+    elif len(chosen):
+        part = state[:, chosen]
+        _judge(part, limits.take(chosen))
+        state[:, chosen] = part
+
+
+def _judge(state: Columns, limits: Items) -> None:
+    covered_ms = np.maximum(state[Field.HOUR_ALL_MS], 1.0)
+    level_ml = state[Field.HOUR_LEVEL_ML_MS] / covered_ms
+    flow_ul = state[Field.HOUR_ALL_FLOW_UL] * np.maximum(HOUR_MS / covered_ms, 1.0)
+    evident = covered(state) & (level_ml > limits["level_deviation_least_ml"]) & (state[Field.LEVEL_SPOILT] == 0)
+    # After a gap, and after a refill, there is no hour before this one.
+    follows = evident & (state[Field.HOUR] == state[Field.LEVEL_HOUR] + 1)
 
     moved_ml = (state[Field.LEVEL_FLOW_UL] + flow_ul) / 2000.0  # from the middle of one hour to that of the next
     risen_ml = level_ml - state[Field.LEVEL_ML] + moved_ml
-    decision_ml = limits["level_deviation_decision_ml"]
-    began_ms = state[Field.HOUR] * HOUR_MS
     allowed_ml = limits["level_deviation_reference"] * moved_ml
+    decision_ml = limits["level_deviation_decision_ml"]
+    total_ml = state[_SUMS] - allowed_ml
+    total_ml[0] -= risen_ml
+    total_ml[1] += risen_ml
+    np.maximum(total_ml, 0.0, out=total_ml)
+    np.minimum(total_ml, 2.0 * decision_ml, out=total_ml)
     holds = state[Field.LEVEL_DEVIATION_LEVEL] > 0
-    quiet = (state[Field.LEVEL_FAST_ML] == 0) & (state[Field.LEVEL_SLOW_ML] == 0)
-    for field, off_ml in ((Field.LEVEL_FAST_ML, -risen_ml), (Field.LEVEL_SLOW_ML, risen_ml)):
-        total_ml = np.clip(state[field] + off_ml - allowed_ml, 0.0, 2.0 * decision_ml)
-        state[field] = np.where(follows, total_ml, state[field])
+    quiet = (state[Field.LEVEL_FAST_ML] + state[Field.LEVEL_SLOW_ML]) == 0
+    np.copyto(state[Field.LEVEL_DEVIATION_SINCE_MS], state[Field.HOUR] * HOUR_MS, where=quiet & ~holds)
+    np.copyto(state[_SUMS], total_ml, where=follows)
     worst_ml = np.maximum(state[Field.LEVEL_FAST_ML], state[Field.LEVEL_SLOW_ML])
-    _turn(state, limits, holds=holds, began_ms=np.where(quiet & (worst_ml > 0), began_ms, np.nan), worst_ml=worst_ml)
+    turning = np.flatnonzero(holds | (worst_ml >= decision_ml))
+    if len(turning):
+        part = state[:, turning]
+        _turn(part, limits.take(turning), worst_ml[turning])
+        state[:, turning] = part
 
-    state[Field.LEVEL_ML] = np.where(evident, level_ml, state[Field.LEVEL_ML])
-    state[Field.LEVEL_FLOW_UL] = np.where(evident, flow_ul, state[Field.LEVEL_FLOW_UL])
-    state[Field.LEVEL_HOUR] = np.where(evident, state[Field.HOUR], state[Field.LEVEL_HOUR])
+    np.copyto(state[Field.LEVEL_HOUR], state[Field.HOUR], where=evident)
+    np.copyto(state[Field.LEVEL_ML], level_ml, where=evident)
+    np.copyto(state[Field.LEVEL_FLOW_UL], flow_ul, where=evident)
     state[Field.LEVEL_SPOILT] = 0.0
 
 
-def _turn(state: Columns, limits: Items, *, holds: npt.NDArray[np.bool_], began_ms: Column, worst_ml: Column) -> None:
-    since_ms = state[Field.LEVEL_DEVIATION_SINCE_MS]
-    state[Field.LEVEL_DEVIATION_SINCE_MS] = np.where(holds | np.isnan(began_ms), since_ms, began_ms)
+def _turn(state: Columns, limits: Items, worst_ml: Column) -> None:
+    holds = state[Field.LEVEL_DEVIATION_LEVEL] > 0
     decision_ml = limits["level_deviation_decision_ml"]
     clear = holds & covered(state) & (worst_ml < limits["level_deviation_clear_ratio"] * decision_ml)
     ends = ends_after(state, Field.LEVEL_CLEAR_HOURS, clear, limits["level_deviation_clear_hours"])

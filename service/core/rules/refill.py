@@ -89,10 +89,12 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
 
 def close_hour(state: Columns, step: Step, _limits: Items) -> None:
     """Add the hour that has ended, and whole hours that nobody heard of at the usual rate."""
-    missed_h = np.clip(hour_of(step.ended_ms) - state[Field.HOUR] - 1, 0.0, _LONGEST_MISSED_H)
-    missed_h *= state[Field.HOUR] > 0
-    missed_ul = missed_h * state[Field.RATE_ML_D] * 1000.0 / 24.0
-    state[Field.SINCE_REFILL_UL] += state[Field.HOUR_ALL_PROGRAM_UL] + missed_ul
+    state[Field.SINCE_REFILL_UL] += state[Field.HOUR_ALL_PROGRAM_UL]
+    missed_h = hour_of(step.ended_ms) - state[Field.HOUR] - 1.0
+    gaps = np.flatnonzero((missed_h > 0) & (state[Field.HOUR] > 0))
+    if len(gaps):
+        missed_ul = np.minimum(missed_h[gaps], _LONGEST_MISSED_H) * state[Field.RATE_ML_D, gaps] * 1000.0 / 24.0
+        state[Field.SINCE_REFILL_UL, gaps] += missed_ul
 
 
 def _programmed_ul(pump: Pump) -> float:

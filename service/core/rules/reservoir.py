@@ -27,6 +27,7 @@ from service.core.state import Columns, Field
 _LONG_D = 10_000.0  # stands for "not in sight" where nothing is programmed
 _QUANTILE_95: Final = 1.645
 _LEAST_SPREAD: Final = 0.01  # no number of refills tells the bias closer than this
+_UNTIL_REFILL: Final = np.array([Field.RESERVOIR_LOW_LEVEL, Field.RESERVOIR_LOW_SAID])
 
 UNDER_WAY: Final = (Field.RESERVOIR_EMPTY_LEVEL, Field.EMPTY_STEPS)
 STATISTICS: Final = {
@@ -54,20 +55,46 @@ def on_refill(pump: Pump, refill: np.void, _limits: np.void) -> None:
 
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
-    """The times to empty, and whether the earliest is soon."""
-    # Until a refill is seen, the last one is taken to have filled it.
-    full_ml = np.where(state[Field.FULL_ML] > 0, state[Field.FULL_ML], limits["capacity_ml"])
-    state[Field.FULL_ML] = np.maximum(full_ml, state[Field.RESERVOIR_ML])
-    left_ml, full_ml, rate_ml_d = state[Field.RESERVOIR_ML], state[Field.FULL_ML], state[Field.RATE_ML_D]
-
-    low, high = _bias(state, limits)
-    allotted_ml_d = np.maximum(limits["bolus_daily_cap_ul"] - state[Field.BOLUS_GIVEN_UL], 0.0) / 1000.0
-    empty_in_d = _time_d(left_ml, full_ml, rate_ml_d + allotted_ml_d, np.maximum(high, 0.0))
-    cycle_d = _time_d(full_ml, full_ml, rate_ml_d, 0.0)
+    """The conservative time to empty; and where it is within sight of a limit, whether it is low."""
+    left_ml = state[Field.RESERVOIR_ML]
+    unknown = state[Field.FULL_ML] == 0
+    if unknown.any():  # until a refill is seen, the last one is taken to have filled it
+        state[Field.FULL_ML] = np.where(unknown, limits["capacity_ml"], state[Field.FULL_ML])
+    state[Field.FULL_ML] = np.maximum(state[Field.FULL_ML], left_ml)
+    empty_in_d = conservative_d(state, limits)
     state[Field.EMPTY_IN_D] = empty_in_d
-    state[Field.EMPTY_NOMINAL_D] = _time_d(left_ml, full_ml, rate_ml_d, 0.0)
-    state[Field.EMPTY_OPTIMISTIC_D] = _time_d(left_ml, full_ml, rate_ml_d, np.minimum(low, 0.0))
+    ratio = limits["reservoir_low_clear_ratio"]
+    within_d = np.maximum(limits["reservoir_low_low_d"], limits["reservoir_low_medium_d"])
+    near = empty_in_d <= np.maximum(within_d, limits["reservoir_low_high_d"])
+    near |= left_ml <= limits["reservoir_low_low_volume_ml"]
+    near |= (state[_UNTIL_REFILL] > 0).any(axis=0)
+    chosen = np.flatnonzero(near)
+    if len(chosen):
+        part = state[:, chosen]
+        _judge(part, step.ended_ms[chosen], limits.take(chosen), ratio[chosen])
+        state[:, chosen] = part
 
+
+def conservative_d(state: Columns, limits: Items) -> Column:
+    rate_ml_d, cap_ul = state[Field.RATE_ML_D], limits["bolus_daily_cap_ul"]
+    if cap_ul.any():
+        rate_ml_d = rate_ml_d + np.maximum(cap_ul - state[Field.BOLUS_GIVEN_UL], 0.0) / 1000.0
+    return _time_d(state, rate_ml_d, np.maximum(_bias(state, limits, 1.0), 0.0))
+
+
+def nominal_d(state: Columns) -> Column:
+    return _time_d(state, state[Field.RATE_ML_D], 0.0)
+
+
+def optimistic_d(state: Columns, limits: Items) -> Column:
+    return _time_d(state, state[Field.RATE_ML_D], np.minimum(_bias(state, limits, -1.0), 0.0))
+
+
+def _judge(state: Columns, now_ms: Column, limits: Items, ratio: Column) -> None:
+    state[Field.EMPTY_NOMINAL_D] = nominal_d(state)
+    state[Field.EMPTY_OPTIMISTIC_D] = optimistic_d(state, limits)
+    empty_in_d, left_ml, rate_ml_d = state[Field.EMPTY_IN_D], state[Field.RESERVOIR_ML], state[Field.RATE_ML_D]
+    cycle_d = np.where(rate_ml_d > 0, state[Field.FULL_ML] / np.where(rate_ml_d > 0, rate_ml_d, 1.0), _LONG_D)
     low_d = np.minimum(limits["reservoir_low_low_d"], limits["reservoir_low_low_cycle_fraction"] * cycle_d)
     medium_d = np.minimum(limits["reservoir_low_medium_d"], limits["reservoir_low_medium_cycle_fraction"] * cycle_d)
     is_low = (empty_in_d <= low_d) | (left_ml <= limits["reservoir_low_low_volume_ml"])
@@ -75,12 +102,10 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     level = np.where(
         empty_in_d <= limits["reservoir_low_high_d"], 3.0, np.where(empty_in_d <= medium_d, 2.0, is_low * 1.0)
     )
-
-    ratio = limits["reservoir_low_clear_ratio"]
     before = state[Field.RESERVOIR_LOW_LEVEL]
     ends = (level == 0) & (empty_in_d > ratio * low_d) & (left_ml > ratio * limits["reservoir_low_low_volume_ml"])
     state[Field.RESERVOIR_LOW_SINCE_MS] = np.where(
-        (before == 0) & (level > 0), step.ended_ms, state[Field.RESERVOIR_LOW_SINCE_MS]
+        (before == 0) & (level > 0), now_ms, state[Field.RESERVOIR_LOW_SINCE_MS]
     )
     state[Field.RESERVOIR_LOW_LEVEL] = np.where(ends, 0.0, np.maximum(before, level))
 
@@ -118,21 +143,27 @@ def advance_empty(state: Columns, step: Step, limits: Items) -> None:
     state[Field.RESERVOIR_EMPTY_LEVEL, chosen] = np.where(begins, 1.0, np.where(ends, 0.0, holds * 1.0))
 
 
-def _bias(state: Columns, limits: Items) -> tuple[Column, Column]:
-    """The lower and the upper 95 % end of what leaves the pump beyond the program: what pumps are, and what its refills
-    said, weighted by their information (normal distributions).
+def _bias(state: Columns, limits: Items, side: float) -> Column:
+    """The upper (`side` 1) or lower (-1) 95 % end of what leaves the pump beyond the program.
+
+    What pumps are, and what this one's refills said, weighted by their information (normal distributions).
     """
     mean = limits["reservoir_low_bias_fraction"]
-    spread = np.maximum(limits["reservoir_low_error_fraction"] - mean, _LEAST_SPREAD) / _QUANTILE_95
-    information = 1.0 / (spread * spread)
-    known = information + state[Field.BIAS_INFORMATION]
-    middle = (mean * information + state[Field.BIAS_SUM]) / known
-    half = np.maximum(_QUANTILE_95 / np.sqrt(known), _LEAST_SPREAD)
-    return middle - half, middle + half
+    end = np.asarray(mean + side * (limits["reservoir_low_error_fraction"] - mean))
+    told = np.flatnonzero(state[Field.BIAS_INFORMATION] > 0)
+    if len(told):
+        mean, spread = mean[told], np.maximum(np.abs(end[told] - mean[told]), _LEAST_SPREAD) / _QUANTILE_95
+        information = 1.0 / (spread * spread)
+        known = information + state[Field.BIAS_INFORMATION, told]
+        middle = (mean * information + state[Field.BIAS_SUM, told]) / known
+        end[told] = middle + side * np.maximum(_QUANTILE_95 / np.sqrt(known), _LEAST_SPREAD)
+    return end
 
 
-def _time_d(left_ml: Column, full_ml: Column, rate_ml_d: Column, bias: Column | float) -> Column:
-    flows = rate_ml_d > 0
-    surely_left_ml = np.maximum(left_ml - bias * (full_ml - left_ml), 0.0)
-    time_d = surely_left_ml / (np.where(flows, rate_ml_d, 1.0) * (1.0 + bias))
-    return np.where(flows, np.minimum(time_d, _LONG_D), _LONG_D)
+def _time_d(state: Columns, rate_ml_d: Column, bias: Column | float) -> Column:
+    left_ml = state[Field.RESERVOIR_ML]
+    surely_left_ml = np.maximum(left_ml - bias * (state[Field.FULL_ML] - left_ml), 0.0)
+    falls_ml_d = rate_ml_d * (1.0 + bias)
+    time_d = np.full(len(left_ml), _LONG_D)
+    np.divide(surely_left_ml, falls_ml_d, out=time_d, where=falls_ml_d > 0)
+    return np.asarray(np.minimum(time_d, _LONG_D))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.core.reading import EventType, Items
+from service.core.rules.reservoir import nominal_d
 from service.core.state import Field
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, SENSOR, Pumps, event, minutes_after, readings
 
@@ -58,7 +59,7 @@ def test_the_conservative_time_allots_the_boluses_that_the_patient_may_still_ask
     # 12 mL − 7.6 % of 8 mL, at 0.5 and at 0.75 mL/d.
     assert plain.state[0, Field.EMPTY_IN_D] == pytest.approx(conservative_d(12, 20, 0.5))
     assert with_boluses.state[0, Field.EMPTY_IN_D] == pytest.approx(conservative_d(12, 20, 0.75))
-    assert with_boluses.state[0, Field.EMPTY_NOMINAL_D] == pytest.approx(24.0)
+    assert nominal_d(with_boluses.state.T) == pytest.approx(24.0)
 
 
 def test_a_flex_program_is_judged_by_its_mean_over_about_a_day() -> None:
