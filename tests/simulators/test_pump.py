@@ -1,11 +1,13 @@
 """Simulated pumps behave as published pumps do, and publish no more than such pumps can know."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from simulators.fleet import fleet_of, nature_of
 from simulators.patients import Boluses
-from simulators.programs import Program
+from simulators.programs import STOPPED, Program, priming
 from simulators.pump import BIAS_LIMIT, Measured, Pumps, calibration_bias
 from tests.simulators.bench import DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS, pumps, run, with_wrong
 
@@ -149,12 +151,23 @@ def test_a_pump_is_the_same_in_any_company() -> None:
 def test_the_same_seed_gives_the_same_readings_however_the_spans_are_cut(parts: list[int]) -> None:
     """Everything at once: flex, boluses, a commanded stop, missed steps, a sensor that owes, and an empty reservoir."""
     flex = Program.flex([[(0, 0.3), (13 * 60 + 7, 0.9), (14 * 60, 0.05)]])
-    wishing = Boluses(dose_ul=20.0, duration_s=600, lockout_s=3600, daily_cap_ul=60, wishes_a_day=20)
+    wishing = Boluses(dose_ul=20.0, duration_s=600, lockout_s=3600, daily_cap_ul=60, wishes_a_day=24)
+    commands: dict[int, Callable[[Pumps, int], None]] = {
+        **{at: lambda of, at_ms: of.set_program(5, at_ms, STOPPED, command_id="a") for at in (41, 90, 200)},
+        **{at: lambda of, at_ms: of.set_program(5, at_ms, command_id="b") for at in (44, 140, 201)},
+        **{
+            at: lambda of, at_ms: of.set_program(6, at_ms, priming(at_ms, 30.0, 300), command_id="c") for at in (77, 99)
+        },
+        120: lambda of, at_ms: of.battery_reset(7, at_ms),
+    }
 
     def measured(sizes: list[int], *, sensor: bool) -> tuple[Measured, list[object]]:
         fleet = pumps(8, flex, sensor=sensor, bias=0.03, full_ml=0.06, boluses=wishing, tells_stalls=True)
         columns, done = [], 0
         for size in sizes:
+            for at, act in sorted(commands.items()):
+                if done < at <= done + size:
+                    act(fleet, NOON_MS + at * MINUTE_MS - 17)
             demand = fleet.demand(MINUTE_MS, size)
             trouble = (done + np.arange(size) >= 60) & (done + np.arange(size) < 100)
             demand.advance[trouble, 2] = 0.0
