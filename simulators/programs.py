@@ -119,13 +119,13 @@ class Programs:
         self.rate_ml_d = np.array([program.rate_ml_d for program in programs])
         self.mode = np.full(count, wire.RUNNING, dtype=np.int64)
         self._until_ms = np.full(count, FOREVER_MS, dtype=np.int64)  # when rate or mode next change
-        self._ahead: list[deque[Mark]] = [deque() for _ in programs]
-        self._rest: list[Iterator[Mark]] = [iter(()) for _ in programs]
+        self._ahead: dict[int, deque[Mark]] = {}  # of pumps that were ever to change: what comes next,
+        self._rest: dict[int, Iterator[Mark]] = {}  # and after that
         self._boluses: dict[int, list[tuple[int, int, float]]] = {}  # by pump: (from, to, mL/d)
         self._told_ms: dict[int, list[int]] = {}  # by pump: when it is to change, of what is still to come
         for pump, (program, begin_ms) in enumerate(zip(programs, at_ms.tolist(), strict=True)):
             if program.days:
-                self._rest[pump] = _marks(program, begin_ms, None)
+                self._ahead[pump], self._rest[pump] = deque(), _marks(program, begin_ms, None)
                 self._enter(pump, next(self._rest[pump]))
 
     def change(self, pump: int, at_ms: int, phase: Phase | None = None, basal: Program | None = None) -> None:
@@ -133,7 +133,8 @@ class Programs:
         if basal is not None:
             self.basal[pump] = basal
         then = _marks(self.basal[pump], at_ms, phase)
-        self._rest[pump] = _followed(chain(self._ahead[pump], self._rest[pump]), at_ms, then)
+        before = chain(self._ahead.get(pump, ()), self._rest.get(pump, ()))
+        self._rest[pump] = _followed(before, at_ms, then)
         self._ahead[pump] = deque()
         self._look_ahead(pump)
         self._told_ms.setdefault(pump, []).append(at_ms)
@@ -149,7 +150,7 @@ class Programs:
     def at(self, pump: int, at_ms: int) -> tuple[float, int]:
         """Rate (mL/d) and mode at a time that is still to come, without boluses that the patient asks for."""
         rate_ml_d, mode = float(self.rate_ml_d[pump]), int(self.mode[pump])
-        for index in range(1 << 30):
+        for index in range(FOREVER_MS if pump in self._rest else 0):
             if index == len(self._ahead[pump]):
                 self._ahead[pump].append(next(self._rest[pump], _NEVER))
             mark = self._ahead[pump][index]
