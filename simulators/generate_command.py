@@ -4,13 +4,12 @@ import argparse
 import heapq
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from simulators import argument
-from simulators.argument import EXIT_OK, EXIT_USAGE
+from simulators.argument import EXIT_OK, EXIT_USAGE, refuse
 from simulators.fleet import write_registry
 from simulators.generate import Generated, Stream, lines_of
 from simulators.plan import BOOTS_SINCE_MS
@@ -55,11 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
         if scenarios:
             streams = [stream_of(scenario, arguments.readings_a_message or 1) for scenario in scenarios]
         else:
-            streams = [_fleet(arguments, start_ms, steps)]
+            try:
+                streams = [_fleet(arguments, start_ms, steps)]
+            except ValueError as error:
+                return refuse(str(error))
         fleet = [pump for stream in streams for pump in stream.fleet]
-        with ExitStack() as files:
-            if arguments.registry is not None:
-                write_registry(fleet, files.enter_context(arguments.registry.open("w", encoding="utf-8")), start_ms)
+        if arguments.registry is not None:
+            with arguments.registry.open("w", encoding="utf-8") as file:
+                write_registry(fleet, file, start_ms)
         sys.stdout.buffer.writelines(_merged(streams))
         sys.stdout.buffer.flush()
     if arguments.labels is not None:
