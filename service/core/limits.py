@@ -57,7 +57,9 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "cap": Limit(
             0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
         ),
-        "floor_ml_d": Limit(0.05, "mL/d", 0, 5, "a smaller program counts as this, where a sensor measures the flow"),
+        "floor_ml_d": Limit(
+            0.05, "mL/d", 0, 5, "a smaller program counts as this: noise, or a single step, is as large"
+        ),
         "usual_sd": Limit(
             0.045, "of program", 0.005, 1, "where a pump's hours spread more than this, decision and cap grow with it"
         ),
@@ -76,11 +78,16 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "reference": Limit(
             0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
         ),
+        "rotor_reference": Limit(
+            0.12, "of program", 0.02, 1, "the same for a rotor, which counts its steps exactly: one hour may decide"
+        ),
         "decision": Limit(0.10, "of program x h", 0.01, 10, "the cumulative sum at which the condition begins"),
         "cap": Limit(
             0.05, "of program", 0.005, 10, "the most that one hour can add: a single wild hour decides nothing"
         ),
-        "floor_ml_d": Limit(0.05, "mL/d", 0, 5, "a smaller program counts as this, where a sensor measures the flow"),
+        "floor_ml_d": Limit(
+            0.05, "mL/d", 0, 5, "a smaller program counts as this: noise, or a single step, is as large"
+        ),
         "usual_sd": Limit(
             0.045, "of program", 0.005, 1, "where a pump's hours spread more than this, decision and cap grow with it"
         ),

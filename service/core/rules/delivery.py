@@ -9,7 +9,8 @@ accumulates (Page 1954; docs/rules.md). The cap makes two hours at least decide.
 about their middle while they are within the reference, each counted at most as three times what is known: where that is
 more than usual, the limits grow as the rate of false alerts demands. An hour counts by its covered share, and not at
 all below three quarters. Steps that the stall accounts for are left to it. Cannot see: a rotor counts steps, so it
-shows missed steps (under-delivery) but neither bias nor over-delivery.
+shows missed steps (under-delivery) but neither bias nor over-delivery. It counts every one of them, so its reference is
+lower and it has no cap: one hour decides.
 """
 
 from typing import Final
@@ -54,7 +55,7 @@ def leave_out(state: Columns, step: Step, limits: Items) -> None:
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
     """Judge the hour that has ended before this step."""
     covered_ms, program_ul, flow_ul = state[_HOUR_ALL] - state[_HOUR_LEFT]
-    floor_ul = (limits["flow_sensor"] > 0) * covered_ms / UL_A_ML_D
+    floor_ul = covered_ms / UL_A_ML_D
     evident = (covered_ms >= LEAST_COVERED_MS) & (program_ul >= LEAST_PROGRAM_UL)
     share = np.minimum(covered_ms / HOUR_MS, 1.0)
     off_ul = flow_ul - program_ul
@@ -82,12 +83,13 @@ def _advance(
     """One side's hour, for the pumps where it can be `seen`; the others keep what they have."""
     level, since_ms, total, clear_hours = _SIDES[side]
     grown = np.maximum(state[Field.DEVIATION_SD] / limits[f"{side}_usual_sd"], 1.0) ** 2
-    design = cusum.Design(
-        reference=limits[f"{side}_reference"],
-        decision=grown * limits[f"{side}_decision"],
-        cap=grown * limits[f"{side}_cap"],
-        clear_hours=limits[f"{side}_clear_hours"],
-    )
+    decision = grown * limits[f"{side}_decision"]
+    measured = limits["flow_sensor"] > 0
+    reference, cap = limits[f"{side}_reference"], grown * limits[f"{side}_cap"]
+    if side == "under_delivery":
+        reference = np.where(measured, reference, limits["under_delivery_rotor_reference"])
+        cap = np.where(measured, cap, decision)
+    design = cusum.Design(reference, decision, cap, limits[f"{side}_clear_hours"])
     before = cusum.Side(state[level], state[total], state[clear_hours])
     after = cusum.advance(before, excess, share, design)
     starts = seen & (before.level == 0) & (before.total == 0) & (after.total > 0)

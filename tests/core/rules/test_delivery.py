@@ -135,3 +135,24 @@ def test_what_is_known_of_a_pump_s_noise_is_not_learned_from_a_fault() -> None:
     later = NOON_MS + 200 * 15 * 4 * MINUTE_MS
     pumps.take(readings(100 * 4, flow=1.4, first_seq=800, start_ms=later, spacing_ms=15 * MINUTE_MS))
     assert pumps.state[0, Field.DEVIATION_SD] == pytest.approx(before, rel=0.02)
+
+
+@pytest.mark.parametrize(("minute", "hours"), [(10, 1), (50, 2)])
+def test_what_a_rotor_misses_is_known_when_an_hour_ends_that_shows_it(minute: int, hours: int) -> None:
+    pumps = Pumps(facts=ROTOR)
+    onset = 4 * HOUR + minute
+    pumps.take(readings(8 * HOUR, flow=with_flow_from(onset, 0.62, 8 * HOUR)))
+    assert (pumps.turns[0].condition, minutes_after(pumps.turns[0])) == ("under_delivery", (4 + hours) * HOUR + 1)
+
+
+@pytest.mark.parametrize("rate_ml_d", [0.02, 0.05, 0.2])
+def test_a_rotor_that_misses_a_tenth_or_turns_in_steps_that_minutes_cannot_hold_misses_nothing(
+    rate_ml_d: float,
+) -> None:
+    step_ul, minutes = 0.25, 20 * HOUR
+    steps = np.floor(np.arange(minutes + 1) * rate_ml_d / 1.44 / step_ul)
+    pumps = Pumps(2, facts=ROTOR)
+    few = readings(minutes, program_ml_d=rate_ml_d)
+    few["flow_ml_d"] = np.diff(steps) * step_ul * 1.44
+    pumps.take(few, readings(minutes, flow=0.9, pump=1))
+    assert pumps.turns == []
