@@ -78,6 +78,10 @@ class Redriven(BaseModel):
     redriven: int
 
 
+class GivenUp(BaseModel):
+    given_up: int
+
+
 @router.get("")
 async def list_deliveries(
     *,
@@ -129,6 +133,18 @@ async def redrive_all(connection: Database, account: Administrator, endpoint: En
     if endpoint is not None and not await store.knows_endpoint(connection, endpoint):
         raise wrong_field("query", "endpoint", f"there is no endpoint {endpoint}")
     return Redriven(redriven=await store.redrive_all(connection, endpoint, account.name))
+
+
+@router.post("/give-up")
+async def give_up_all(
+    connection: Database,
+    account: Administrator,
+    endpoint: Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$", description="Its name or its id.")],
+) -> GivenUp:
+    """Try no longer what an endpoint has yet to be told, so that it can be deleted; it stays listed as failed."""
+    if not await store.knows_endpoint(connection, endpoint):
+        raise wrong_field("query", "endpoint", f"there is no endpoint {endpoint}")
+    return GivenUp(given_up=await store.give_up_all(connection, endpoint, account.name))
 
 
 @router.post("/{delivery_id}/redrive", responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))

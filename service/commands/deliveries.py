@@ -32,7 +32,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     which.add_argument("--endpoint", metavar="NAME", help="everything that was given up there")
     which.add_argument("--all", action="store_true", help="everything that was given up anywhere")
     redrive.set_defaults(run=run_redrive)
-    for action in (listing, show, redrive):
+    give_up = actions.add_parser("give-up", help="try no longer what an endpoint has yet to be told")
+    give_up.add_argument("--endpoint", metavar="NAME", required=True)
+    give_up.set_defaults(run=run_give_up)
+    for action in (listing, show, redrive, give_up):
         add_database_url(action)
 
 
@@ -79,6 +82,21 @@ def run_redrive(arguments: argparse.Namespace) -> int:
     except store.NotRedrivableError as error:
         return _failed(f"{arguments.id}: {error}")
     print(f"{count} will be sent again")
+    return EXIT_OK
+
+
+def run_give_up(arguments: argparse.Namespace) -> int:
+    endpoint: str = arguments.endpoint
+
+    async def give_up(connection: asyncpg.Connection) -> int | None:
+        if not await store.knows_endpoint(connection, endpoint):
+            return None
+        return await store.give_up_all(connection, endpoint, actor())
+
+    count = with_database(settings_of(arguments), give_up)
+    if count is None:
+        return _failed(f"{endpoint}: no endpoint has this name")
+    print(f"{count} given up")
     return EXIT_OK
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from service.postgres.accounts import audit
-from service.postgres.waking import CHANNEL
+from service.postgres.waking import CHANNEL, UNDELIVERED
 
 
 class NotRedrivableError(Exception):
@@ -120,6 +120,25 @@ async def redrive(connection: asyncpg.Connection, notification_id: str, actor: s
         await connection.fetch(_REDRIVE, notification_id, None)
         await audit(connection, actor, "notification_redriven", notification_id, {"endpoint": row["name"]})
         await connection.execute(f"NOTIFY {CHANNEL}")
+
+
+# What is under way is not touched: its outcome is about to be known.
+_GIVE_UP: Final = """
+UPDATE notification AS n SET state = 'failed', settled_at = statement_timestamp()
+FROM endpoint AS e
+WHERE e.id = n.endpoint AND n.state = 'pending' AND n.lease_token IS NULL AND (e.name = $1 OR e.id::text = $1)
+RETURNING n.id
+"""
+
+
+async def give_up_all(connection: asyncpg.Connection, endpoint: str, actor: str) -> int:
+    """Try no longer what one endpoint has yet to be told; how many it was."""
+    async with connection.transaction():
+        ids = await connection.fetch(_GIVE_UP, endpoint)
+        if ids:
+            await audit(connection, actor, "notifications_given_up", endpoint, {"count": len(ids)})
+            await connection.execute(f"NOTIFY {UNDELIVERED}")
+    return len(ids)
 
 
 async def redrive_all(connection: asyncpg.Connection, endpoint: str | None, actor: str) -> int:

@@ -127,6 +127,10 @@ async def test_an_endpoint_is_disabled_enabled_and_removed_once_nothing_is_pendi
     )
     assert tuple(pending) == (fired.json()["delivery_id"], "test", "endpoint.test", "true")
     problem(await ward.administrator.delete(at), 409)
+    problem(await ward.administrator.post("/deliveries/give-up", params={"endpoint": "nobody"}), 422)
+    given_up = await ward.administrator.post("/deliveries/give-up", params={"endpoint": "clinic"})
+    assert given_up.json() == {"given_up": 1}
+    assert (await ward.administrator.post("/deliveries/redrive")).json() == {"redriven": 1}
     disabled = await ward.administrator.post(f"{at}/disable")
     assert (disabled.json()["enabled"], disabled.json()["disabled_reason"]) == (False, "by the-administrator")
     problem(await ward.administrator.post(f"{at}/disable"), 409)

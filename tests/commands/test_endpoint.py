@@ -41,6 +41,7 @@ async def test_an_endpoint_is_added_with_a_secret_shown_once_listed_changed_rota
     await connection.execute("UPDATE notification SET state = 'failed'")
     assert pumpwatch("deliveries", "list", "--state", "failed").out.splitlines()[1].startswith(fired)
     assert pumpwatch("deliveries", "redrive", "--endpoint", "clinic").out == "1 will be sent again\n"
+    assert pumpwatch("deliveries", "give-up", "--endpoint", "clinic").out == "1 given up\n"
     assert pumpwatch("endpoint", "disable", "clinic") == (0, "disabled clinic\n", "")
     assert pumpwatch("endpoint", "disable", "clinic").code == 1
     assert pumpwatch("endpoint", "list").out.splitlines()[1].split()[3] == "no"
@@ -54,6 +55,7 @@ async def test_an_endpoint_is_added_with_a_secret_shown_once_listed_changed_rota
         "endpoint_secret_rotated",
         "endpoint_tested",
         "notifications_redriven",
+        "notifications_given_up",
         "endpoint_disabled",
         "endpoint_deleted",
     ]
