@@ -46,6 +46,12 @@ def lanes_of(connections: Connections, pump_ids: Sequence[str], sites: Sequence[
     return [Lane(number, range(number, count, shared)) for number in range(shared)]
 
 
+def by_pump(lanes: Iterable[Lane]) -> list[Lane]:
+    """The connection of each pump, in the order of pumps."""
+    found = {pump: lane for lane in lanes for pump in lane.pumps}
+    return [found[pump] for pump in range(len(found))]
+
+
 def sockets_needed(connections: Connections, pumps: int, sites: int) -> int:
     """How many connections a fleet of that size opens."""
     if connections == "pump":

@@ -12,7 +12,7 @@ from simulators import wire
 from simulators.allowance import Allowance
 from simulators.broker import Broker
 from simulators.journal import Journal, Latencies, Tally
-from simulators.lanes import Connections, Lane, Uplinks, lanes_of
+from simulators.lanes import Connections, Lane, Uplinks, by_pump, lanes_of
 from simulators.memory import Held, Memory
 from simulators.simulation import Message
 from simulators.wheel import TICK_S, Wheel
@@ -65,7 +65,7 @@ class Publisher:
         self._held_items = 0
         self._moved = asyncio.Event()  # something was sent, or a receipt came
         self._lanes = lanes_of(connections, self._pump_ids, sites)
-        self._lane_of = [lane for lane, _ in sorted(_members(self._lanes), key=lambda each: each[1])]
+        self._lane_of = by_pump(self._lanes)
         self._busy: deque[Lane] = deque()  # lanes with something to send
         self._reminders: Wheel[int] = Wheel(time.monotonic())
         self._postponed: Wheel[Held | Message] = Wheel(time.monotonic())
@@ -254,9 +254,8 @@ class Publisher:
         link = lane.link
         while lane.statuses and link.room:
             pump, online = status = lane.statuses.popleft()
-            link.publish(
-                wire.status_topic(self._pump_ids[pump]).encode(), wire.status(online=online), status, retain=True
-            )
+            topic = wire.status_topic(self._pump_ids[pump]).encode()
+            link.publish(topic, wire.status(online=online), status, retain=True)
         while lane.waiting and (room := link.room):
             room = min(room, self._allowance.now(now_s))
             if room == 0:
@@ -329,7 +328,3 @@ class Publisher:
             if now_s - flushed_s >= FLUSH_JOURNAL_S:
                 flushed_s = now_s
                 self._journal.flush()
-
-
-def _members(lanes: Iterable[Lane]) -> Iterable[tuple[Lane, int]]:
-    return ((lane, pump) for lane in lanes for pump in lane.pumps)

@@ -68,7 +68,7 @@ def test_wrong_arguments_are_refused_with_the_usage(arguments: list[str]) -> Non
 
 def test_every_option_is_documented() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
-    for command in ("fleet", "registry", "generate", "clinic"):
+    for command in ("fleet", "inject", "load", "registry", "generate", "clinic"):
         shown = subprocess.run(
             [sys.executable, "-m", "simulators", command, "--help"],
             capture_output=True,
