@@ -64,6 +64,19 @@ class Latest(BaseModel):
         )
 
 
+class TimeToEmpty(BaseModel):
+    """When the reservoir runs dry, in days from the last reading; null where nothing is programmed."""
+
+    nominal_d: float | None = Field(description="If it delivers as programmed.")
+    conservative_d: float | None = Field(description="If it delivers as much more as it may, with all boluses allowed.")
+    optimistic_d: float | None = Field(description="If it delivers as much less as it may.")
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        named = {name: row[f"empty_{name}"] for name in cls.model_fields}
+        return cls(**{name: None if days is None else round(days, 2) for name, days in named.items()})
+
+
 class KnownVerdict(BaseModel):
     verdict: Verdict
     since: datetime | None = Field(description="Null where it has been so as long as we know the pump.")
@@ -92,6 +105,7 @@ class Pump(BaseModel):
                         "reservoir_ml": 17.93,
                         "battery_v": 2.91,
                     },
+                    "time_to_empty": {"nominal_d": 35.86, "conservative_d": 33.03, "optimistic_d": 37.97},
                     "open_alerts": 1,
                     "verdicts": {
                         "stall": {"verdict": "holds", "since": "2026-11-22T19:59:00Z"},
@@ -121,6 +135,7 @@ class Pump(BaseModel):
     version: int = Field(description="Of the registry entry; also the ETag.")
     updated_at: datetime
     latest: Latest | None = Field(description="Null if no reading of it has come.")
+    time_to_empty: TimeToEmpty | None = Field(description="Null before the first readings have been judged.")
     open_alerts: int
     verdicts: dict[Condition, KnownVerdict]
 
@@ -130,16 +145,20 @@ class Pump(BaseModel):
         verdicts = verdicts_of(
             {condition: Known(*told) for condition, told in written.items()},
             flow_channel=row["flow_channel"],
+            reservoir_channel=row["reservoir_channel"],
+            bolus_cap=bool(row["bolus_daily_cap_ul"]),
+            programmed=bool(row["program_ml_d"]),
             registered=row["registered"],
             silent_since=row["silent_since"],
             last_heard_at=row["received_at"],
             silence_after_s=rulebook.silence_after_s(row["interval_s"]),
             now=now,
         )
-        own = {name: row[name] for name in cls.model_fields if name not in {"latest", "verdicts"}}
+        own = {name: row[name] for name in cls.model_fields if name not in {"latest", "verdicts", "time_to_empty"}}
         return cls(
             **own,
             latest=None if row["position"] is None else Latest.of(row),
+            time_to_empty=TimeToEmpty.of(row) if row["empty_judged"] else None,
             verdicts={c: KnownVerdict(verdict=known.verdict, since=known.since) for c, known in verdicts.items()},
         )
 

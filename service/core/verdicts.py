@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from service.core.change import NOT_OF_A_PUMP, Condition
+from service.core.observability import SEEN, is_available
 
 
 class Verdict(StrEnum):
@@ -22,14 +23,13 @@ class Known(NamedTuple):
     since: datetime | None = None
 
 
-# A rotor turns as it is told: its count cannot show more than the programme.
-_NEED_A_FLOW_SENSOR: Final = frozenset({Condition.OVER_DELIVERY, Condition.OVER_DELIVERY_GROSS})
-
-
 def verdicts_of(
     written: Mapping[str, Known],
     *,
     flow_channel: str,
+    reservoir_channel: str,
+    bolus_cap: bool,
+    programmed: bool,
     registered: bool,
     silent_since: datetime | None,
     last_heard_at: datetime | None,
@@ -39,6 +39,8 @@ def verdicts_of(
     """Return what is known of every condition.
 
     `written` holds the verdicts that were stored when they changed; a condition without one has never held.
+    `bolus_cap`: whether the registry says what boluses may add. `programmed`: whether the pump was told to deliver
+    when it was last heard; while it is not, nothing that its flow would show is known, and what holds goes on.
     `silent_since` is the onset of an active silence alert. A pump last heard more than `silence_after_s` ago is not
     known to be well, whether or not its silence has been judged yet (it is not while we are not caught up ourselves).
     """
@@ -52,12 +54,16 @@ def verdicts_of(
             found[condition] = Known(Verdict.DOES_NOT_HOLD if registered else Verdict.HOLDS)
         elif condition is Condition.SILENCE:
             found[condition] = _silence(silent_since, heard=heard)
-        elif condition in _NEED_A_FLOW_SENSOR and flow_channel == "rotor":
+        elif not is_available(
+            condition, flow_channel=flow_channel, reservoir_channel=reservoir_channel, bolus_cap=bolus_cap
+        ):
             found[condition] = Known(Verdict.NOT_AVAILABLE)
         elif not known:
             found[condition] = Known(Verdict.UNKNOWN, silent_since)
         else:
-            found[condition] = written.get(condition, Known(Verdict.DOES_NOT_HOLD))
+            known_of = written.get(condition, Known(Verdict.DOES_NOT_HOLD))
+            shown = programmed or condition not in SEEN or not SEEN[condition].while_programmed
+            found[condition] = known_of if shown or known_of.verdict is Verdict.HOLDS else Known(Verdict.UNKNOWN)
     return found
 
 

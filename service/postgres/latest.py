@@ -1,5 +1,6 @@
 """When was each pump last heard, and is its shard caught up? What the `watch` role and the board read."""
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -8,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.fleet import Fleet
+from service.core.rules.reservoir import times_to_empty_d
+from service.core.state import Field
 from service.postgres.readings import instant
 
 # Last heard and last values. An older reading never replaces a newer one, and our time of hearing never goes back.
 _UPSERT: Final = """
     INSERT INTO pump_latest AS l
-        (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode)
+        (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode,
+         empty_judged, empty_nominal_d, empty_conservative_d, empty_optimistic_d)
     SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::real[], $6::real[],
-                         $7::real[], $8::real[], $9::smallint[])
+                         $7::real[], $8::real[], $9::smallint[], $10::boolean[], $11::real[], $12::real[], $13::real[])
     ON CONFLICT (pump) DO UPDATE SET
         received_at = greatest(l.received_at, excluded.received_at),
         (measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode) = (
@@ -25,6 +29,10 @@ _UPSERT: Final = """
                  excluded.battery_v, excluded.mode),
                 (l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode)
             ) AS newest ORDER BY newest.column2 DESC NULLS LAST LIMIT 1
+        ),
+        (empty_judged, empty_nominal_d, empty_conservative_d, empty_optimistic_d) = (
+            excluded.empty_judged, excluded.empty_nominal_d, excluded.empty_conservative_d,
+            excluded.empty_optimistic_d
         )
 """
 # Pumps of which no reading is known.
@@ -68,7 +76,14 @@ async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.ND
         newest["reservoir_ml"].tolist(),
         newest["battery_v"].tolist(),
         newest["mode"].tolist(),
+        (fleet.state[rows, Field.FULL_ML] > 0).tolist(),
+        *_times_to_empty(fleet, rows),
     )
+
+
+def _times_to_empty(fleet: Fleet, rows: npt.NDArray[np.intp]) -> list[list[float | None]]:
+    times_d = times_to_empty_d(fleet.state[rows].T, fleet.limits.take(rows)).tolist()
+    return [[None if math.isnan(days) else days for days in each] for each in times_d]
 
 
 async def _save_heard(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:

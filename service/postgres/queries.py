@@ -12,6 +12,7 @@ SELECT p.pump, p.pump_id, p.site, p.time_zone, p.model, p.flow_channel, p.reserv
        p.next_refill_on, p.bolus_daily_cap_ul::text::float8 AS bolus_daily_cap_ul, p.implanted_on,
        p.in_service, p.registered, p.simulated, p.version, p.updated_at,
        l.received_at, l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode,
+       l.empty_judged, l.empty_nominal_d, l.empty_conservative_d, l.empty_optimistic_d,
        a.open_alerts, a.silent_since, v.written
 FROM ({chosen}) AS p
 LEFT JOIN pump_latest AS l ON l.pump = p.pump

@@ -105,6 +105,10 @@ async def test_a_pump_shows_what_it_said_last_with_its_dose_and_what_is_known_of
         "reservoir_ml": 17.93,
         "battery_v": 2.91,
     }
+    assert shown["time_to_empty"] is None
+    await ward.rows("UPDATE pump_latest SET empty_judged = true, empty_nominal_d = 34.4, empty_conservative_d = 30")
+    times = (await ward.viewer.get("/pumps/p1")).json()["time_to_empty"]
+    assert times == {"nominal_d": 34.4, "conservative_d": 30.0, "optimistic_d": None}
     assert shown["open_alerts"] == 1
     assert shown["verdicts"]["stall"] == {"verdict": "holds", "since": "2026-11-22T20:30:00Z"}
     assert shown["verdicts"]["over_delivery"]["verdict"] == "does_not_hold"
@@ -120,6 +124,7 @@ async def test_silence_hides_every_verdict_and_counts_as_an_open_alert(ward: War
     assert told.pop("silence") == "holds"
     assert told.pop("unregistered") == "does_not_hold"
     assert told.pop("over_delivery") == told.pop("over_delivery_gross") == "not_available"
+    assert told.pop("level_deviation") == "not_available"
     assert set(told.values()) == {"unknown"}
 
     await raise_alert(ward, turn(keys["p1"], Condition.SILENCE, Turn.ENDED, position=(7 << 40) + 18043))

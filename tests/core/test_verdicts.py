@@ -13,6 +13,9 @@ HOLDS, NOT, UNKNOWN, UNAVAILABLE = Verdict
 def verdicts(**given: object) -> dict[Condition, Known]:
     facts: dict[str, object] = {
         "flow_channel": "sensor",
+        "reservoir_channel": "sensor",
+        "bolus_cap": True,
+        "programmed": True,
         "registered": True,
         "silent_since": None,
         "last_heard_at": NOW - timedelta(seconds=30),
@@ -59,3 +62,17 @@ def test_a_rotor_never_tells_of_over_delivery() -> None:
 
 def test_that_a_pump_is_in_no_registry_is_known_even_in_silence() -> None:
     assert verdicts(registered=False, silent_since=SINCE)[Condition.UNREGISTERED].verdict is HOLDS
+
+
+def test_what_no_channel_shows_is_not_available_and_what_the_facts_do_not_say_neither() -> None:
+    found = verdicts(reservoir_channel="computed", bolus_cap=False)
+    gone = {condition for condition, known in found.items() if known == Known(UNAVAILABLE)}
+    assert gone == {Condition.LEVEL_DEVIATION, Condition.BOLUS_CAP, Condition.BOLUS_DENIED}
+
+
+def test_nothing_is_known_of_the_flow_while_nothing_is_programmed_and_what_holds_goes_on() -> None:
+    found = verdicts(programmed=False, written={"under_delivery": Known(HOLDS, SINCE)})
+    assert found[Condition.STALL] == Known(UNKNOWN)
+    assert found[Condition.UNDER_DELIVERY] == Known(HOLDS, SINCE)
+    assert found[Condition.RESERVOIR_LOW] == Known(NOT)
+    assert found[Condition.FLOW_WHILE_STOPPED] == Known(NOT)

@@ -17,6 +17,7 @@ pump itself says so. Cannot see: a computed reservoir that over-infusion has emp
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.reading import Items
@@ -88,6 +89,12 @@ def nominal_d(state: Columns) -> Column:
 
 def optimistic_d(state: Columns, limits: Items) -> Column:
     return _time_d(state, state[Field.RATE_ML_D], np.minimum(_bias(state, limits, -1.0), 0.0))
+
+
+def times_to_empty_d(state: Columns, limits: Items) -> npt.NDArray[np.float64]:
+    """[nominal, conservative and optimistic; pump] as the readings until now have it; NaN where it is not in sight."""
+    times_d = np.stack([nominal_d(state), conservative_d(state, limits), optimistic_d(state, limits)])
+    return np.where(times_d < _LONG_D, times_d, np.nan)
 
 
 def _judge(state: Columns, now_ms: Column, limits: Items, ratio: Column) -> None:
