@@ -9,6 +9,7 @@ finds is what the rule does.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,24 +62,29 @@ def advance(side: Side, excess: Column, share: Column | float, design: Design) -
     )
 
 
-def false_alerts(design: Design, noise: Noise, bias: Column, white: Column, drift: Column) -> Column:
-    """How often each of the simulated pumps is alerted upon, on both sides together.
+def hours(noise: Noise, bias: Column, white: Column, drift: Column) -> Iterator[Column]:
+    """The deviation of each healthy pump, hour by hour.
 
     `bias` [pump] and `white` and `drift` [hour, pump] are independent standard normal draws. The drift begins in its
     steady state.
     """
     own = np.clip(noise.bias_mean + noise.bias_sd * bias, -noise.bias_limit, noise.bias_limit)
     kept = math.exp(-1.0 / noise.drift_tau_h)
-    fresh = math.sqrt(1.0 - kept * kept)
+    drifted = drift[0]
+    for number in range(len(white)):
+        drifted = kept * drifted + math.sqrt(1.0 - kept * kept) * drift[number] if number else drifted
+        yield own + noise.white_sd * white[number] + noise.drift_sd * drifted
+
+
+def false_alerts(design: Design, noise: Noise, bias: Column, white: Column, drift: Column) -> Column:
+    """How often each pump is alerted upon in those hours, on both sides together."""
     zeros = np.zeros(len(bias))
     over = under = Side(zeros, zeros, zeros)
-    alerts, drifted = zeros.copy(), drift[0]
-    for hour in range(len(white)):
-        drifted = kept * drifted + fresh * drift[hour] if hour else drifted
-        deviation = own + noise.white_sd * white[hour] + noise.drift_sd * drifted
+    alerts = zeros
+    for deviation in hours(noise, bias, white, drift):
         was = over.level + under.level
         over, under = advance(over, deviation, 1.0, design), advance(under, -deviation, 1.0, design)
-        alerts += np.maximum(over.level + under.level - was, 0.0)
+        alerts = alerts + np.maximum(over.level + under.level - was, 0.0)
     return alerts
 
 

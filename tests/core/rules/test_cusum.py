@@ -5,6 +5,7 @@ import pytest
 
 from service.core.limits import LIMITS
 from service.core.rules import cusum
+from tests.pumps import MINUTE_MS, Pumps, readings
 
 SUSTAINED = LIMITS["over_delivery"]
 IN_FORCE = cusum.Design(*(SUSTAINED[name].default for name in ("reference", "decision", "cap", "clear_hours")))
@@ -57,3 +58,22 @@ def test_a_loose_limit_is_found_out() -> None:
     draws = random.standard_normal((200, 50))
     found = cusum.false_alerts(loose, cusum.Noise(), random.standard_normal(50), draws, draws[::-1])
     assert found.sum() > 10
+
+
+def test_what_is_simulated_is_what_the_rule_does() -> None:
+    """Pumps that are often beyond their tolerance: as many alerts by calibration as by the fold over their readings."""
+    random = np.random.default_rng(10)
+    pumps, count = 40, 240
+    noise = cusum.Noise(bias_mean=0.2, bias_sd=0.02, bias_limit=1.0)
+    draws = (random.standard_normal(pumps), *random.standard_normal((2, count, pumps)))
+    deviation = np.array(list(cusum.hours(noise, *draws)))
+    folded = Pumps(pumps)
+    folded.take(
+        *(
+            readings(count + 2, flow=1 + np.r_[0, deviation[:, pump], 0], spacing_ms=60 * MINUTE_MS, pump=pump)
+            for pump in range(pumps)
+        )
+    )
+    began = [change.pump for change in folded.turns if (change.condition, change.turn) == ("over_delivery", "began")]
+    assert len(began) > 100
+    assert np.bincount(began, minlength=pumps).tolist() == cusum.false_alerts(IN_FORCE, noise, *draws).tolist()
