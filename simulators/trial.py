@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -137,13 +138,13 @@ def _backtest(trial: Trial, registry: Path, lines: Iterator[bytes]) -> _Found:
         try:
             if child.stdin is None or child.stdout is None:
                 raise TrialError("no pipe to pumpwatch")
-            try:
+            with suppress(BrokenPipeError):  # it has ended, and says why
                 while chunk := b"".join(islice(lines, LINES_AT_ONCE)):
                     child.stdin.write(chunk)
+            with suppress(BrokenPipeError):
                 child.stdin.close()
-            except BrokenPipeError:
-                pass  # it has ended, and says why
-            answer = child.stdout.read()
+            with child.stdout as answered:
+                answer = answered.read()
             status = child.wait()
         finally:
             if child.poll() is None:
