@@ -42,6 +42,8 @@ WATCHED: Final = frozenset(
 OUT_OF_SERVICE: Final = "out_of_service"
 """In the evidence of a condition that ended since nobody is to be told of that pump any more."""
 
+_TOLD_AT_THE_END: Final = frozenset({OUT_OF_SERVICE, "recovered_ms"})  # since when a stalled pump flows again
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -292,7 +294,7 @@ def _raised(alert: Alert, event: AlertEvent, change: Change, given: Circumstance
 
 
 def _over(alert: Alert, event: AlertEvent, change: Change, given: Circumstances) -> Alert:
-    gone = {key: value for key, value in change.evidence.items() if key == OUT_OF_SERVICE}
+    gone = {key: value for key, value in change.evidence.items() if key in _TOLD_AT_THE_END}
     return replace(
         advance(alert, event, given.now),
         evidence=alert.evidence | gone,

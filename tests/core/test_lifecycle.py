@@ -21,7 +21,7 @@ from service.core.alert import (
 from service.core.change import Change, Condition, Priority, Turn
 from service.core.lifecycle import HistoryRow, Move, NotificationKind, acknowledge, reset, turn
 from service.core.reading import DrugClass
-from tests.episodes import PUMP, an_alert, at, given, turned
+from tests.episodes import PUMP, an_alert, at, given, ms, turned
 
 LOW = Condition.RESERVOIR_LOW
 UNDER = Condition.UNDER_DELIVERY
@@ -264,3 +264,9 @@ class Lives(RuleBasedStateMachine):
 
 Lives.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 test_any_life_is_legal_and_its_history_tells_it = Lives.TestCase
+
+
+def test_a_stall_that_is_over_says_since_when_the_pump_flows_again() -> None:
+    ended = turn(turned(Turn.ENDED, 60, recovered_ms=ms(at(30))), an_alert(10), None, given(61), announced=True)
+    assert ended is not None
+    assert ended.alert.evidence["recovered_ms"] == ms(at(30))
