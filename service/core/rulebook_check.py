@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -183,7 +183,7 @@ def _expiry_ms(given: object) -> int:
     if isinstance(given, datetime):
         moment = given if given.tzinfo else given.replace(tzinfo=UTC)
     elif isinstance(given, date):
-        moment = datetime.combine(given, time(), UTC) + timedelta(days=1)
+        moment = datetime(given.year, given.month, given.day, tzinfo=UTC) + timedelta(days=1)
     else:
         raise MistakenError("expected a date or a time, such as 2026-12-31 or 2026-12-31T08:00:00Z, without quotes")
     return int(moment.timestamp() * 1000)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 CAPTION = "ratio: of the C subscriber on the same broker; of the script: of ours on NATS"
 
-MESSAGES, READINGS, MICROSECONDS, MILLISECONDS = "messages/s", "readings/s", "µs", "ms"
+MESSAGES, READINGS, MICROSECONDS, MILLISECONDS, SECONDS = "messages/s", "readings/s", "µs", "ms", "s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ CATALOGUE = {
     "baseline.aiomqtt_row": Named(MESSAGES, of="ingest.nats.single"),
     "cpu.message_us": Named(MICROSECONDS, most=35),
     "alert.latency_p99_ms": Named(MILLISECONDS, most=250),
+    "restart.pumps_10000_s": Named(SECONDS, most=10),
     "rules.round_1000_us": Named(MICROSECONDS, most=0.8),
     "rules.round_100_us": Named(MICROSECONDS, most=4),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.benchmarks import aiomqtt_row, ingest, latency, long_messages, rules, subscriber
+from tests.benchmarks import aiomqtt_row, ingest, latency, long_messages, restart, rules, subscriber
 from tests.benchmarks.ground import MOSQUITTO, NATS, Ground, SkippedError
 from tests.benchmarks.results import Results
 
@@ -71,6 +71,10 @@ async def _rules(_: Ground, __: Size, ___: Results) -> dict[str, float]:
     return {"rules.round_1000_us": rules.measure(1000), "rules.round_100_us": rules.measure(100)}
 
 
+async def _restart(ground: Ground, size: Size, _: Results) -> dict[str, float]:
+    return {"restart.pumps_10000_s": await restart.measure(ground, min(restart.PUMPS, size.messages))}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     measure: Callable[[Ground, Size, Results], Awaitable[dict[str, float]]]
@@ -86,6 +90,7 @@ STEPS = {
     "sixty": Step(_sixty, ("ingest.nats.sixty",)),
     "plain": Step(_plain, ("baseline.aiomqtt_row",), every_round=False),
     "latency": Step(_latency, ("alert.latency_p99_ms",), every_round=False),
+    "restart": Step(_restart, ("restart.pumps_10000_s",), every_round=False),
     "rules": Step(_rules, ("rules.round_1000_us", "rules.round_100_us")),
 }
 

@@ -2,11 +2,15 @@
 
 import pytest
 
+from service.core.advice import DO_NOW
 from service.core.change import Condition, Priority, Standing
+from service.core.contradiction import PAIRS
 from service.core.limits import LIMITS
 from service.core.override import FLOOR, Override, Scope, Whose
+from service.core.priorities import PRIORITIES
 from service.core.reading import DrugClass
 from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kept, parse_rulebook
+from service.core.rulebook_check import read_one
 from tests.pumps import NOON_MS, SENSOR
 
 ANSWERED = "reason = 'x'\nauthor = 'y'\nexpires = 2027-01-01\n"
@@ -66,7 +70,10 @@ def test_priority_depends_on_condition_drug_class_step_and_layer() -> None:
 def test_every_condition_has_a_priority_and_says_what_to_do(condition: Condition, drug_class: DrugClass) -> None:
     priorities = [DEFAULT_RULEBOOK.priority(condition, drug_class, step) for step in (1, 2, 3)]
     assert [priority.rank for priority in priorities] == sorted(priority.rank for priority in priorities)
-    assert DEFAULT_RULEBOOK.do_now(condition)
+    assert DEFAULT_RULEBOOK.do_now(condition) == DO_NOW[condition]
+    assert priorities[: len(PRIORITIES[condition])] == [
+        DEFAULT_RULEBOOK.priority(condition, drug_class, step + 1) for step in range(len(PRIORITIES[condition]))
+    ]
 
 
 def test_what_has_expired_is_not_in_force_and_what_a_person_set_goes_before_the_file() -> None:
@@ -192,3 +199,19 @@ def test_silence_waits_for_three_intervals_but_never_less_than_its_floor() -> No
     assert DEFAULT_RULEBOOK.silence_after_s(1) == 20
     longer = parsed(f"[pump.P1.silence]\nafter_intervals = 6\n{ANSWERED}")
     assert (longer.silence_after_s(60, pump_id="P1"), longer.silence_after_s(60, pump_id="P2")) == (360, 180)
+
+
+def test_one_override_is_read_as_a_file_would_say_it_and_must_fit_those_that_it_joins() -> None:
+    said = {"value": 12, "reason": "x", "author": "y"}
+    over = parsed("[reservoir_low]\nlow_d = 10\n").overrides
+    alone = read_one("drug_class", "opioid", "reservoir_low.medium_d", said, ())
+    assert isinstance(alone, Override)
+    assert alone.path == "drug_class.opioid.reservoir_low.medium_d"
+    joined = read_one("drug_class", "opioid", "reservoir_low.medium_d", said, over)
+    assert isinstance(joined, list)
+    assert "the earlier step would never be seen" in joined[0]
+    assert read_one("ward", "a", "stall.for_s", said, ()) == ["ward: expected drug_class, site, pump"]
+
+
+def test_every_pair_that_must_fit_is_of_limits_that_there_are() -> None:
+    assert all({pair.lesser, pair.greater} <= LIMITS[pair.section].keys() for pair in PAIRS)
