@@ -45,7 +45,7 @@ async def test_a_file_with_a_mistake_changes_nothing_and_every_mistake_is_told(
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines() == [
         f"{file}:3: capacity_ml: must be a number above 0 and at most 100 (mL), not '-1'",
-        f"{file}:4: 1 cells, and the header has 14",
+        f"{file}:4: 1 cells, and the header has 16",
         f"{file}:5: pump_id: p1 is already on line 2",
     ]
     assert pumpwatch("pumps", "export").out == f"{HEADER}\n"

@@ -36,7 +36,7 @@ ENTRY = RegistryEntry(
 def told(*rows: str, header: str = HEADER) -> list[str]:
     """The problems of a file, as a person reads them."""
     _, problems = parse_registry("\n".join([header, *rows]), {"UTC", "Europe/Zurich"})
-    return [f"{line}: {message}" for line, message in problems]
+    return [f"{problem.line}: {problem.message}" for problem in problems]
 
 
 def test_a_file_is_read_however_a_spreadsheet_has_written_it() -> None:
@@ -169,5 +169,5 @@ def test_what_is_exported_is_imported_as_it_was(entries: list[RegistryEntry]) ->
 def test_no_text_breaks_the_parser(text: str) -> None:
     for whole in (text, f"{HEADER}\n{text}"):
         entries, problems = parse_registry(whole)
-        assert all(line >= 1 and message for line, message in problems)
+        assert all(problem.line >= 1 and problem.message for problem in problems)
         assert entries == [] or whole.startswith(HEADER)
