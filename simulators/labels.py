@@ -89,7 +89,8 @@ def label_of(fault: Fault, implant: Implant, timeline: Timeline) -> Label:
         site=implant.site,
         model="sensor" if implant.sensor else "rotor",
         fault=fault.kind,
-        onset_ms=fault.onset_ms,
+        # What a missed refill leads to begins long before the reservoir is empty.
+        onset_ms=min(fault.onset_ms, timeline.start_ms) if fault.kind is Kind.RESERVOIR_EMPTY else fault.onset_ms,
         end_ms=fault.end_ms,
         counts_from_ms=counts_from_ms,
         earliest_ms=earliest_ms,

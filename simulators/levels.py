@@ -14,7 +14,7 @@ from simulators.draws import Floats
 from simulators.faults import DAY_MS, HOUR_MS, LOW_D, LOW_SHARE, RESERVOIR_BIAS, Kind
 from simulators.fleet import Implant
 from simulators.labels import Label
-from simulators.pump import Measured
+from simulators.pump import Booleans, Measured
 
 LOOK_EVERY_MS: Final = HOUR_MS
 LOW_ML: Final = 2.0
@@ -43,13 +43,13 @@ class Tide:
         self.may_ms, self.earliest_ms, self.must_ms = (np.zeros(count, dtype=np.int64) for _ in range(3))
         self.over: list[tuple[int, int, int, int, int]] = []  # pump, may, earliest, must, end
 
-    def look(self, now_ms: int, may: Floats, holds: Floats, must: Floats) -> None:
-        ended = np.flatnonzero((self.may_ms > 0) & ~np.asarray(may, dtype=np.bool_))
+    def look(self, now_ms: int, may: Booleans, holds: Booleans, must: Booleans) -> None:
+        ended = np.flatnonzero((self.may_ms > 0) & ~may)
         for pump in ended.tolist():
             self.over.append(self._of(pump, now_ms))
             self.may_ms[pump] = self.earliest_ms[pump] = self.must_ms[pump] = 0
         for since_ms, condition in ((self.may_ms, may), (self.earliest_ms, holds), (self.must_ms, must)):
-            since_ms[np.asarray(condition, dtype=np.bool_) & (since_ms == 0)] = now_ms
+            since_ms[condition & (since_ms == 0)] = now_ms
 
     def episodes(self) -> list[tuple[int, int, int, int, int | None]]:
         """(pump, may, earliest, must, end), the last three 0 where it did not come to that."""
@@ -67,6 +67,8 @@ class Levels:
         self._fleet = fleet
         count = len(fleet)
         self._full_ml = np.array([pump.capacity_ml for pump in fleet])
+        self._filled_ml = self._full_ml.copy()
+        self._refilled: list[int] = []
         self._rate_ml_d = np.array([pump.program_ml_d for pump in fleet])
         self._low = Tide("reservoir_low", count, ("reservoir_empty",))
         self._empty = Tide("reservoir_empty", count)
@@ -79,25 +81,38 @@ class Levels:
         ends = np.flatnonzero((grid_ms + spacing_ms) // LOOK_EVERY_MS > grid_ms // LOOK_EVERY_MS).tolist()
         done = 0
         for row in ends:
-            self._look(int(grid_ms[row]), Measured(*(column[done : row + 1] for column in measured)))
+            hour = slice(done, row + 1)
+            rate_ml_d, volts = (column[hour].mean(axis=0) for column in (measured.program_ml_d, measured.battery_v))
+            self._look(int(grid_ms[row]), rate_ml_d, measured.reservoir_ml[row], volts)
             done = row + 1
 
-    def _look(self, now_ms: int, measured: Measured) -> None:
-        rate_ml_d = measured.program_ml_d.mean(axis=0)
+    def _look(self, now_ms: int, rate_ml_d: Floats, left_ml: Floats, volts: Floats) -> None:
         self._rate_ml_d += RATE_WEIGHT * (rate_ml_d - self._rate_ml_d)
-        left_ml, q_ml_d = measured.reservoir_ml[-1], np.maximum(self._rate_ml_d, 1e-6)
-        surely_ml = np.maximum(left_ml - RESERVOIR_BIAS * (self._full_ml - left_ml), 0.0)
-        left_d = surely_ml / (q_ml_d * (1 + RESERVOIR_BIAS))
-        limit_d = np.minimum(LOW_D, LOW_SHARE * self._full_ml / q_ml_d)
+        q_ml_d = np.maximum(self._rate_ml_d, 1e-6)
+        self._filled_ml[self._refilled] = left_ml[self._refilled]
+        self._refilled.clear()
+        # From a refill that did not fill the pump, either of two cycles may be meant.
+        nearest, furthest = (
+            self._share_of_limit(left_ml, full_ml, q_ml_d) for full_ml in (self._full_ml, self._filled_ml)
+        )
         self._low.look(
             now_ms,
-            (left_d <= MAY * limit_d) | (left_ml <= MAY * LOW_ML),
-            (left_d <= limit_d) | (left_ml <= LOW_ML),
-            (left_d <= MUST * limit_d) | (left_ml <= MUST * LOW_ML),
+            (np.minimum(nearest, furthest) <= MAY) | (left_ml <= MAY * LOW_ML),
+            (np.maximum(nearest, furthest) <= 1) | (left_ml <= LOW_ML),
+            (np.maximum(nearest, furthest) <= MUST) | (left_ml <= MUST * LOW_ML),
         )
         self._empty.look(now_ms, left_ml <= EMPTY_MAY_ML, left_ml <= EMPTY_ML, left_ml <= 0.0)
-        volts = measured.battery_v[-3:].mean(axis=0)
         self._battery.look(now_ms, volts <= REPLACE_MAY_V, volts <= REPLACE_SOON_V, volts <= REPLACE_MUST_V)
+
+    def refilled(self, pump: int) -> None:
+        """What the reservoir holds when it is looked at next is what the pump was filled with."""
+        self._refilled.append(pump)
+
+    def _share_of_limit(self, left_ml: Floats, full_ml: Floats, q_ml_d: Floats) -> Floats:
+        """The conservative time to empty in units of the time at which the reservoir counts as low."""
+        surely_ml = np.maximum(left_ml - RESERVOIR_BIAS * (full_ml - left_ml), 0.0)
+        left_d = surely_ml / (q_ml_d * (1 + RESERVOIR_BIAS))
+        return np.asarray(left_d / np.minimum(LOW_D, LOW_SHARE * full_ml / q_ml_d))
 
     def told(self, pump: int, at_ms: int, code: object) -> None:
         """The pump has raised an alarm of its own."""

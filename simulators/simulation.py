@@ -130,6 +130,8 @@ class Simulation:
             event = moment.act(self.pumps)
             if event is not None:
                 happened.setdefault(moment.pump, []).append((step, event))
+                if event.type == "refill":
+                    self._levels.refilled(moment.pump)
         self._run(measured, spacing_ms, end_ms)
         for pump, at_ms, what, fields in self.pumps.take_said():
             step = max(-(-(at_ms + int(self.ahead_ms[pump]) - begin_ms) // spacing_ms) - 1, 0)
