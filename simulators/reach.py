@@ -83,6 +83,13 @@ class Reach:
         for message in block.messages(chunk, within_reach):
             self._tell(message)
 
+    def come_back(self) -> None:
+        """The run ends: who would have been back in a while is so now, lest what it holds be taken for lost."""
+        for _, pump, is_lost in sorted(self._agenda):
+            if not is_lost:
+                self._find(pump)
+        self._agenda.clear()
+
     def _tell(self, message: Message) -> None:
         self._last_ms[message.pump] = message.stamp_ms
         if message.pump in self.told:

@@ -200,6 +200,7 @@ class Run:
 
     async def _drain(self) -> None:
         self.stage = "drain"
+        self.reach.come_back()
         self.steps.stage()
         draining = asyncio.create_task(self.publisher.drained(self.plan.drain_s))
         while not draining.done():

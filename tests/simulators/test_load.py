@@ -20,6 +20,7 @@ from simulators.page import page_of
 from simulators.plan import Plan
 from simulators.profiles import Stage, stages_of
 from simulators.progress import Steps
+from simulators.samples import MOST_SAMPLES, Sampler
 from tests.simulators.desk import Desk
 
 VOID = {"meta", "line", "circle", "polyline", "br"}
@@ -92,6 +93,15 @@ async def test_a_load_ends_by_itself_and_tells_what_became_of_every_reading(
     assert "prefers-color-scheme:dark" in text
     assert "@media print" in text
     assert "http" not in text.replace("https://www.w3.org", "")
+
+
+@pytest.mark.parametrize("expected_s", [10.0, 300.0, 86_400.0])
+def test_a_load_of_any_length_has_points_enough_and_not_too_many(expected_s: float) -> None:
+    run: Any = SimpleNamespace(stage="hold")
+    every_s = Sampler(run, expected_s)._every_s
+
+    assert every_s >= 1.0
+    assert min(expected_s, MOST_SAMPLES) / 2 <= expected_s / every_s <= MOST_SAMPLES
 
 
 def test_losses_are_what_is_neither_receipted_nor_held_nor_let_go() -> None:
