@@ -151,7 +151,9 @@ class Pump(BaseModel):
             registered=row["registered"],
             silent_since=row["silent_since"],
             last_heard_at=row["received_at"],
-            silence_after_s=rulebook.silence_after_s(row["interval_s"]),
+            silence_after_s=rulebook.silence_after_s(
+                row["interval_s"], DrugClass(row["drug_class"]), site=row["site"], pump_id=row["pump_id"]
+            ),
             now=now,
         )
         own = {name: row[name] for name in cls.model_fields if name not in {"latest", "verdicts", "time_to_empty"}}

@@ -107,6 +107,12 @@ class Rulebook:
         found = self.override(section, name, Whose(drug_class, site or "", pump_id))
         return LIMITS[section][name].default if found is None else float(found.value)  # type: ignore[arg-type]
 
+    def least(self, section: str, name: str) -> float:
+        """The least value in force for anybody."""
+        layers = self._by_layer.items()
+        values = [float(of[section, name].value) for _, of in layers if (section, name) in of]  # type: ignore[arg-type]
+        return min([self.limit(section, name), *values])
+
     def limits_row(self, facts: PumpFacts, pump_id: str = "") -> Items:
         """One row of LIMITS_ROW: what the rules compare with for one pump."""
         row = np.zeros(1, LIMITS_ROW)

@@ -31,6 +31,8 @@ class Heard:
     ended_at: datetime | None = None  # when its last silence ended
     hold_s: float = 0.0  # while this may yet turn out to be its whole site
     inhibited_by: UUID | None = None  # its site's alert
+    site: str | None = None
+    pump_id: str = ""
 
 
 def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
@@ -41,12 +43,14 @@ def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
     if heard.silent_since is not None and heard.heard_at > heard.silent_since:
         return _turn(heard, Turn.ENDED, 1, heard.silent_since, now)
     silent_s = (now - heard.heard_at).total_seconds()
-    step = _step(silent_s, heard.drug_class, rulebook)
+    step = _step(silent_s, heard, rulebook)
+    drug_class, site, pump_id = heard.drug_class, heard.site, heard.pump_id
     if heard.silent_since is None:
-        if silent_s <= rulebook.silence_after_s(heard.interval_s) or too_soon(heard.ended_at, rulebook, now):
+        after_s = rulebook.silence_after_s(heard.interval_s, drug_class, site=site, pump_id=pump_id)
+        if silent_s <= after_s or too_soon(heard.ended_at, rulebook, now):
             return None
         return _turn(heard, Turn.BEGAN, step, heard.heard_at, now)
-    priority = rulebook.priority(Condition.SILENCE, heard.drug_class, step)
+    priority = rulebook.priority(Condition.SILENCE, drug_class, step, site=site, pump_id=pump_id)
     if heard.priority is None or priority.rank <= heard.priority.rank:
         return None
     return _turn(heard, Turn.ROSE, step, heard.silent_since, now)
@@ -59,10 +63,12 @@ def too_soon(ended_at: datetime | None, rulebook: Rulebook, now: datetime) -> bo
     return (now - ended_at).total_seconds() < rulebook.limit(Condition.SILENCE, "again_after_s")
 
 
-def _step(silent_s: float, drug_class: DrugClass, rulebook: Rulebook) -> int:
-    if silent_s > rulebook.limit(Condition.SILENCE, "high_after_s", drug_class):
-        return 3
-    return 2 if silent_s > rulebook.limit(Condition.SILENCE, "medium_after_s", drug_class) else 1
+def _step(silent_s: float, heard: Heard, rulebook: Rulebook) -> int:
+    medium_s, high_s = (
+        rulebook.limit(Condition.SILENCE, name, heard.drug_class, site=heard.site, pump_id=heard.pump_id)
+        for name in ("medium_after_s", "high_after_s")
+    )
+    return 3 if silent_s > high_s else 2 if silent_s > medium_s else 1
 
 
 def _turn(heard: Heard, turn: Turn, step: int, since: datetime, now: datetime) -> Change:

@@ -29,7 +29,7 @@ _INTERVALS: Final = "SELECT DISTINCT interval_s::text::float8 AS interval_s FROM
 # session that stands) and the pump had time to reconnect. What a pump sent before that marker is known here; what it
 # sent later may not be yet, so silence is judged as of the marker.
 KNOWN: Final = """
-SELECT p.pump, p.site, p.interval_s, p.drug_class, silent.after_s, l.position, l.program_ml_d,
+SELECT p.pump, p.pump_id, p.site, p.interval_s, p.drug_class, silent.after_s, l.position, l.program_ml_d,
        date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) AS heard_at, -- as exact as began_ms
        least($1::timestamptz, s.marker_at) AS judged_at,
        coalesce(
@@ -43,10 +43,11 @@ JOIN unnest($2::real[], $3::float8[]) AS silent (interval_s, after_s) ON silent.
 LEFT JOIN pump_latest AS l USING (pump)
 WHERE p.in_service
 """
-# Those of them whose silence may have turned: heard again; or silent, newly or long enough to be more urgent.
+# Those of them whose silence may have turned: heard again; or silent, newly or long enough to be more urgent, for the
+# strictest limits that anybody has.
 _CANDIDATES: Final = f"""
 WITH known AS NOT MATERIALIZED ({KNOWN})
-SELECT k.pump, k.site, k.heard_at, k.judged_at, k.drug_class, k.interval_s::text::float8 AS interval_s,
+SELECT k.pump, k.pump_id, k.site, k.heard_at, k.judged_at, k.drug_class, k.interval_s::text::float8 AS interval_s,
        k.program_ml_d::text::float8 AS program_ml_d, a.silent_since, a.priority, past.ended_at,
        greatest(coalesce(k.position, 0), past.detected_position + 1) AS position
 FROM known AS k
@@ -60,7 +61,8 @@ CROSS JOIN LATERAL (
 ) AS past
 WHERE k.heard_at > a.silent_since
     OR (
-        k.can_be_told AND k.heard_at < k.judged_at - make_interval(secs => k.after_s)
+        k.can_be_told
+        AND k.heard_at < k.judged_at - make_interval(secs => greatest($7::float8 * k.interval_s, $8::float8))
         AND (a.silent_since IS NULL OR k.heard_at < k.judged_at - make_interval(secs => $6::float8))
     )
 ORDER BY k.pump
@@ -89,12 +91,16 @@ async def look_once(
 
 async def _looked(
     connection: asyncpg.Connection, rulebook: Rulebook, now: datetime
-) -> tuple[datetime, Sequence[float], Sequence[float], float, float, float]:
+) -> tuple[datetime, Sequence[float], Sequence[float], float, float, float, float, float]:
     """What the query asks for: the time, how long each interval may last, and what makes silence tellable."""
     intervals_s = [row["interval_s"] for row in await connection.fetch(_INTERVALS)]
     after_s = [rulebook.silence_after_s(interval_s) for interval_s in intervals_s]
-    rises_after_s = min(rulebook.limit(Condition.SILENCE, "medium_after_s", drug_class) for drug_class in DrugClass)
-    return now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S, rises_after_s
+    names = ("medium_after_s", "after_intervals", "at_least_s")
+    rises_after_s, intervals, at_least_s = (rulebook.least(Condition.SILENCE, name) for name in names)
+    return (
+        *(now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S),
+        *(rises_after_s, intervals, at_least_s),
+    )
 
 
 def _turn(
@@ -114,5 +120,7 @@ def _turn(
         ended_at=row["ended_at"],
         hold_s=may_be_the_site(sizes.get(site, 0), row["interval_s"], rulebook),
         inhibited_by=outages.get(site),
+        site=site,
+        pump_id=row["pump_id"],
     )
     return turn_of(heard, rulebook, now if heard_again else row["judged_at"])

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from service.core.change import Condition, Turn
-from service.core.rulebook import DEFAULT_RULEBOOK
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
 from service.postgres.alerts import AlertStore
 from service.postgres.silence import look_once
 from tests.episodes import at, turned
@@ -24,6 +24,7 @@ class Ward:
 
     connection: asyncpg.Connection
     position: int = 100
+    rulebook: Rulebook = DEFAULT_RULEBOOK
 
     async def a_pump(self, pump_id: str, *, drug_class: str = "baclofen", in_service: bool = True) -> int:
         return await self.connection.fetchval(
@@ -57,7 +58,7 @@ class Ward:
         )
 
     async def look(self, minute: float) -> list[tuple[str, str, str]]:
-        written = await look_once(self.connection, STORE, DEFAULT_RULEBOOK, NOW + timedelta(minutes=minute))
+        written = await look_once(self.connection, STORE, self.rulebook, NOW + timedelta(minutes=minute))
         return [(each.subject.removeprefix("pump:"), str(each.event), str(each.priority)) for each in written]
 
     async def verdict(self) -> list[tuple[str, str]]:
@@ -219,3 +220,17 @@ async def test_a_whole_fleet_may_fall_silent_at_once(ward: Ward) -> None:
     )
     assert len(await ward.look(10)) == 2500
     assert await ward.look(10.1) == []
+
+
+async def test_a_pump_and_a_drug_class_may_have_limits_of_their_own(ward: Ward) -> None:
+    rulebook = parse_rulebook(
+        "[drug_class.opioid.silence]\nafter_intervals = 2\n[pump.patient.silence]\nafter_intervals = 10\n"
+        "reason = 'sends every ten minutes while travelling'\nauthor = 'x'\nexpires = 2099-12-31\n"
+    )
+    assert isinstance(rulebook, Rulebook)
+    ward.rulebook = rulebook
+    for pump_id, drug_class in (("usual", "baclofen"), ("strict", "opioid"), ("patient", "opioid")):
+        await ward.hears(await ward.a_pump(pump_id, drug_class=drug_class))
+    await ward.session(-60)
+    told = {minute: [pump_id for pump_id, *_ in await ward.look(minute)] for minute in (1.9, 2.5, 3.5, 9.9, 10.5)}
+    assert told == {1.9: [], 2.5: ["strict"], 3.5: ["usual"], 9.9: [], 10.5: ["patient"]}
