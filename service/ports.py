@@ -132,9 +132,19 @@ class Recovered(NamedTuple):
     checkpoints: Mapping[int, "Checkpoint"]
     unreadable: Collection[int]  # pumps whose checkpoint has another layout: its state says nothing
     lost: Mapping[int, Sequence[tuple[int, int]]]
-    offset_ms: Mapping[int, int]
+    offsets: Mapping[int, Sequence[tuple[int, int]]]  # (from position, offset of the clock), in this order
     rebuild_from: Mapping[int, int]
     waited_for: Collection[int]  # pumps with a hole that is waited for no longer
+
+
+class Run(NamedTuple):
+    """Where in the store to look for some positions of one pump."""
+
+    key: int
+    first: int
+    last: int
+    since: datetime
+    until: datetime
 
 
 class Checkpoint(NamedTuple):
@@ -192,6 +202,9 @@ class IngestStore(Protocol):
         earlier.
         """
 
+    async def stored_among(self, runs: Sequence["Run"]) -> set[tuple[int, int]]:
+        """(key, position) of every item that is stored within these runs."""
+
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         """The nearest one; where none is kept, what was known at the horizon."""
 
@@ -222,6 +235,9 @@ class IngestStore(Protocol):
 
     async def commit_fold(self, changes: Sequence[Change], gaps: Mapping[int, Sequence[Gap]], now: datetime) -> None:
         """What followed from items that were stored before. `gaps` by key."""
+
+    async def forget_rebuild(self, keys: Sequence[int]) -> None:
+        """These pumps need not be worked out again: nothing is stored that could be."""
 
     async def commit_rebuild(
         self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime

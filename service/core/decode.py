@@ -5,7 +5,7 @@ One Python loop reads and packs each message; everything after it works on colum
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final, Protocol
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from service.core import boots
 from service.core.columns import Columns
 from service.core.payload import (
     EVENT_TYPE,
@@ -30,7 +31,16 @@ from service.core.payload import (
     reason_of,
     second_of,
 )
-from service.core.reading import ITEM, MAX_MESSAGE_BYTES, SEQ_BITS, Items, Mode, position_of, round_to_stored
+from service.core.reading import (
+    ITEM,
+    MAX_MESSAGE_BYTES,
+    SEQ_BITS,
+    Items,
+    Mode,
+    boot_of,
+    position_of,
+    round_to_stored,
+)
 from service.core.rejection import Reason, Rejection, one_line
 from service.core.validate import forgotten_too_soon, implausible
 
@@ -68,6 +78,8 @@ class Decoded:
     statuses: list[tuple[int, bool]]
     unknown_pumps: dict[bytes, list[int]]
     rejections: list[Rejection]
+    ends_ms: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """One a message: the device time of its last item."""
 
 
 def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded:
@@ -104,6 +116,7 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
     batch = Decoded(
         items=np.empty(0, ITEM),
         held_from=np.full(len(messages), NOT_SAID, np.int64),
+        ends_ms=np.zeros(len(messages), np.int64),
         simulated=np.zeros(len(messages), bool),
         bodies={index: msgspec.json.encode(event, order="deterministic") for index, _, event in events},
         statuses=statuses,
@@ -117,8 +130,23 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
     received_ms = np.fromiter(map(attrgetter("received_ms"), messages), np.int64, len(messages))
     batch.items["received_ms"] = received_ms[batch.items["message"]]
     batch.items["measured_ms"] = batch.items["device_ms"]
+    batch.ends_ms[batch.items["message"]] = batch.items["device_ms"]  # of a message's rows the last one stays
     round_to_stored(batch.items)
     return batch
+
+
+def reject_impossible_boots(batch: Decoded, through: npt.NDArray[np.int64]) -> None:
+    """Keep messages aside that claim more restarts than can have been. `through`: the ledger's, by the pumps' index."""
+    impossible = boots.impossible(through[batch.items["pump"]], batch.items["position"])
+    if not impossible.any():
+        return
+    messages, at = np.unique(batch.items["message"][impossible], return_index=True)
+    positions = batch.items["position"][impossible][at]
+    batch.rejections += [
+        Rejection(message, Reason.IMPLAUSIBLE_BOOT, f"boot {boot_of(position)} is too far ahead of what was heard")
+        for message, position in zip(messages.tolist(), positions.tolist(), strict=True)
+    ]
+    _leave_out(batch)
 
 
 def _route(topic: bytes) -> tuple[bytes, list[Read]]:

@@ -6,14 +6,14 @@ duplicates are recognised here, before the store sees them. Stored runs beyond a
 hole closes, until the pump says that it no longer holds what is missing (`held_from`), or until patience ends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from service.core.reading import MAX_SEQ, boot_of, seq_of
+from service.core.reading import boot_of, seq_of
 from service.core.spans import Span, find, insert, joins, without
 
 PATIENCE_MS: Final = 45_000
@@ -69,8 +69,15 @@ class Admitted(NamedTuple):
     rebuild_from: int  # lowest position that came after its successors were evaluated, or NOTHING
 
 
-def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: int) -> Admitted:
-    """Enter `positions` (sorted, of one pump) into its account. `held_from` is NOTHING where the pump did not say."""
+def admit(
+    account: Account, positions: Sequence[int], held_from: int, now_ms: int, never_stored: Collection[int] = ()
+) -> Admitted:
+    """Enter `positions` (sorted, of one pump) into its account. `held_from` is NOTHING where the pump did not say.
+
+    `never_stored`: positions of earlier boots that the store does not hold. What a boot ended with is unknowable, so
+    that they lie below `through` does not make them duplicates.
+    """
+    absent = set(never_stored)
     if account == Account():
         base = held_from if 0 <= held_from <= positions[0] else positions[0]
         account = Account(through=base - 1, evaluated=base - 1)
@@ -80,6 +87,11 @@ def admit(account: Account, positions: Sequence[int], held_from: int, now_ms: in
     for position in positions:
         known = position <= account.through or find(islands, position) is not None
         at = find(lost, position)
+        if position in absent and boot_of(position) < boot_of(account.through) and at is None:
+            absent.remove(position)
+            stored.append(True)
+            rebuild_from = position if rebuild_from == NOTHING else min(rebuild_from, position)
+            continue
         if not known and len(islands) >= MOST_SPANS and not joins(islands, account.through, position):
             stored.append(False)
             continue
@@ -134,8 +146,12 @@ def restore(
 
 
 def receipt_of(through: int) -> tuple[int, int] | None:
-    """(boot, seq) of the receipt that `through` allows, or None where it names no position of a pump."""
-    if through < 0 or seq_of(through) == MAX_SEQ:
+    """(boot, seq) of the receipt that `through` allows, or None where nothing can be said.
+
+    While the first reading of a boot is missing it names the very last position that the boot before can have: so the
+    pump learns that it has to send this boot from its beginning.
+    """
+    if through < 0:
         return None
     return boot_of(through), seq_of(through)
 
@@ -229,10 +245,12 @@ class Ledger:
         positions: npt.NDArray[np.int64],
         held_from: npt.NDArray[np.int64],
         now_ms: int,
+        never_stored: Mapping[int, Collection[int]] | None = None,
     ) -> Admission:
         """Judge a batch, sorted by row and position; nothing changes until `publish`.
 
-        Pumps whose positions simply go on are judged together; only the others cost a call each.
+        Pumps whose positions simply go on are judged together; only the others cost a call each. `never_stored`: by
+        row, what `boots.earlier` has named and the store does not hold.
         """
         if not len(rows):
             return Admission(np.zeros(0, np.bool_), np.zeros(0, np.bool_), 0, np.zeros(0, np.int64))
@@ -259,6 +277,7 @@ class Ledger:
                 held_from,
                 now_ms,
                 admission,
+                (never_stored or {}).get(int(group_rows[group]), ()),
             )
         return admission
 
@@ -271,9 +290,10 @@ class Ledger:
         held_from: npt.NDArray[np.int64],
         now_ms: int,
         admission: Admission,
+        never_stored: Collection[int],
     ) -> None:
         before = self.account(row)
-        judged = admit(before, positions[span].tolist(), int(held_from[span].max()), now_ms)
+        judged = admit(before, positions[span].tolist(), int(held_from[span].max()), now_ms, never_stored)
         after = judged.account
         stored = np.array(judged.stored)
         if not stored.all():

@@ -5,7 +5,7 @@ Nothing here changes the fleet before `publish`: a batch whose commit fails is d
 kept and committed later, and either way comes to the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,13 +83,27 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
     return ordered[now], ordered[~now]
 
 
-def on_batch(fleet: Fleet, items: Items, held_from: npt.NDArray[np.int64], now_ms: int) -> Decisions:
-    """Decide what follows from `items` (sorted by pump row and position); `held_from` is one a message."""
+def on_batch(
+    fleet: Fleet,
+    items: Items,
+    held_from: npt.NDArray[np.int64],
+    now_ms: int,
+    *,
+    ends_ms: npt.NDArray[np.int64] | None = None,
+    never_stored: Mapping[int, Collection[int]] | None = None,
+) -> Decisions:
+    """Decide what follows from `items` (sorted by pump row and position); `held_from` is one a message.
+
+    `ends_ms`, one a message: the device time of its last reading, which may have been left for a later batch.
+    `never_stored`: by row, positions of earlier boots that the store does not hold.
+    """
     rows = items["pump"].astype(np.intp)
     starts = starts_of(rows)
     batch = Batch(items, rows, starts, held_from[items["message"]] if len(items) else np.zeros(0, np.int64))
-    offsets = map_to_ours(items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms))
-    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms)
+    offsets = map_to_ours(
+        items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms, fleet.offsets), ends_ms
+    )
+    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored)
     items["pump"] = fleet.keys[rows]
     folded = fold_copy(fleet, items.compress(admission.evaluated), rows[admission.evaluated])
     decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets)
@@ -118,6 +132,7 @@ def publish(fleet: Fleet, decisions: Decisions) -> None:
     publish_folded(fleet, decisions.folded)
     for offset in decisions.offsets:
         fleet.offset_ms[offset.row] = offset.offset_ms
+        fleet.offsets.setdefault(offset.row, []).append((offset.from_position, offset.offset_ms))
     fleet.held.difference_update(decisions.caught_up)
     _remember_latest(fleet, batch)
 

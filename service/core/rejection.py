@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNEQUAL_COLUMNS = "unequal_columns"
     TIME_BACKWARDS = "time_backwards"
     HELD_FROM_AHEAD = "held_from_ahead"  # the pump says it forgot what it is just sending
+    IMPLAUSIBLE_BOOT = "implausible_boot"  # more restarts ahead than can be
     ENROLMENT_CLOSED = "enrolment_closed"
 
 

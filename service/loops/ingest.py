@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from service.core.decode import Decoded, decode
+from service.core.decode import Decoded, decode, reject_impossible_boots
 from service.core.fleet import Fleet, PumpEntry
 from service.core.pipeline import (
     Decisions,
@@ -22,10 +20,12 @@ from service.core.pipeline import (
     receipts_due,
     take,
 )
-from service.core.reading import ITEM, EventType, Items
+from service.core.reading import EventType
 from service.core.rejection import Reason, Rejection
 from service.logs import tell
 from service.loops.begin import begin
+from service.loops.carried import Carried
+from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.recover import catch_up, checkpoints_of, rebuild, to_ms
 from service.loops.rulebook import RulebookSource
@@ -43,39 +43,6 @@ CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
 MOST_CARRIED: Final = 100_000
 """Items left over from long messages beyond which nothing more is taken in until they are evaluated."""
-
-
-class Carried:
-    """Messages of which a part was left for the next batch: they are settled when their last item is committed."""
-
-    def __init__(self) -> None:
-        self.messages: list[RawMessage] = []
-        self.items: Items = np.zeros(0, ITEM)
-        self.held_from: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        self.bodies: dict[int, bytes] = {}
-
-    def put_before(self, messages: list[RawMessage], decoded: Decoded) -> list[RawMessage]:
-        """Put what was carried in front of a new batch."""
-        if not self.messages:
-            return messages
-        count = len(self.messages)
-        decoded.items["message"] += count
-        decoded.items = np.concatenate([self.items, decoded.items])
-        decoded.held_from = np.concatenate([self.held_from, decoded.held_from])
-        decoded.bodies = self.bodies | {index + count: body for index, body in decoded.bodies.items()}
-        decoded.rejections = [replace(rejected, message=rejected.message + count) for rejected in decoded.rejections]
-        return self.messages + messages
-
-    def keep(self, messages: list[RawMessage], decoded: Decoded, later: Items) -> None:
-        """Keep `later`, what one batch was not to evaluate; `pump` is still the fleet's row there."""
-        kept = np.unique(later["message"])
-        place = np.zeros(len(messages), np.int32)
-        place[kept] = np.arange(len(kept))
-        self.messages = [messages[index] for index in kept]
-        self.held_from = decoded.held_from[kept]
-        self.bodies = {int(place[index]): body for index, body in decoded.bodies.items() if index in set(kept.tolist())}
-        self.items = later
-        self.items["message"] = place[later["message"]]
 
 
 class Ingester:
@@ -128,7 +95,7 @@ class Ingester:
         """One batch, however small, then whatever is due besides."""
         carried = self.carries
         messages: list[RawMessage] = []
-        if len(self._carried.items) < MOST_CARRIED:
+        if self._carried.share < MOST_CARRIED and len(self._carried.items) < 4 * MOST_CARRIED:
             messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
         urgent: list[int] = []
         if messages or carried:
@@ -152,12 +119,20 @@ class Ingester:
             decoded = decode(messages, self._fleet.row_of)
         if decoded.unknown_pumps:
             decoded = await self._enrol(messages, decoded)
+        reject_impossible_boots(decoded, self._fleet.ledger.through)
         messages = self._carried.put_before(messages, decoded)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
         with self._timed("decide"):
             now_items, later = take(decoded)
             of_event = now_items["message"][now_items["kind"] != EventType.READING]
-            decisions = on_batch(self._fleet, now_items, decoded.held_from, self._now_ms())
+            decisions = on_batch(
+                self._fleet,
+                now_items,
+                decoded.held_from,
+                self._now_ms(),
+                ends_ms=decoded.ends_ms,
+                never_stored=await never_stored(self._store, self._fleet, now_items),
+            )
         is_event = decisions.stored["kind"] != EventType.READING
         bodies = [decoded.bodies[index] for index in decisions.stored["message"][is_event].tolist()]
         if len(now_items) or rejected:

@@ -35,8 +35,10 @@ def stand_at(fleet: Fleet, found: Recovered) -> None:
         fleet.ledger.evaluated[row] = fleet.checkpointed[row] = checkpoint.position
         fleet.ledger.through[row] = checkpoint.through
         fleet.newest_ms[row] = int(checkpoint.state[Field.READING_MS])
-    for key, offset_ms in found.offset_ms.items():
-        fleet.offset_ms[fleet.row_of_key[key]] = offset_ms
+    for key, offsets in found.offsets.items():
+        row = fleet.row_of_key[key]
+        fleet.offsets[row] = list(offsets)
+        fleet.offset_ms[row] = offsets[-1][1]
 
 
 async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datetime) -> None:
@@ -156,6 +158,9 @@ async def _rebuild_some(
         tell("pump_rebuilt", pump=fleet.pump_ids[row], late_seq=seq_of(late_from[row]), turns=len(turns))
     publish_folded(fleet, folded)
     fleet.checkpointed[folded.rows] = folded.evaluated
+    nothing_stored = set(rows) - set(folded.rows.tolist())
+    if nothing_stored:  # all of it lies behind a hole, or beyond what is kept: nothing is to be worked out
+        await store.forget_rebuild([int(fleet.keys[row]) for row in sorted(nothing_stored)])
 
 
 async def enter(store: IngestStore, fleet: Fleet, entries: Sequence[PumpEntry]) -> None:

@@ -58,6 +58,8 @@ async def write_batch(
     rejected: Sequence[tuple[RawMessage, Rejection]],
     alerts: AlertStore,
     now: datetime,
+    *,
+    reconnected_at: datetime | None = None,
 ) -> None:
     """Write all of it; the caller holds the transaction. `bodies` are those of the new events, in their order."""
     stored = decisions.stored
@@ -84,7 +86,7 @@ async def write_batch(
         ]
         await checkpoint.save(connection, begun, now)
     if rejected:
-        await keep(connection, rejected)
+        await keep(connection, rejected, reconnected_at=reconnected_at)
     await write_changes(connection, decisions.folded.changes, alerts, now)
     if decisions.caught_up:
         await alerts.release(connection, [int(fleet.keys[row]) for row in decisions.caught_up], now)

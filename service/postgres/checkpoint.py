@@ -119,14 +119,14 @@ def measured_since(measured_ms: float) -> datetime:
     return instant(measured_ms) if measured_ms > 0 else BEGINNING
 
 
-# What the ledger knows to be lost for good, and which offset each pump's clock has, for the pumps of a shard.
+# What the ledger knows to be lost for good, and which offsets each pump's clock had, for the pumps of a shard.
 _LOST: Final = """
     SELECT gap.pump, from_position, to_position FROM gap JOIN pump USING (pump)
     WHERE pump.shard = $1 AND lost AND closed_at IS NULL ORDER BY 1, 2
 """
 _OFFSETS: Final = """
-    SELECT DISTINCT ON (o.pump) o.pump, o.offset_ms FROM clock_offset o JOIN pump USING (pump)
-    WHERE pump.shard = $1 ORDER BY o.pump, o.from_position DESC
+    SELECT o.pump, o.from_position, o.offset_ms FROM clock_offset o JOIN pump USING (pump)
+    WHERE pump.shard = $1 ORDER BY o.pump, o.from_position
 """
 # Pumps with a hole that patience had ended for: evaluation has gone on beyond it.
 _WAITED: Final = """
@@ -134,7 +134,7 @@ _WAITED: Final = """
     WHERE pump.shard = $1 AND NOT lost AND closed_at IS NULL
 """
 _REBUILDS: Final = "SELECT r.pump, r.from_position FROM rebuild r JOIN pump USING (pump) WHERE pump.shard = $1"
-_REBUILT: Final = "DELETE FROM rebuild WHERE pump = $1"
+_REBUILT: Final = "DELETE FROM rebuild WHERE pump = ANY ($1::integer[])"
 
 
 async def lost_spans(connection: asyncpg.Connection, shard: int) -> dict[int, list[tuple[int, int]]]:
@@ -148,8 +148,12 @@ async def waited_for(connection: asyncpg.Connection, shard: int) -> set[int]:
     return {row["pump"] for row in await connection.fetch(_WAITED, shard)}
 
 
-async def clock_offsets(connection: asyncpg.Connection, shard: int) -> dict[int, int]:
-    return {row["pump"]: row["offset_ms"] for row in await connection.fetch(_OFFSETS, shard)}
+async def clock_offsets(connection: asyncpg.Connection, shard: int) -> dict[int, list[tuple[int, int]]]:
+    """(from position, offset) of every offset that a pump's clock ever had, in this order."""
+    offsets: dict[int, list[tuple[int, int]]] = {}
+    for row in await connection.fetch(_OFFSETS, shard):
+        offsets.setdefault(row["pump"], []).append((row["from_position"], row["offset_ms"]))
+    return offsets
 
 
 async def rebuilds(connection: asyncpg.Connection, shard: int) -> dict[int, int]:
@@ -157,5 +161,5 @@ async def rebuilds(connection: asyncpg.Connection, shard: int) -> dict[int, int]
     return {row["pump"]: row["from_position"] for row in await connection.fetch(_REBUILDS, shard)}
 
 
-async def rebuilt(connection: asyncpg.Connection, key: int) -> None:
-    await connection.execute(_REBUILT, key)
+async def rebuilt(connection: asyncpg.Connection, keys: Sequence[int]) -> None:
+    await connection.execute(_REBUILT, list(keys))

@@ -22,7 +22,7 @@ from service.core.rejection import Rejection
 from service.core.relearn import Seed
 from service.core.rulebook import PumpFacts, Rulebook
 from service.core.state import DECIDED, holding
-from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, ShardStatus
+from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
 from service.postgres.alerts import AlertStore
 from service.postgres.fence import FencedWriter
@@ -34,6 +34,8 @@ _PUMPS: Final = """
     FROM pump
     WHERE shard = $1 AND ($2::timestamptz IS NULL OR updated_at > $2) ORDER BY pump
 """
+# The broker's mapping says whose a pump is: whoever hears it.
+_ADOPT: Final = "UPDATE pump SET shard = $2 WHERE pump_id = ANY ($1::text[]) AND shard <> $2"
 _BY_ID: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
            bolus_daily_cap_ul, implanted_on
@@ -59,6 +61,17 @@ class PostgresIngestStore:
         self._alerts = alerts
         self._instance = f"shard-{shard}"
         self._rules: dict[str, PumpRules] = {}
+        self._bad_of: tuple[int, int] = (0, 0)  # a connection, and when the first bad message came over it
+
+    def _since_reconnect(self, rejected: Sequence[tuple[RawMessage, Rejection]]) -> datetime | None:
+        """When the connection began to bring bad messages over which these have come."""
+        if not rejected:
+            return None
+        newest = max(message.token.connection for message, _ in rejected)
+        if newest != self._bad_of[0]:
+            first_ms = min(message.received_ms for message, _ in rejected if message.token.connection == newest)
+            self._bad_of = newest, first_ms
+        return readings.instant(self._bad_of[1])
 
     @property
     def problem(self) -> str:
@@ -84,6 +97,7 @@ class PostgresIngestStore:
 
         async def write(connection: asyncpg.Connection) -> None:
             await registry.enrol(connection, pump_ids, simulated, self._shard)
+            await connection.execute(_ADOPT, list(pump_ids), self._shard)
             found[:] = map(_entry, await connection.fetch(_BY_ID, list(pump_ids)))
 
         await self._writer.write(write)
@@ -117,6 +131,16 @@ class PostgresIngestStore:
         await self._writer.read(look)
         return found[0]
 
+    async def stored_among(self, runs: Sequence[Run]) -> set[tuple[int, int]]:
+        found: set[tuple[int, int]] = set()
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found.clear()
+            found.update(await readings.stored_among(connection, runs))
+
+        await self._writer.read(look)
+        return found
+
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         found: list[Checkpoint] = []
 
@@ -134,8 +158,12 @@ class PostgresIngestStore:
         rejected: Sequence[tuple[RawMessage, Rejection]],
         now: datetime,
     ) -> None:
+        reconnected_at = self._since_reconnect(rejected)
+
         async def write(connection: asyncpg.Connection) -> None:
-            await batches.write_batch(connection, fleet, decisions, bodies, rejected, self._alerts, now)
+            await batches.write_batch(
+                connection, fleet, decisions, bodies, rejected, self._alerts, now, reconnected_at=reconnected_at
+            )
 
         await self._writer.write(write)
 
@@ -144,6 +172,12 @@ class PostgresIngestStore:
             await batches.write_changes(connection, changes, self._alerts, now)
             for key, missing in gaps.items():
                 await batches.write_gaps(connection, key, missing, now)
+
+        await self._writer.write(write)
+
+    async def forget_rebuild(self, keys: Sequence[int]) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await checkpoint.rebuilt(connection, keys)
 
         await self._writer.write(write)
 
@@ -164,7 +198,7 @@ class PostgresIngestStore:
                 await batches.write_verdicts(connection, episodes)
             await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)
             await checkpoint.save(connection, [rebuilt], now)
-            await checkpoint.rebuilt(connection, rebuilt.key)
+            await checkpoint.rebuilt(connection, [rebuilt.key])
 
         await self._writer.write(write)
 

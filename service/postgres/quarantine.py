@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -17,6 +17,8 @@ from service.core.rejection import Rejection
 from service.ports import RawMessage
 
 KEPT_A_PUMP_A_DAY: Final = 1000
+SAME_WITHIN: Final = timedelta(minutes=10)
+REDELIVERED_WITHIN: Final = timedelta(minutes=1)
 KEPT_BYTES: Final = 64 * 1024
 KEPT_TOPIC_CHARACTERS: Final = 1024
 NO_PUMP: Final = ""
@@ -35,8 +37,16 @@ async def keep(
     connection: asyncpg.Connection,
     rejected: Sequence[tuple[RawMessage, Rejection]],
     kept_a_day: int = KEPT_A_PUMP_A_DAY,
+    *,
+    reconnected_at: datetime | None = None,
 ) -> None:
-    """Keep `rejected` aside, in the caller's transaction. What exceeds `kept_a_day` of a pump is only counted."""
+    """Keep `rejected` aside, in the caller's transaction. What exceeds `kept_a_day` of a pump is only counted.
+
+    A message that the broker delivers again, after the connection was lost, counts once: it has the topic and bytes of
+    one that was kept a few minutes before `reconnected_at`.
+    """
+    if reconnected_at is not None:
+        rejected = await _new(connection, rejected, reconnected_at)
     if not rejected:
         return
     room = await _room(connection, Counter(_pump_and_day(message) for message, _ in rejected), kept_a_day)
@@ -48,6 +58,29 @@ async def keep(
             rows.append(_row(message, rejection))
     if rows:
         await connection.copy_records_to_table("quarantine", records=rows, columns=_COLUMNS)
+
+
+# What was kept in a span of time, of messages of some hashes, and how many of each.
+_SEEN: Final = """
+    SELECT topic, sha256, count(*) AS messages FROM quarantine
+    WHERE sha256 = ANY ($1::bytea[]) AND received_at >= $2 AND received_at < $3 GROUP BY 1, 2
+"""
+
+
+async def _new(
+    connection: asyncpg.Connection, rejected: Sequence[tuple[RawMessage, Rejection]], reconnected_at: datetime
+) -> list[tuple[RawMessage, Rejection]]:
+    hashes = [hashlib.sha256(message.payload).digest() for message, _ in rejected]
+    rows = await connection.fetch(_SEEN, list(set(hashes)), reconnected_at - SAME_WITHIN, reconnected_at)
+    seen = {(row["topic"], row["sha256"]): row["messages"] for row in rows}
+    new = []
+    for each, digest in zip(rejected, hashes, strict=True):
+        which = (_readable(each[0].topic), digest)
+        if seen.get(which, 0) and _received_at(each[0]) - reconnected_at < REDELIVERED_WITHIN:
+            seen[which] -= 1
+        else:
+            new.append(each)
+    return new
 
 
 async def _room(

@@ -1,6 +1,6 @@
 """How do readings get in and out of the store? As binary COPY, built from and parsed into NumPy columns."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,6 +8,7 @@ import asyncpg
 import numpy as np
 
 from service.core.reading import ITEM, EventType, Items, Mode
+from service.ports import Run
 
 _EPOCH_2000_US: Final = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -37,6 +38,27 @@ def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
 
 _FULL: Final = _row(_COLUMNS)
 _WITHOUT_DELIVERED: Final = np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_ul_length", ">i4")])
+
+
+# Which positions of a pump are stored within a span of both positions and time; events by position alone.
+_STORED_AMONG: Final = """
+SELECT r.pump, r.position
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+    AS run (pump, first, last, since, until)
+CROSS JOIN LATERAL (
+    SELECT pump, position FROM reading
+    WHERE reading.pump = run.pump AND measured_at BETWEEN run.since AND run.until
+        AND position BETWEEN run.first AND run.last
+    UNION ALL
+    SELECT pump, position FROM event WHERE event.pump = run.pump AND position BETWEEN run.first AND run.last
+) AS r
+"""
+
+
+async def stored_among(connection: asyncpg.Connection, runs: Sequence[Run]) -> set[tuple[int, int]]:
+    columns = list(zip(*runs, strict=True))
+    rows = await connection.fetch(_STORED_AMONG, *columns) if runs else []
+    return {(row["pump"], row["position"]) for row in rows}
 
 
 async def copy_in(connection: asyncpg.Connection, readings: Items) -> None:

@@ -125,11 +125,22 @@ def test_a_pump_first_heard_in_the_middle_begins_there() -> None:
     assert after([at(700)], held_from=at(690)).through == at(689)
 
 
-def test_no_receipt_names_a_position_that_no_pump_has() -> None:
+def test_while_the_first_reading_of_a_boot_is_missing_the_receipt_covers_the_boots_before_it() -> None:
     assert receipt_of(NOTHING) is None
-    assert receipt_of(at(0) - 1) is None
-    assert receipt_of(position_of(0, MAX_SEQ)) is None
+    assert receipt_of(at(0) - 1) == (0, MAX_SEQ)
     assert receipt_of(at(0)) == (1, 0)
+
+
+def test_what_an_earlier_boot_said_and_was_never_stored_is_late_and_what_was_stored_a_duplicate() -> None:
+    began = after([position_of(1, seq) for seq in range(5)])
+    rebooted = admit(replace(began, evaluated=position_of(1, 4)), [position_of(2, 0)], position_of(2, 0), 0).account
+    assert rebooted.through == position_of(2, 0)
+    late = [position_of(1, seq) for seq in (3, 4, 5, 6)]
+    judged = admit(rebooted, late, NOTHING, 0, never_stored={position_of(1, 5), position_of(1, 6)})
+    assert judged.stored == [False, False, True, True]
+    assert (judged.rebuild_from, judged.account.through) == (position_of(1, 5), position_of(2, 0))
+    twice = admit(rebooted, [position_of(1, 5)] * 2, NOTHING, 0, never_stored={position_of(1, 5)})
+    assert twice.stored == [True, False]
 
 
 arrivals = st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(0, 11)), min_size=1, max_size=60)

@@ -126,3 +126,17 @@ async def test_every_kind_of_malformed_message_can_be_kept(connection: asyncpg.C
     assert [bytes(row["head"]) for row in await kept(connection)] == [
         message.payload[: 64 * 1024] for message in messages
     ]
+
+
+async def test_a_bad_message_that_the_broker_delivers_again_counts_once(connection: asyncpg.Connection) -> None:
+    reconnected_at = datetime.fromtimestamp(NOON_MS / 1000 + 60, UTC)
+    await keep(connection, [rejected(), rejected()], reconnected_at=reconnected_at)
+    again = [rejected(received_ms=NOON_MS + 61_000)] * 3
+    await keep(
+        connection,
+        [*again, rejected(b"pumps/v1/p2/event", received_ms=NOON_MS + 61_000)],
+        reconnected_at=reconnected_at,
+    )
+    assert await counted(connection) == {("p1", date(2026, 11, 22)): 3, ("p2", date(2026, 11, 22)): 1}
+    await keep(connection, [rejected(received_ms=NOON_MS + 600_000)], reconnected_at=reconnected_at)
+    assert len(await kept(connection)) == 5
