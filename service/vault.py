@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -13,6 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from service.settings import Settings
 
 SEALED: Final = "sealed:"
+_KEPT_OPEN: Final = 4096  # a storm of alerts asks for the same few secrets thousands of times
 DEFAULT_FILE: Final = Path(".pumpwatch/secret.key")
 NO_KEY: Final = (
     "PUMPWATCH_SECRET_KEY: not set, and without it no endpoint's secret can be kept; "
@@ -36,6 +38,7 @@ class Vault:
         except ValueError:
             raise VaultError("PUMPWATCH_SECRET_KEY: a key is 32 bytes as URL-safe base64") from None
         self._fernet = MultiFernet(self._fernets) if keys else None
+        self._opened = lru_cache(maxsize=_KEPT_OPEN)(self._open)
         self.link_keys = tuple(
             hmac.digest(base64.urlsafe_b64decode(key), b"pumpwatch acknowledge link", hashlib.sha256) for key in keys
         )
@@ -60,6 +63,9 @@ class Vault:
 
     def open(self, stored: str) -> str:
         """What was sealed; what never was is returned as it is. Raises VaultError."""
+        return self._opened(stored)
+
+    def _open(self, stored: str) -> str:
         if not stored.startswith(SEALED):
             return stored
         if self._fernet is None:

@@ -179,7 +179,7 @@ class DeliveryLoad:
     async def _figures(self, pool: asyncpg.Pool, took_s: float) -> dict[str, Any]:
         rows = await pool.fetch("SELECT id, endpoint, alert_id, number, state, kind FROM notification")
         log = (self._directory / "workers.log").read_text(encoding="utf-8")
-        by_behaviour: dict[str, Any] = {}
+        problems, by_behaviour = list(self._problems(rows)), {}
         for behaviour in self._load.endpoints:
             group = [told for told in self.told if told.behaviour == behaviour]
             ids = {told.id for told in group}
@@ -205,7 +205,8 @@ class DeliveryLoad:
             "by_behaviour": by_behaviour,
             "given_up_in_the_log": log.count(" notification_given_up "),
             "circuits_opened": log.count(" circuit_opened "),
-            "problems": list(self._problems(rows)),
+            "problems": len(problems),
+            "first_problems": problems[:20],
         }
 
     def _problems(self, rows: list[asyncpg.Record]) -> Iterator[str]:

@@ -4,6 +4,7 @@ id, in order, or given up loudly.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ FULL = Load(
     over_s=60,
     endpoints={"healthy": 30, "times out": 5, "answers 500": 5, "answers 429": 5, "flaps": 5},
     waits_s=(0, 2, 5, 10, 20),
-    patience_s=40,
+    patience_s=60,
     answer_within_s=4,
     workers=2,
     kill_every_s=8,
@@ -49,8 +50,8 @@ async def test_ten_thousand_alerts_in_a_minute_to_fifty_endpoints(postgres_url: 
     check(figures)
 
 
-def check(figures: dict) -> None:
-    assert figures["problems"] == []
+def check(figures: dict[str, Any]) -> None:
+    assert figures["first_problems"] == []
     assert figures["workers_killed"] > 0
     given_up = sum(each["given_up"] for each in figures["by_behaviour"].values())
     # A worker may be killed between the commit and its line.
