@@ -86,7 +86,9 @@ def judge(labels: Sequence[Label], alerts: Iterable[Raised], told: Iterable[Told
         by_pump.setdefault(alert.pump_id, {}).setdefault(alert.condition, []).append(alert)
     activated = {each.alert_id for each in told if each.kind == "alert.activated"}
     faults = [_fault(label, by_pump.get(label.pump_id, {}), activated, ended_ms) for label in labels]
-    may = {label.pump_id: {*label.expected, *label.allowed} for label in labels}
+    may: dict[str, set[str]] = {}
+    for label in labels:  # a pump may have several
+        may.setdefault(label.pump_id, set()).update(label.expected, label.allowed)
     return Judgement(faults, [alert for alert in seen if alert.condition not in may.get(alert.pump_id, set())])
 
 

@@ -47,3 +47,9 @@ def test_the_silence_of_a_fleet_that_has_ended_is_not_false() -> None:
     assert judge([label()], [alert(), after], [told(alert())], ENDED_MS).well
     before = alert("p9", "silence", ENDED_MS - 1)
     assert not judge([label()], [alert(), before], [told(alert())], ENDED_MS).well
+
+
+def test_a_pump_may_have_several_labels() -> None:
+    low = label(fault="reservoir_low", allowed=[])
+    alerts = [alert(), alert(condition="reservoir_low")]
+    assert judge([label(), low], alerts, map(told, alerts), ENDED_MS).well
