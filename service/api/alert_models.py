@@ -129,6 +129,11 @@ class Told(BaseModel):
         return cls(**given, attempts=msgspec.json.decode(row["tries"]))
 
 
+class Inhibits(BaseModel):
+    pumps: int
+    first: list[str] = Field(description="The first twenty of their ids.")
+
+
 class AlertDetail(Alert):
     model_config = ConfigDict(
         json_schema_extra={
@@ -150,6 +155,7 @@ class AlertDetail(Alert):
                             "priority": "high",
                         }
                     ],
+                    "inhibits": {"pumps": 0, "first": []},
                     "notifications": [
                         {
                             "id": "msg_2f1c",
@@ -180,6 +186,7 @@ class AlertDetail(Alert):
     evidence: dict[str, Any] = Field(description="The limits, statistics and span that decided.")
     history: list[HistoryEntry]
     notifications: list[Told]
+    inhibits: Inhibits = Field(description="The pumps whose own alerts this one tells of.")
 
     @classmethod
     def whole(
@@ -187,6 +194,7 @@ class AlertDetail(Alert):
         row: Mapping[str, Any],
         history: Sequence[Mapping[str, Any]],
         notifications: Sequence[Mapping[str, Any]],
+        inhibited: Sequence[Mapping[str, Any]],
         rulebook: Rulebook,
     ) -> Self:
         return cls(
@@ -195,4 +203,7 @@ class AlertDetail(Alert):
             evidence=msgspec.json.decode(row["evidence"]),
             history=[HistoryEntry.of(entry) for entry in history],
             notifications=[Told.of(told) for told in notifications],
+            inhibits=Inhibits(
+                pumps=inhibited[0]["pumps"] if inhibited else 0, first=[row["pump_id"] for row in inhibited]
+            ),
         )

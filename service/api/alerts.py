@@ -118,4 +118,5 @@ async def _shown(context: Context, connection: asyncpg.Connection, alert_id: UUI
         raise not_found(f"alert {alert_id}")
     history = await alert_queries.history(connection, alert_id)
     notifications = await alert_queries.notifications(connection, alert_id)
-    return AlertDetail.whole(row, history, notifications, context.rulebook)
+    inhibited = await alert_queries.inhibited(connection, alert_id)
+    return AlertDetail.whole(row, history, notifications, inhibited, context.rulebook)

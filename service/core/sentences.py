@@ -50,7 +50,7 @@ def _telemetry_lock(of: Evidence) -> str:
 def _site_silence(of: Evidence) -> str:
     return (
         f"{of.number('silent'):.0f} of {of.number('pumps'):.0f} pumps of this site fell silent together "
-        f"at about {of.since}. How they are doing is unknown."
+        f"at about {of.since}, among them {of.text('first_pumps')}. How they are doing is unknown."
     )
 
 

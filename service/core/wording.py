@@ -20,6 +20,12 @@ class Evidence:
             raise KeyError(name)
         return float(value)
 
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        if not isinstance(value, str) or not value:
+            raise KeyError(name)
+        return value
+
     def short(self, name: str) -> str:
         return short(self.number(name))
 

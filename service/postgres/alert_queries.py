@@ -57,6 +57,18 @@ async def alert(connection: asyncpg.Connection, alert_id: UUID) -> asyncpg.Recor
     return await connection.fetchrow(_ONE, alert_id)
 
 
+# Of which pumps an alert tells as well: how many, and the first of them.
+_INHIBITED = """
+SELECT p.pump_id, count(*) OVER () AS pumps
+FROM alert AS a JOIN pump AS p USING (pump) WHERE a.inhibited_by = $1 ORDER BY p.pump_id LIMIT 20
+"""
+
+
+async def inhibited(connection: asyncpg.Connection, alert_id: UUID) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await connection.fetch(_INHIBITED, alert_id)
+    return rows
+
+
 _HISTORY = """
 SELECT number, at, event, actor, note, position, state, priority
 FROM alert_history WHERE alert_id = $1 ORDER BY number

@@ -1,6 +1,7 @@
 """Which sites have fallen silent as one, and whose silence is told of by their site's alert?"""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from service.core.rulebook import Rulebook
 from service.core.site import Outage, SitePumps, site_turn
 from service.postgres.alerts import AlertStore
 
+FIRST_NAMED: Final = 5
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -29,9 +31,9 @@ class Look(NamedTuple):
 # The pumps of some sites: when each was heard, and whether it is silent where that can be told.
 _PUMPS: Final = """
 WITH known AS NOT MATERIALIZED ({known})
-SELECT k.site, k.heard_at, k.interval_s::text::float8 AS interval_s, k.can_be_told,
+SELECT k.site, k.pump_id, k.heard_at, k.interval_s::text::float8 AS interval_s, k.can_be_told,
        k.can_be_told AND k.heard_at < k.judged_at - make_interval(secs => k.after_s) AS silent
-FROM known AS k WHERE k.site = ANY ($6::text[]) ORDER BY k.site
+FROM known AS k WHERE k.site = ANY ($6::text[]) ORDER BY k.site, k.pump_id
 """
 # What is known of some sites' silence, and of every site's whose alert is active: that alert, and when the last ended.
 _STANDING: Final = """
@@ -136,7 +138,11 @@ def _turn(standing: asyncpg.Record, rows: Sequence[asyncpg.Record], rulebook: Ru
         np.array([row["silent"] for row in rows], np.bool_),
     )
     ended_ms = None if standing["ended_at"] is None else _ms(standing["ended_at"])
-    return site_turn(standing["site"], pumps, outage, ended_ms, rulebook, _ms(now))
+    turn = site_turn(standing["site"], pumps, outage, ended_ms, rulebook, _ms(now))
+    if turn is None or turn.turn is not Turn.BEGAN:
+        return turn
+    first = [row["pump_id"] for row in rows if row["silent"]][:FIRST_NAMED]
+    return replace(turn, evidence=turn.evidence | {"first_pumps": ", ".join(first)})
 
 
 def _ms(at: datetime) -> int:

@@ -10,6 +10,7 @@ import pytest
 from service.core.change import Change
 from service.core.lifecycle import AlertWritten
 from service.core.rulebook import DEFAULT_RULEBOOK
+from service.postgres import alert_queries
 from service.postgres.alerts import AlertStore
 from service.postgres.silence import look_once
 from tests.postgres.test_silence import NOW, STORE, Ward, ward
@@ -86,7 +87,10 @@ async def test_five_hundred_pumps_behind_one_gateway_are_one_page_and_each_is_li
         await ward.connection.fetchval("SELECT body::text FROM notification WHERE alert_id = $1", site)
     )
     assert body["data"]["subject"] == "site:north"
-    assert "pumps of this site fell silent together" in body["data"]["what"]
+    assert "of 500 pumps of this site fell silent together" in body["data"]["what"]
+    assert "among them north-1, north-10," in body["data"]["what"]
+    shown = await alert_queries.inhibited(ward.connection, site)
+    assert (len(shown), shown[0]["pumps"], shown[0]["pump_id"]) == (20, 500, "north-1")
 
 
 async def test_pumps_that_outlast_their_site_are_told_of_then_and_the_others_never(ward: Ward) -> None:
