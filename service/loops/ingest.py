@@ -83,6 +83,7 @@ class Ingester:
         await self._store.take_over(owner)
         self._changed_since = self._clock()
         await self._store.use(self._fleet.rulebook, self._clock())
+        tell("rulebook_in_force", version=self._fleet.rulebook.version)
         await begin(self._store, self._fleet, self._clock())
         await self._inbox.start()
 
