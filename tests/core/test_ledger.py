@@ -20,7 +20,7 @@ from service.core.ledger import (
     restore,
     wait_no_longer,
 )
-from service.core.reading import MAX_SEQ, position_of
+from service.core.reading import MAX_SEQ, boot_of, position_of
 
 FIRST = position_of(1, 0)
 
@@ -144,6 +144,20 @@ def test_what_an_earlier_boot_said_and_was_never_stored_is_late_and_what_was_sto
 
 
 arrivals = st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(0, 11)), min_size=1, max_size=60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrivals)
+def test_whatever_comes_in_whatever_order_over_boots_is_stored_exactly_once(said: list[tuple[int, int]]) -> None:
+    account = admit(Account(), [position_of(1, 0)], position_of(1, 0), 0).account
+    store = {position_of(1, 0)}
+    for boot, seq in said:
+        position = position_of(boot, seq)
+        never_stored = {position} - store if boot < boot_of(account.through) else set()
+        judged = admit(account, [position], NOTHING, 0, never_stored=never_stored)
+        assert judged.stored == [position not in store]
+        account = judged.account
+        store.add(position)
 
 
 @settings(max_examples=400, deadline=None)

@@ -1,0 +1,94 @@
+"""Readings that come late, and clocks that are wrong: neither raises, clears nor hides anything that it should not."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from tests.loops.driven import Driven, telemetry
+from tests.pumps import MINUTE_MS
+
+
+@pytest.fixture
+async def driven(postgres_url: str) -> AsyncIterator[Driven]:
+    driven = Driven(postgres_url)
+    await driven.start()
+    yield driven
+    await driven.store.close()
+
+
+@pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+async def told(driven: Driven, *messages: dict[str, object], kind: str = "telemetry") -> None:
+    for message in messages:
+        driven.send("p1", message, kind)
+        await driven.turn()
+
+
+async def alerts(connection: asyncpg.Connection) -> list[tuple[str, str]]:
+    return [tuple(row) for row in await connection.fetch("SELECT condition, state FROM alert ORDER BY 1")]
+
+
+async def test_one_bad_reading_an_hour_old_raises_nothing_that_must_last(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    await told(driven, telemetry(0, [1.0] * 30), telemetry(180, [0.0], held_from=(1, 180)))
+    await driven.wait_ms(60_000)
+    assert await alerts(connection) == []
+    row = await connection.fetchrow(
+        "SELECT received_at - measured_at AS late FROM reading ORDER BY position DESC LIMIT 1"
+    )
+    assert row["late"] >= timedelta(minutes=59)
+
+
+async def test_a_late_sound_reading_neither_ends_nor_resets_what_holds(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    await told(driven, telemetry(0, [1.0] * 30), telemetry(31, [0.0] * 120))
+    await driven.wait_ms(50_000)
+    before = await alerts(connection)
+    assert [state for _, state in before] == ["active"] * len(before)
+    assert "stall" in dict(before)
+    began = await connection.fetchval("SELECT began_at FROM alert WHERE condition = 'stall'")
+    await told(driven, telemetry(30, [1.0]))
+    assert await alerts(connection) == before
+    assert abs(await connection.fetchval("SELECT began_at FROM alert WHERE condition = 'stall'") - began) <= timedelta(
+        minutes=1
+    )
+
+
+@pytest.mark.parametrize(("ahead_h", "corrected"), [(2, True), (-24, False), (-24 * 365 * 56, True)])
+async def test_a_wrong_clock_poisons_neither_the_latest_state_nor_the_days_of_the_store(
+    driven: Driven, connection: asyncpg.Connection, ahead_h: int, *, corrected: bool
+) -> None:
+    message = telemetry(240, [1.0])
+    message["time_ms"] = [max(0, driven.now_ms + ahead_h * 60 * MINUTE_MS)]
+    await told(driven, message)
+    await driven.wait_ms(2_000)
+    now = datetime.fromtimestamp(driven.now_ms / 1000, UTC)
+    latest = await connection.fetchval("SELECT measured_at FROM pump_latest")
+    off = await connection.fetchval("SELECT count(*) FROM clock_offset WHERE offset_ms <> 0")
+    assert bool(off) == corrected
+    assert now - timedelta(days=1, minutes=1) <= latest <= now
+    assert abs(latest - now) < timedelta(minutes=1) or not corrected
+
+
+async def test_a_pump_that_sends_events_only_is_heard_and_a_retained_status_is_no_evidence_of_life(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    started = {"boot": 1, "seq": 0, "time_ms": driven.now_ms, "type": "started", "reason": "reset", "held_from": [1, 0]}
+    await told(driven, started, kind="event")
+    await driven.wait_ms(2_000)
+    row = await connection.fetchrow("SELECT received_at, position FROM pump_latest")
+    heard_at = row["received_at"]
+    assert row["position"] is None
+    await driven.wait_ms(60_000)
+    await told(driven, {"online": True}, kind="status")
+    await driven.wait_ms(2_000)
+    assert await connection.fetchval("SELECT received_at FROM pump_latest") == heard_at
