@@ -19,6 +19,7 @@ SHIFT_BOUND_MS: Final = 2 * HOUR_MS
 DUE_AFTER_BOUNDS: Final = 5  # a shift is due once it has stayed beyond the reject level for so many bounds
 GROSS: Final = 0.6  # of the program; half of it, and noise enough to tell
 GROSS_READINGS: Final = 3
+NEARLY_EMPTY_ML: Final = 0.2
 MRI_HOLD_MS: Final = 90 * MINUTE_MS
 LOCKED_MS: Final = 2 * HOUR_MS
 STOPPED_LONG_MS: Final = DAY_MS
@@ -120,7 +121,9 @@ def _times(fault: Fault, implant: Implant, timeline: Timeline) -> tuple[int, int
     match kind:
         case Kind.STALL | Kind.OCCLUSION:
             shows_ms = onset_ms + stall_shows_ms(implant)
-            return onset_ms, onset_ms + stall_shows_ms(implant, at_its_fastest=True), shows_ms + 2 * reading_ms
+            trickle_ms = (shows_ms - onset_ms) // 8 if implant.sensor else 0  # noise that a sensor takes for flow
+            first_ms = onset_ms + stall_shows_ms(implant, at_its_fastest=True)
+            return onset_ms, first_ms, shows_ms + trickle_ms + 2 * reading_ms
         case Kind.MRI_LATE:
             shows_ms = onset_ms + stall_shows_ms(implant)
             return onset_ms, shows_ms, max(shows_ms, onset_ms + MRI_MS + MRI_HOLD_MS) + 2 * reading_ms
@@ -131,21 +134,28 @@ def _times(fault: Fault, implant: Implant, timeline: Timeline) -> tuple[int, int
             return onset_ms, parts[2].onset_ms + stall_shows_ms(implant), parts[3].onset_ms + length_ms(parts[3])
         case Kind.TELEMETRY_LOCK:
             locked_ms = lock_falls_silent_ms(fault, implant) + LOCKED_MS
-            return onset_ms, locked_ms, locked_ms + 5 * MINUTE_MS
+            return onset_ms, onset_ms + stall_shows_ms(implant), locked_ms + 5 * MINUTE_MS
         case Kind.OVER_DELIVERY_GROSS | Kind.FREE_FLOW | Kind.EARLY_EMPTY:
             over = deviation_of(fault, implant) or 0.0
             due_ms = onset_ms + (GROSS_READINGS + 2) * reading_ms
             if kind is Kind.EARLY_EMPTY:  # and then it must be empty
                 due_ms = onset_ms + length_ms(fault) + reading_ms
-            return onset_ms, onset_ms + GROSS_READINGS * reading_ms, due_ms if over >= GROSS else None
+            return onset_ms, onset_ms + (GROSS_READINGS - 1) * reading_ms, due_ms if over >= GROSS else None
         case Kind.SILENCE | Kind.SITE_OUTAGE:
             shows_ms = onset_ms + shows_after_ms(Kind.SILENCE, implant)
-            return onset_ms, shows_ms, shows_ms if kind is Kind.SILENCE else shows_ms + 5 * MINUTE_MS
+            heard_before_ms = round(implant.interval_s * 1000)  # at most so long before its onset
+            due_ms = shows_ms if kind is Kind.SILENCE else shows_ms + 5 * MINUTE_MS
+            return onset_ms, max(shows_ms - heard_before_ms, onset_ms), due_ms
         case Kind.STOPPED_LONG:
             return onset_ms, onset_ms + STOPPED_LONG_MS, onset_ms + STOPPED_LONG_MS + reading_ms
         case Kind.RESERVOIR_EMPTY:
-            empty_ms = onset_ms + round(fault.value / implant.program_ml_d * DAY_MS)
-            return empty_ms, empty_ms, empty_ms + HOUR_MS
+            nearly_ms, empty_ms = (
+                onset_ms + round(max(fault.value - left_ml, 0.0) / implant.program_ml_d * DAY_MS)
+                for left_ml in (NEARLY_EMPTY_ML, 0.0)
+            )
+            return nearly_ms, nearly_ms, empty_ms + HOUR_MS
+        case Kind.POCKET_FILL:  # one reading of a level is none
+            return onset_ms, onset_ms, onset_ms + (GROSS_READINGS + 1) * reading_ms
         case Kind.FLOW_WHILE_STOPPED:
             return onset_ms, onset_ms + GROSS_READINGS * reading_ms, onset_ms + HOUR_MS
         case Kind.BOLUS_CAP:

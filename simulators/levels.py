@@ -13,18 +13,16 @@ import numpy as np
 from simulators.draws import Floats
 from simulators.faults import DAY_MS, HOUR_MS, LOW_D, LOW_SHARE, RESERVOIR_BIAS, Kind
 from simulators.fleet import Implant
-from simulators.labels import Label
+from simulators.labels import NEARLY_EMPTY_ML, Label
 from simulators.pump import Booleans, Measured
 
 LOOK_EVERY_MS: Final = HOUR_MS
 LOW_ML: Final = 2.0
 MAY: Final = 1.35  # boluses allotted, and what past refills have taught, move the limit
 MUST: Final = 0.80
-EMPTY_ML: Final = 0.2
 EMPTY_MAY_ML: Final = 0.6
 RATE_WEIGHT: Final = 1 / 24
-REPLACE_SOON_V: Final = 2.6
-REPLACE_MAY_V: Final = 2.66
+REPLACE_MAY_V: Final = 2.62  # the pump's own limit is 2.6 V, and a reading is good to 3 mV
 REPLACE_MUST_V: Final = 2.57
 SAYS: Final = {
     "replace_soon": "battery_low",
@@ -101,8 +99,8 @@ class Levels:
             (np.maximum(nearest, furthest) <= 1) | (left_ml <= LOW_ML),
             (np.maximum(nearest, furthest) <= MUST) | (left_ml <= MUST * LOW_ML),
         )
-        self._empty.look(now_ms, left_ml <= EMPTY_MAY_ML, left_ml <= EMPTY_ML, left_ml <= 0.0)
-        self._battery.look(now_ms, volts <= REPLACE_MAY_V, volts <= REPLACE_SOON_V, volts <= REPLACE_MUST_V)
+        self._empty.look(now_ms, left_ml <= EMPTY_MAY_ML, left_ml <= NEARLY_EMPTY_ML, left_ml <= 0.0)
+        self._battery.look(now_ms, volts <= REPLACE_MAY_V, volts <= REPLACE_MAY_V, volts <= REPLACE_MUST_V)
 
     def refilled(self, pump: int) -> None:
         """What the reservoir holds when it is looked at next is what the pump was filled with."""
