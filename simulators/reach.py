@@ -107,7 +107,9 @@ class Reach:
     def _lose(self, pump: int) -> None:
         if pump not in self._kept:
             self._kept[pump] = []
-            self._publisher.unlink(pump)
+            # Who never comes back still tells what it measured before: else that would be taken for lost.
+            if any(each == pump and not is_lost for _, each, is_lost in self._agenda):
+                self._publisher.unlink(pump)
 
     def _find(self, pump: int) -> None:
         """It is back, and tells what it has kept: an hour of it is a message like any other."""
