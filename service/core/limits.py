@@ -79,7 +79,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
             0.2225, "of program", 0.145, 1, "half-way from the tolerance edge (14.5 %) to the reject level (30 %)"
         ),
         "rotor_reference": Limit(
-            0.12, "of program", 0.02, 1, "the same for a rotor, which counts its steps exactly: one hour may decide"
+            0.08, "of program", 0.02, 1, "the same for a rotor, which counts its steps exactly: one hour may decide"
         ),
         "decision": Limit(0.10, "of program x h", 0.01, 10, "the cumulative sum at which the condition begins"),
         "cap": Limit(
