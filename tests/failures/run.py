@@ -90,7 +90,7 @@ class Run:
         stage, said = self.stage, self.stage.fleet.said
         in_database = await stored(stage.database_url)
         oracle = await findings(said.messages, stage.fleet.registry, stage.directory / "stream.ndjson")
-        # No `watch` runs here, and who falls silent is its business: a slow machine may still be at it when that is due.
+        # No `watch` runs here, and silence is its business: a slow machine may still be at it when that is due.
         labels = [label for label in stage.fleet.labels if "silence" not in label.expected]
         verdict = check(said, in_database, labels, oracle, report.ended_ms)
         due = [each for each in labels if each.due_ms is not None and each.due_ms <= report.ended_ms]
