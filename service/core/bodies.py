@@ -100,11 +100,23 @@ def _what(kind: NotificationKind, alert: Alert, now: datetime) -> str:
     wrong = what_is_wrong(alert, now)
     if kind is NotificationKind.ACKNOWLEDGED:
         return f"A person has acknowledged this alert. {wrong}"
+    if kind is NotificationKind.REMINDER:
+        return (
+            f"{alert.acknowledged_by} has acknowledged this alert, and it goes on. "
+            f"Acknowledge it again if it is being dealt with; else others are asked. {wrong}"
+        )
+    wrong = _ASKED_AGAIN.get(kind, "") + wrong
     if kind is NotificationKind.PRIORITY_ROSE:
         wrong = f"The priority rose to {alert.priority}. {wrong}"
     if alert.reason is not Reason.IN_ORDER:
         wrong = f"{wrong} The readings that show it reached us late, at {clock_time(now, now)}."
     return wrong
+
+
+_ASKED_AGAIN: Final[Mapping[NotificationKind, str]] = {
+    NotificationKind.ESCALATED: "Nobody has answered this alert so far: now it is for you. ",
+    NotificationKind.REPEATED: "Nobody is dealing with this alert. ",
+}
 
 
 def _dose_ug_d(program_ml_d: float | None, concentration_ug_ml: float | None) -> float | None:

@@ -1,4 +1,7 @@
-"""Who is told? Every enabled endpoint that wants the priority; of a simulated pump only those that accept it."""
+"""Who may be told? Enabled endpoints that want the priority; of a simulated pump only those that accept it.
+
+Whom of these an alert's policy reaches is core/roster.py's to say.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -5,7 +5,6 @@ However many alerts a batch changes, it takes one statement a table.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,31 +13,15 @@ import msgspec
 
 from service.core.alert import Alert
 from service.core.change import Change, Condition
-from service.core.lifecycle import HistoryRow, NotificationKind, pump_time
+from service.core.lifecycle import HistoryRow, pump_time
 from service.core.reading import DrugClass
-from service.core.routing import Route
 from service.core.subject import Subject, is_site, site_of
 
 READINGS_KEPT: Final = 120
 """How many of an episode's readings its alert keeps as evidence."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationRow:
-    """The fields are columns of the table `notification`; the others have defaults."""
-
-    id: str
-    alert_id: UUID
-    number: int
-    endpoint: UUID
-    kind: NotificationKind
-    priority: str
-    body: dict[str, Any]
-    created_at: datetime
-    due_at: datetime
-
-
-def _columns(row: type) -> str:
+def columns_of(row: type) -> str:
     return ", ".join(field.name for field in fields(row))
 
 
@@ -117,13 +100,16 @@ async def lock_one(connection: asyncpg.Connection, alert: UUID) -> Alert | None:
 # Real columns go through text: the shortest decimal that means them, 20.3 and not 20.299999.
 _PUMPS: Final = """
 SELECT 'pump:' || pump_id AS name, pump, pump_id, site, drug_class,
-       concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated
+       concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated, time_zone
 FROM pump WHERE pump = ANY ($1::integer[])
 """
 # A site whose pumps are all simulated is simulated itself.
 _SITES: Final = """
-SELECT 'site:' || given.site AS name, given.site, coalesce(bool_and(pump.simulated), false) AS simulated
-FROM unnest($1::text[]) AS given (site) LEFT JOIN pump ON pump.site = given.site AND pump.in_service
+SELECT 'site:' || given.site AS name, given.site, coalesce(bool_and(pump.simulated), false) AS simulated,
+       coalesce(min(site.time_zone), 'UTC') AS time_zone
+FROM unnest($1::text[]) AS given (site)
+LEFT JOIN site ON site.site = given.site
+LEFT JOIN pump ON pump.site = given.site AND pump.in_service
 GROUP BY given.site
 """
 
@@ -140,44 +126,6 @@ async def others_of(connection: asyncpg.Connection, names: Collection[str]) -> d
     rows = await connection.fetch(_SITES, sites) if sites else []
     found = {row["name"]: Subject(**row) for row in rows}
     return {name: found.get(name) or Subject(name=name) for name in names}
-
-
-_ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled, name, priorities FROM endpoint WHERE enabled"
-
-
-async def routes(connection: asyncpg.Connection) -> list[Route]:
-    rows = await connection.fetch(_ROUTES)
-    return [Route(**{**row, "priorities": frozenset(row["priorities"])}) for row in rows]
-
-
-# When each of some pumps was last heard, by our clock.
-_LAST_HEARD: Final = "SELECT pump, received_at FROM pump_latest WHERE pump = ANY ($1::integer[])"
-
-
-async def last_heard(connection: asyncpg.Connection, pumps: Collection[int]) -> dict[int, datetime]:
-    return {row["pump"]: row["received_at"] for row in await connection.fetch(_LAST_HEARD, list(pumps))}
-
-
-# Who may have been told of some alerts. A lease counts: its request may be under way. Locked: none begins meanwhile.
-_ATTEMPTED: Final = """
-SELECT DISTINCT alert_id, endpoint
-FROM (
-    SELECT alert_id, endpoint, attempts, lease_token FROM notification
-    WHERE alert_id = ANY ($1::uuid[]) AND kind IN ('activated', 'priority_rose')
-    ORDER BY id
-    FOR UPDATE
-) AS activated
-WHERE attempts > 0 OR lease_token IS NOT NULL
-"""
-
-
-async def lock_attempted(connection: asyncpg.Connection, alerts: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """The endpoints at which `activated` or a rise was attempted, by alert; alerts without any are left out."""
-    attempted: dict[UUID, set[UUID]] = {}
-    if alerts:
-        for row in await connection.fetch(_ATTEMPTED, list(alerts)):
-            attempted.setdefault(row["alert_id"], set()).add(row["endpoint"])
-    return attempted
 
 
 # The last stored readings of each of some spans of pump time, as columns.
@@ -221,8 +169,8 @@ async def readings_of(connection: asyncpg.Connection, changes: Sequence[Change])
 
 # Nobody can have raised the same episode but ourselves, before: then all of it was written.
 _INSERT_ALERTS: Final = f"""
-INSERT INTO alert ({_columns(Alert)})
-SELECT {_columns(Alert)} FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) ORDER BY id
+INSERT INTO alert ({columns_of(Alert)})
+SELECT {columns_of(Alert)} FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) ORDER BY id
 ON CONFLICT DO NOTHING
 RETURNING id
 """
@@ -232,7 +180,7 @@ async def insert_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert])
     """Return the ids of those that were not there."""
     if not alerts:
         return set()
-    return {row["id"] for row in await connection.fetch(_INSERT_ALERTS, _json(alerts))}
+    return {row["id"] for row in await connection.fetch(_INSERT_ALERTS, json_of(alerts))}
 
 
 # What can change of an alert; evidence is added to, so its readings stay unless newer ones replace them.
@@ -243,7 +191,9 @@ UPDATE alert SET
     resolved_at = new.resolved_at, last_position = new.last_position,
     found_late = new.found_late, reason = new.reason, acknowledged_at = new.acknowledged_at,
     acknowledged_by = new.acknowledged_by, rulebook_version = new.rulebook_version,
-    inhibited_by = new.inhibited_by, evidence = alert.evidence || new.evidence, version = new.version
+    inhibited_by = new.inhibited_by, escalation = new.escalation, escalate_at = new.escalate_at,
+    shelved_until = new.shelved_until, shelved_by = new.shelved_by, shelf_reason = new.shelf_reason,
+    chattering = new.chattering, evidence = alert.evidence || new.evidence, version = new.version
 FROM jsonb_populate_recordset(NULL::alert, $1::text::jsonb) AS new
 WHERE alert.id = new.id
 """
@@ -251,62 +201,18 @@ WHERE alert.id = new.id
 
 async def update_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert]) -> None:
     if alerts:
-        await connection.execute(_UPDATE_ALERTS, _json(alerts))
+        await connection.execute(_UPDATE_ALERTS, json_of(alerts))
 
 
 _INSERT_HISTORY: Final = f"""
-INSERT INTO alert_history ({_columns(HistoryRow)})
-SELECT {_columns(HistoryRow)} FROM jsonb_populate_recordset(NULL::alert_history, $1::text::jsonb)
+INSERT INTO alert_history ({columns_of(HistoryRow)})
+SELECT {columns_of(HistoryRow)} FROM jsonb_populate_recordset(NULL::alert_history, $1::text::jsonb)
 """
 
 
 async def insert_history(connection: asyncpg.Connection, rows: Sequence[HistoryRow]) -> None:
     if rows:
-        await connection.execute(_INSERT_HISTORY, _json(rows))
-
-
-_INSERT_NOTIFICATIONS: Final = f"""
-INSERT INTO notification ({_columns(NotificationRow)})
-SELECT {_columns(NotificationRow)} FROM jsonb_populate_recordset(NULL::notification, $1::text::jsonb)
-"""
-
-
-async def insert_notifications(connection: asyncpg.Connection, rows: Sequence[NotificationRow]) -> None:
-    if rows:
-        await connection.execute(_INSERT_NOTIFICATIONS, _json(rows))
-
-
-# An endpoint that was never told that it began need not be told the rest.
-_COLLAPSE: Final = """
-UPDATE notification AS n SET state = 'collapsed', settled_at = $2
-WHERE n.alert_id = ANY ($1::uuid[]) AND n.state = 'pending' AND n.attempts = 0 AND n.lease_token IS NULL
-    AND NOT EXISTS (
-        SELECT FROM notification AS activated
-        WHERE activated.alert_id = n.alert_id AND activated.endpoint = n.endpoint
-            AND activated.kind IN ('activated', 'priority_rose')
-            AND (activated.attempts > 0 OR activated.lease_token IS NOT NULL)
-    )
-"""
-
-
-async def collapse(connection: asyncpg.Connection, alerts: Collection[UUID], now: datetime) -> None:
-    if alerts:
-        await connection.execute(_COLLAPSE, list(alerts), now)
-
-
-# What was held until the pump has caught up, and was not tried yet.
-_RELEASE: Final = """
-UPDATE notification AS n SET due_at = $2
-FROM alert AS a
-WHERE a.id = n.alert_id AND a.pump = ANY ($1::integer[])
-    AND n.state = 'pending' AND n.attempts = 0 AND n.lease_token IS NULL AND n.due_at > $2
-RETURNING n.id
-"""
-
-
-async def release(connection: asyncpg.Connection, pumps: Collection[int], now: datetime) -> int:
-    """Return how many became due."""
-    return len(await connection.fetch(_RELEASE, list(pumps), now))
+        await connection.execute(_INSERT_HISTORY, json_of(rows))
 
 
 def _key_columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
@@ -317,5 +223,5 @@ def _alerts(rows: Sequence[asyncpg.Record]) -> list[Alert]:
     return [msgspec.json.decode(row[0], type=Alert) for row in rows]
 
 
-def _json(rows: Sequence[Any]) -> str:
+def json_of(rows: Sequence[Any]) -> str:
     return msgspec.json.encode(rows, enc_hook=lambda scalar: scalar.item()).decode()

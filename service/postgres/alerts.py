@@ -5,26 +5,23 @@ Every change is: lock the row, one move of core/lifecycle.py, write row, history
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import asyncpg
 
-from service.core import lifecycle
+from service.core import answers, lifecycle
 from service.core.alert import Alert, AlertState
-from service.core.bodies import body_of
 from service.core.change import Change, Condition, Ruled, Turn
-from service.core.lifecycle import AlertWritten, Circumstances, Move, NotificationKind
+from service.core.lifecycle import AlertWritten, Circumstances, Move
 from service.core.override import Whose
 from service.core.reconcile import InOrder, reconcile
-from service.core.routing import Route, told
 from service.core.rulebook import Rulebook
 from service.core.shadow import part
 from service.core.subject import NO_PUMP, Subject
-from service.postgres import alert_rows, shadow
-from service.postgres.alert_rows import NotificationRow
-from service.postgres.outbox import hasten
+from service.core.telling import Asked, tell
+from service.postgres import alert_rows, notification_rows, shadow, telling
 from service.postgres.waking import CHANNEL
 
 
@@ -68,8 +65,7 @@ class AlertStore:
         current = {(alert.subject, alert.condition): alert for alert in locked}
         resolved = await alert_rows.newest_resolved(connection, keys)
         previous = {(alert.subject, alert.condition): alert for alert in resolved}
-        ending = {key for key, change in zip(key_of, changes, strict=True) if change.turn is Turn.ENDED}
-        attempted = await alert_rows.lock_attempted(connection, [current[key].id for key in ending & current.keys()])
+        asked = await notification_rows.lock_asked(connection, [alert.id for alert in locked])
         active = {key for key, alert in current.items() if alert.state is AlertState.ACTIVE}
         parted = part(zip(key_of, map(self._ruled, changes, about), strict=True), active)
         await shadow.record(connection, parted.shadowed, now)
@@ -81,7 +77,7 @@ class AlertStore:
                 alert,
                 previous.get(key),
                 Circumstances(subjects[key[0]], self._rulebook, now),
-                announced=alert is not None and alert.id in attempted,
+                announced=alert is not None and _attempted(asked, alert.id),
             )
             if move is None:
                 continue
@@ -91,7 +87,7 @@ class AlertStore:
                 current.pop(key, None)
             else:
                 current[key] = move.alert
-        return await self._write(connection, moves, subjects, attempted, now)
+        return await self._write(connection, moves, subjects, asked, now)
 
     async def reconcile(
         self,
@@ -112,7 +108,7 @@ class AlertStore:
         await connection.execute(_PLAN_ANEW)
         alerts = await alert_rows.lock_since(connection, pump, since_position)
         subject = (await alert_rows.pumps_of(connection, [pump]))[pump]
-        attempted = await alert_rows.lock_attempted(connection, [alert.id for alert in alerts])
+        asked = await notification_rows.lock_asked(connection, [alert.id for alert in alerts])
         active = {
             (subject.name, alert.condition)
             for alert in alerts
@@ -124,7 +120,7 @@ class AlertStore:
         await shadow.rewrite(connection, pump, since_position, parted.shadowed, now)
         moves = reconcile(
             alerts,
-            attempted,
+            {alert.id for alert in alerts if _attempted(asked, alert.id)},
             InOrder(
                 since_position,
                 [each for each in held if each not in untold or (subject.name, each) in active],
@@ -132,7 +128,7 @@ class AlertStore:
             ),
             Circumstances(subject, self._rulebook, now, late_data=True),
         )
-        return await self._write(connection, moves, {subject.name: subject}, attempted, now)
+        return await self._write(connection, moves, {subject.name: subject}, asked, now)
 
     def _ruled(self, change: Change, subject: Subject) -> Change:
         """With what the rules say of it: those that were in force for the pump, or else those in force now."""
@@ -146,7 +142,7 @@ class AlertStore:
 
     async def release(self, connection: asyncpg.Connection, pumps: Sequence[int], now: datetime) -> None:
         """These pumps have caught up with our clock: what their delayed data found is announced now."""
-        if await alert_rows.release(connection, pumps, now):
+        if await notification_rows.release(connection, pumps, now):
             await connection.execute(_WAKE)
 
     async def inhibit(
@@ -154,7 +150,7 @@ class AlertStore:
     ) -> list[AlertWritten]:
         """The alert `by` tells of these as well: what they have not yet told anybody, they tell nobody."""
         written = await self._move_all(connection, alerts, lambda alert: lifecycle.inhibit(alert, by, now), now)
-        await alert_rows.collapse(connection, alerts, now)
+        await notification_rows.collapse(connection, alerts, now)
         return written
 
     async def announce(
@@ -169,22 +165,46 @@ class AlertStore:
         self, connection: asyncpg.Connection, alerts: Collection[UUID], move: Callable[[Alert], Move], now: datetime
     ) -> list[AlertWritten]:
         moves = [move(alert) for alert in await alert_rows.lock_active(connection, alerts)]
-        subjects = await alert_rows.pumps_of(connection, {each.alert.pump for each in moves if each.alert.pump})
-        by_name = {subject.name: subject for subject in subjects.values()}
-        attempted = await alert_rows.lock_attempted(connection, [each.alert.id for each in moves])
-        return await self._write(connection, moves, by_name, attempted, now)
+        return await self.move(connection, moves, now)
 
     async def acknowledge(
         self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
     ) -> AlertWritten:
         """Raises UnknownAlertError, IllegalTransitionError and AlreadyAcknowledgedError."""
-        return await self._command(connection, alert_id, now, lambda a: lifecycle.acknowledge(a, actor, note, now))
+        return await self._command(connection, alert_id, now, lambda a: answers.acknowledge(a, actor, note, now))
 
     async def reset(
         self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
     ) -> AlertWritten:
         """Raises UnknownAlertError and IllegalTransitionError."""
-        return await self._command(connection, alert_id, now, lambda a: lifecycle.reset(a, actor, note, now))
+        return await self._command(connection, alert_id, now, lambda a: answers.reset(a, actor, note, now))
+
+    async def shelve(
+        self,
+        connection: asyncpg.Connection,
+        alert_id: UUID,
+        actor: str,
+        reason: str,
+        now: datetime,
+        *,
+        until: datetime,
+    ) -> AlertWritten:
+        """Raises UnknownAlertError, IllegalTransitionError and ShelfRefusedError."""
+        written = await self._command(connection, alert_id, now, lambda a: answers.shelve(a, actor, reason, until, now))
+        await notification_rows.collapse(connection, [alert_id], now)
+        return written
+
+    async def unshelve(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
+    ) -> AlertWritten:
+        """Raises UnknownAlertError, IllegalTransitionError and ShelfRefusedError."""
+        return await self._command(connection, alert_id, now, lambda a: answers.unshelve(a, actor, note, now))
+
+    async def move(self, connection: asyncpg.Connection, moves: Sequence[Move], now: datetime) -> list[AlertWritten]:
+        """Write moves of alerts whose rows this transaction holds."""
+        alerts = [move.alert for move in moves]
+        asked = await notification_rows.lock_asked(connection, [alert.id for alert in alerts])
+        return await self._write(connection, moves, await _subjects_of(connection, alerts), asked, now)
 
     async def _command(
         self, connection: asyncpg.Connection, alert_id: UUID, now: datetime, command: Callable[[Alert], Move]
@@ -194,9 +214,9 @@ class AlertStore:
             if alert is None:
                 raise UnknownAlertError(f"no alert {alert_id}")
             move = command(alert)
-            subject = await _subject_of(connection, alert)
-            attempted = await alert_rows.lock_attempted(connection, [alert.id])
-            written = await self._write(connection, [move], {subject.name: subject}, attempted, now)
+            subjects = await _subjects_of(connection, [alert])
+            asked = await notification_rows.lock_asked(connection, [alert.id])
+            written = await self._write(connection, [move], subjects, asked, now)
         return written[0]
 
     async def _write(
@@ -204,92 +224,21 @@ class AlertStore:
         connection: asyncpg.Connection,
         moves: Sequence[Move],
         subjects: Mapping[str, Subject],
-        attempted: Mapping[UUID, Collection[UUID]],
+        asked: Mapping[UUID, Asked],
         now: datetime,
     ) -> list[AlertWritten]:
         if not moves:
             return []
-        after = await _after(connection, moves)
+        found = tell(moves, subjects, await telling.book(connection, moves, subjects), asked, now)
+        after = await _after(connection, [each.move for each in found])
         new = {move.alert.id for move in moves if move.begins}
         # First what there is: an alert that is resolved makes room for the next one of its condition.
         await alert_rows.update_alerts(connection, [alert for key, alert in after.items() if key not in new])
         inserted = await alert_rows.insert_alerts(connection, [after[key] for key in new])
-        moves = [move for move in moves if move.alert.id not in new or move.alert.id in inserted]
-        await alert_rows.insert_history(connection, [move.history for move in moves])
-        await self._notify(connection, moves, subjects, attempted, now)
-        return [_written(move) for move in moves]
-
-    async def _notify(
-        self,
-        connection: asyncpg.Connection,
-        moves: Sequence[Move],
-        subjects: Mapping[str, Subject],
-        attempted: Mapping[UUID, Collection[UUID]],
-        now: datetime,
-    ) -> None:
-        """Put into the outbox what the moves ask for, and take out what nobody needs to hear any more."""
-        routes = await alert_rows.routes(connection)
-        heard = await alert_rows.last_heard(connection, {move.alert.pump for move in moves if move.alert.pump})
-        rows = [
-            row
-            for move in moves
-            if move.tells is not None
-            for row in self._rows(
-                move,
-                move.tells,
-                subjects[move.alert.subject],
-                _told_of(move, routes, attempted.get(move.alert.id, ())),
-                heard.get(move.alert.pump or NO_PUMP),
-                now,
-            )
-        ]
-        await alert_rows.insert_notifications(connection, rows)
-        await hasten(connection, {row.alert_id for row in rows}, now)
-        over = [move.alert.id for move in moves if move.alert.state is AlertState.RESOLVED]
-        await alert_rows.collapse(connection, over, now)
-        if rows or over:
-            await connection.execute(_WAKE)
-
-    def _rows(
-        self,
-        move: Move,
-        kind: NotificationKind,
-        subject: Subject,
-        routes: Sequence[Route],
-        last_heard_at: datetime | None,
-        now: datetime,
-    ) -> list[NotificationRow]:
-        alert = move.alert
-        body = body_of(
-            kind,
-            alert,
-            subject,
-            self._rulebook.do_now(alert.condition),
-            now,
-            last_heard_at=last_heard_at,
-            told=[route.name for route in routes],
-        )
-        hold = timedelta(seconds=move.hold_s)
-        return [
-            NotificationRow(
-                id=str(uuid5(alert.id, f"{move.history.number}/{route.endpoint}")),
-                alert_id=alert.id,
-                number=move.history.number,
-                endpoint=route.endpoint,
-                kind=kind,
-                priority=alert.priority,
-                body=body,
-                created_at=now,
-                due_at=now + hold,
-            )
-            for route in routes
-        ]
-
-
-def _told_of(move: Move, routes: Sequence[Route], attempted: Collection[UUID]) -> list[Route]:
-    """Whoever was never told that it began is not told that it is over."""
-    routes = told(routes, move.alert.priority, simulated=move.alert.simulated)
-    return [route for route in routes if move.tells is not NotificationKind.RESOLVED or route.endpoint in attempted]
+        found = [each for each in found if each.move.alert.id not in new or each.move.alert.id in inserted]
+        await alert_rows.insert_history(connection, [each.move.history for each in found])
+        await telling.notify(connection, found, subjects, self._rulebook, now)
+        return [_written(each.move) for each in found]
 
 
 async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[UUID, Alert]:
@@ -302,10 +251,15 @@ async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[
     return after
 
 
-async def _subject_of(connection: asyncpg.Connection, alert: Alert) -> Subject:
-    if alert.pump is not None:
-        return (await alert_rows.pumps_of(connection, [alert.pump]))[alert.pump]
-    return (await alert_rows.others_of(connection, [alert.subject]))[alert.subject]
+async def _subjects_of(connection: asyncpg.Connection, alerts: Collection[Alert]) -> dict[str, Subject]:
+    pumps = await alert_rows.pumps_of(connection, {alert.pump for alert in alerts if alert.pump is not None})
+    others = await alert_rows.others_of(connection, {alert.subject for alert in alerts if alert.pump is None})
+    return {subject.name: subject for subject in pumps.values()} | others
+
+
+def _attempted(asked: Mapping[UUID, Asked], alert: UUID) -> bool:
+    """Whether somebody may have been told of it."""
+    return alert in asked and bool(asked[alert].attempted)
 
 
 def _written(move: Move) -> AlertWritten:

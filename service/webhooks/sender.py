@@ -22,6 +22,7 @@ _IDLE_CONNECTION_S = 30.0
 _ANSWER_BYTES = 4096  # read so that the connection can be used again; nothing in an answer decides but its head
 _KEPT_BYTES = 2048  # of it, so that somebody can see what an endpoint has against us
 _ANSWER_S = 0.5
+_POOLS_KEPT = 100  # of those without a connection
 
 
 class _UnusableUrlError(Exception):
@@ -44,12 +45,10 @@ class HttpSender:
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, network: Checked | None = None) -> None:
-        self._connections = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpcore.default_ssl_context(),
-            max_connections=None,  # bounded by the loop, for each endpoint apart
-            keepalive_expiry=_IDLE_CONNECTION_S,
-            network_backend=network or Checked(),
-        )
+        self._tls = tls or httpcore.default_ssl_context()
+        self._network = network or Checked()
+        # One for each origin: httpcore goes over all connections of a pool, squared, for every request.
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,7 +56,8 @@ class HttpSender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._connections.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
     async def post(self, claimed: Claimed, now: datetime, timeout_s: float) -> Attempt:
         begun_s = time.perf_counter()
@@ -70,6 +70,20 @@ class HttpSender:
         attempt = await self._exchange(url, sent, claimed.body, now, timeout_s, begun_s)
         return replace(attempt, headers={name: text for name, text in sent.items() if name != "webhook-signature"})
 
+    def _pool(self, url: httpcore.URL) -> httpcore.AsyncConnectionPool:
+        origin = str(url.origin)
+        pool = self._pools.get(origin)
+        if pool is None:
+            for unused in [name for name, each in self._pools.items() if not each.connections][:-_POOLS_KEPT]:
+                del self._pools[unused]
+            pool = self._pools[origin] = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_connections=None,  # bounded by the outbox, for each endpoint apart
+                keepalive_expiry=_IDLE_CONNECTION_S,
+                network_backend=self._network,
+            )
+        return pool
+
     async def _exchange(
         self, url: httpcore.URL, sent: dict[str, str], body: bytes, now: datetime, timeout_s: float, begun_s: float
     ) -> Attempt:
@@ -77,7 +91,7 @@ class HttpSender:
         try:
             async with (
                 asyncio.timeout(timeout_s) as deadline,
-                self._connections.stream("POST", url, headers=list(sent.items()), content=body) as response,
+                self._pool(url).stream("POST", url, headers=list(sent.items()), content=body) as response,
             ):
                 attempt = _answered(response, now, _ms_since(begun_s))
                 # The status line has decided. What follows may be slow, endless or cut off without changing that.
