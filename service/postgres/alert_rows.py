@@ -4,7 +4,7 @@ However many alerts a batch changes, it takes one statement a table.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,14 +26,14 @@ def columns_of(row: type) -> str:
 
 
 # The evidence's readings stay where they are: nothing is decided from them.
-_ALERT_JSON: Final = "(to_jsonb(a) || jsonb_build_object('evidence', a.evidence - 'readings'))::text"
+ALERT_JSON: Final = "(to_jsonb(a) || jsonb_build_object('evidence', a.evidence - 'readings'))::text"
 
 Key = tuple[str, Condition]
 """A subject and a condition: at most one alert of it is open."""
 
 # The open alerts of some conditions, locked in id order so that two writers never wait for each other in a circle.
 _LOCK_OPEN: Final = f"""
-SELECT {_ALERT_JSON}
+SELECT {ALERT_JSON}
 FROM alert AS a JOIN unnest($1::text[], $2::text[]) AS given (subject, condition) USING (subject, condition)
 WHERE a.state <> 'resolved'
 ORDER BY a.id
@@ -41,7 +41,7 @@ FOR UPDATE OF a
 """
 # The newest resolved alert of each of some conditions.
 _NEWEST_RESOLVED: Final = f"""
-SELECT {_ALERT_JSON}
+SELECT {ALERT_JSON}
 FROM unnest($1::text[], $2::text[]) AS given (subject, condition)
 CROSS JOIN LATERAL (
     SELECT * FROM alert
@@ -52,17 +52,17 @@ CROSS JOIN LATERAL (
 
 
 async def lock_open(connection: asyncpg.Connection, keys: Collection[Key]) -> list[Alert]:
-    return _alerts(await connection.fetch(_LOCK_OPEN, *_key_columns(keys)))
+    return alerts_of(await connection.fetch(_LOCK_OPEN, *_key_columns(keys)))
 
 
 async def newest_resolved(connection: asyncpg.Connection, keys: Collection[Key]) -> list[Alert]:
-    return _alerts(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
+    return alerts_of(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
 
 
 # Every alert of a pump that may have to change when it was rebuilt from a position on: what is open or was changed
 # after it, and of each condition the last one before it, which may turn out to have gone on.
 _LOCK_SINCE: Final = f"""
-SELECT {_ALERT_JSON} FROM alert AS a
+SELECT {ALERT_JSON} FROM alert AS a
 WHERE a.pump = $1 AND (
     a.state <> 'resolved' OR a.last_position > $2 OR a.detected_position = (
         SELECT max(earlier.detected_position) FROM alert AS earlier
@@ -75,26 +75,26 @@ FOR UPDATE
 
 
 async def lock_since(connection: asyncpg.Connection, pump: int, since_position: int) -> list[Alert]:
-    return _alerts(await connection.fetch(_LOCK_SINCE, pump, since_position))
+    return alerts_of(await connection.fetch(_LOCK_SINCE, pump, since_position))
 
 
 # Some alerts that are active, for what becomes of them together.
 _LOCK_ACTIVE: Final = f"""
-SELECT {_ALERT_JSON} FROM alert AS a WHERE a.id = ANY ($1::uuid[]) AND a.state = 'active' ORDER BY a.id FOR UPDATE
+SELECT {ALERT_JSON} FROM alert AS a WHERE a.id = ANY ($1::uuid[]) AND a.state = 'active' ORDER BY a.id FOR UPDATE
 """
 
 
 async def lock_active(connection: asyncpg.Connection, alerts: Collection[UUID]) -> list[Alert]:
-    return _alerts(await connection.fetch(_LOCK_ACTIVE, list(alerts)))
+    return alerts_of(await connection.fetch(_LOCK_ACTIVE, list(alerts)))
 
 
 # One alert, for what a person does to it.
-_LOCK_ONE: Final = f"SELECT {_ALERT_JSON} FROM alert AS a WHERE a.id = $1 FOR UPDATE"
+_LOCK_ONE: Final = f"SELECT {ALERT_JSON} FROM alert AS a WHERE a.id = $1 FOR UPDATE"
 
 
 async def lock_one(connection: asyncpg.Connection, alert: UUID) -> Alert | None:
     rows = await connection.fetch(_LOCK_ONE, alert)
-    return _alerts(rows)[0] if rows else None
+    return alerts_of(rows)[0] if rows else None
 
 
 # Real columns go through text: the shortest decimal that means them, 20.3 and not 20.299999.
@@ -126,6 +126,13 @@ async def others_of(connection: asyncpg.Connection, names: Collection[str]) -> d
     rows = await connection.fetch(_SITES, sites) if sites else []
     found = {row["name"]: Subject(**row) for row in rows}
     return {name: found.get(name) or Subject(name=name) for name in names}
+
+
+async def subjects_of(connection: asyncpg.Connection, alerts: Collection[Alert]) -> dict[str, Subject]:
+    """What these are about, by name."""
+    pumps = await pumps_of(connection, {alert.pump for alert in alerts if alert.pump is not None})
+    others = await others_of(connection, {alert.subject for alert in alerts if alert.pump is None})
+    return {subject.name: subject for subject in pumps.values()} | others
 
 
 # The last stored readings of each of some spans of pump time, as columns.
@@ -219,7 +226,7 @@ def _key_columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
     return [subject for subject, _ in keys], [str(condition) for _, condition in keys]
 
 
-def _alerts(rows: Sequence[asyncpg.Record]) -> list[Alert]:
+def alerts_of(rows: Sequence[asyncpg.Record]) -> list[Alert]:
     return [msgspec.json.decode(row[0], type=Alert) for row in rows]
 
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from service.core import answers, lifecycle
 from service.core.alert import Alert, AlertState
-from service.core.change import Change, Condition, Ruled, Turn
+from service.core.change import Change, Condition, Ruled
 from service.core.lifecycle import AlertWritten, Circumstances, Move
 from service.core.override import Whose
 from service.core.reconcile import InOrder, reconcile
@@ -204,7 +204,7 @@ class AlertStore:
         """Write moves of alerts whose rows this transaction holds."""
         alerts = [move.alert for move in moves]
         asked = await notification_rows.lock_asked(connection, [alert.id for alert in alerts])
-        return await self._write(connection, moves, await _subjects_of(connection, alerts), asked, now)
+        return await self._write(connection, moves, await alert_rows.subjects_of(connection, alerts), asked, now)
 
     async def _command(
         self, connection: asyncpg.Connection, alert_id: UUID, now: datetime, command: Callable[[Alert], Move]
@@ -214,7 +214,7 @@ class AlertStore:
             if alert is None:
                 raise UnknownAlertError(f"no alert {alert_id}")
             move = command(alert)
-            subjects = await _subjects_of(connection, [alert])
+            subjects = await alert_rows.subjects_of(connection, [alert])
             asked = await notification_rows.lock_asked(connection, [alert.id])
             written = await self._write(connection, [move], subjects, asked, now)
         return written[0]
@@ -249,12 +249,6 @@ async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[
     for key, columns in zip(shown, readings, strict=True):
         after[key] = replace(after[key], evidence=after[key].evidence | {"readings": columns})
     return after
-
-
-async def _subjects_of(connection: asyncpg.Connection, alerts: Collection[Alert]) -> dict[str, Subject]:
-    pumps = await alert_rows.pumps_of(connection, {alert.pump for alert in alerts if alert.pump is not None})
-    others = await alert_rows.others_of(connection, {alert.subject for alert in alerts if alert.pump is None})
-    return {subject.name: subject for subject in pumps.values()} | others
 
 
 def _attempted(asked: Mapping[UUID, Asked], alert: UUID) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from service.core.answers import acknowledge
 from service.core.bodies import body_of, with_links
 from service.core.change import Condition, Turn
-from service.core.lifecycle import Move, NotificationKind, acknowledge, begin, rise, turn
+from service.core.lifecycle import Move, NotificationKind, begin, rise, turn
 from tests.episodes import PUMP, an_alert, at, given, turned
 
 
