@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rulebook", type=Path, nargs="?", metavar="RULEBOOK", help="without it: the service's defaults")
     parser.add_argument("--pump-hours", type=argument.from_zero, default=1e6, metavar="H", help="in all, at least")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--each", type=argument.count, default=30, metavar="N", help="pumps for each kind of fault")
+    parser.add_argument("--each", type=argument.whole, default=30, metavar="N", help="pumps for each kind of fault")
     parser.add_argument("--interval", type=argument.spacing, default=60.0, metavar="S", help="between two readings")
     parser.add_argument(
         "--drift-tau-h", type=argument.from_zero, default=6.0, metavar="H", help="of the flow sensor's slow noise"

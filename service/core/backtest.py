@@ -4,7 +4,7 @@ Arrival order does not matter to the fold: what comes after a hole waits until t
 is decided from absence has the stream's own times for a clock (core/by_stream.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +16,7 @@ from service.core.decode import decode
 from service.core.fleet import Fleet, PumpEntry
 from service.core.ledger import Gap
 from service.core.override import Whose
-from service.core.pipeline import Decisions, fold_copy, on_batch, publish, publish_folded, take
+from service.core.pipeline import Decisions, fold_copy, on_batch, publish, publish_folded, take, take_items
 from service.core.reading import DrugClass, Items
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts, Rulebook
@@ -95,13 +95,18 @@ class Backtest:
         self.readings = 0
         self._enter(list(registered))
 
+    @property
+    def pump_hours(self) -> float:
+        """What was watched: every pump, from the first message on."""
+        return len(self._fleet) * max(self._newest_ms - self._began_ms, 0) / 3_600_000
+
     def feed(self, messages: Sequence[WireMessage]) -> None:
         """Take the next messages of the stream, in the order in which they came."""
         if not messages:
             return
         spread_ms = np.array([message.spread_ms for message in messages], np.int64)
         self._longest_spread_ms = max(self._longest_spread_ms, int(spread_ms.max()))
-        self._began_ms = self._began_ms or messages[0].received_ms
+        self._began_ms = self._began_ms or messages[0].received_ms - int(spread_ms[0])
         decoded = decode(messages, self._fleet.row_of)
         if decoded.unknown_pumps:
             self._enter([(pump_id.decode(), _UNREGISTERED) for pump_id in decoded.unknown_pumps])
@@ -114,6 +119,29 @@ class Backtest:
             self._evaluate(now, decoded.held_from)
         self._newest_ms = max(self._newest_ms, messages[-1].received_ms)
         self._tell(self._watch.until(self._newest_ms - self._longest_spread_ms))
+
+    def feed_stored(self, items: Items, pump_ids: Mapping[int, str], until_ms: int) -> None:
+        """Take the next span of a stored history: what was measured until then, sorted by the store's key and position.
+
+        What is not stored was lost for good: nothing that comes later can fill a hole.
+        """
+        if not len(items):
+            return
+        self._began_ms = self._began_ms or int(items["received_ms"].min())
+        unknown = [name for name in pump_ids.values() if name.encode() not in self._fleet.row_of]
+        self._enter([(name, _UNREGISTERED) for name in unknown])
+        row_of = {key: self._fleet.row_of[name.encode()] for key, name in pump_ids.items()}
+        keys, inverse = np.unique(items["pump"], return_inverse=True)
+        items["pump"] = np.array([row_of[key] for key in keys.tolist()], np.int32)[inverse]
+        items["message"] = np.arange(len(items))
+        held_from = items["position"].copy()
+        self._hear(items)
+        left = items
+        while len(left):
+            now, left = take_items(left)
+            self._evaluate(now, held_from)
+        self._newest_ms = max(self._newest_ms, int(items["received_ms"].max()))
+        self._tell(self._watch.until(until_ms))
 
     def finish(self) -> list[Finding]:
         """Evaluate what still waits behind a hole, and return every finding in the order of detection."""

@@ -67,7 +67,11 @@ def take(decoded: Decoded) -> tuple[Items, Items]:
 
     At most ITEMS_A_BATCH items, and of each pump at most ROUNDS_A_BATCH, in position order.
     """
-    items = decoded.items
+    return take_items(decoded.items)
+
+
+def take_items(items: Items) -> tuple[Items, Items]:
+    """Likewise of items that were never a message."""
     ordered = items.take(np.lexsort((items["position"], items["pump"])))
     if len(items) <= ROUNDS_A_BATCH:
         return ordered, ordered[:0]

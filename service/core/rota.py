@@ -17,6 +17,9 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}$(
 LocalTime = Annotated[time, msgspec.Meta(tz=False, description="local, as 08:00:00")]
 
 
+EIGHT = time.fromisoformat("08:00")
+
+
 class StandIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody else, from an instant until another."""
 
@@ -32,7 +35,7 @@ class Rota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time_zone: str
     contacts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=100)]
     begins_on: date
-    hand_over_at: LocalTime = time(8)
+    hand_over_at: LocalTime = EIGHT
     every_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 7
     stand_ins: tuple[StandIn, ...] = ()
 

@@ -1,0 +1,47 @@
+"""What is stored of all pumps over a span of time? For trying a rulebook on it."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from service.core.reading import DrugClass, Items
+from service.core.registry import midnight_ms
+from service.core.rulebook import PumpFacts
+from service.postgres import readings
+
+_PUMPS: Final = """
+    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
+           bolus_daily_cap_ul, implanted_on
+    FROM pump ORDER BY pump
+"""
+
+
+class KnownPump(NamedTuple):
+    pump_id: str
+    facts: PumpFacts
+
+
+async def pumps(connection: asyncpg.Connection) -> dict[int, KnownPump]:
+    """The registry as it is now, by the pumps' keys."""
+    return {
+        row["pump"]: KnownPump(
+            row["pump_id"],
+            PumpFacts(
+                drug_class=DrugClass(row["drug_class"]),
+                flow_sensor=row["flow_channel"] == "sensor",
+                reservoir_sensor=row["reservoir_channel"] == "sensor",
+                capacity_ml=row["capacity_ml"],
+                interval_s=row["interval_s"],
+                bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
+                implanted_ms=midnight_ms(row["implanted_on"]),
+                site=row["site"] or "",
+            ),
+        )
+        for row in await connection.fetch(_PUMPS)
+    }
+
+
+async def measured_between(connection: asyncpg.Connection, from_at: datetime, until: datetime) -> Items:
+    """What all pumps measured and did in [from_at, until), sorted by key and position; `pump` is the key."""
+    return await readings.measured_between(connection, from_at, until)
