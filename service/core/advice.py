@@ -35,4 +35,5 @@ DO_NOW: Final[dict[Condition, str]] = {
     Condition.IMPLAUSIBLE_BOOT: "Find out who sends for this pump; its messages are kept aside and can be replayed.",
     Condition.NOT_WATCHING: "Have the service put right now: what its pumps do is unknown, look after them otherwise.",
     Condition.BROKER_SESSION_LOST: "Find out why the broker forgot; pumps send again what has no receipt.",
+    Condition.ESCALATION_BROKEN: "Look through the open alerts yourself now; then mend the policy or endpoint named.",
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from service.core.change import Condition, Kind, Priority
+from service.core.progress import Progress
 
 ALERTS: Final = UUID("6c6b1a5e-2f0d-5d0e-9a43-5e7f0c1b9d21")
 """The name space of alert ids."""
@@ -33,6 +34,13 @@ class AlertEvent(StrEnum):
     INHIBITED = "inhibited"  # another alert tells of it as well
     RELEASED = "released"  # the other is over, this one is not
     ONSET_CORRECTED = "onset_corrected"  # readings that came late show since when it is so
+    ESCALATED = "escalated"  # nobody has answered in time, or nobody could be reached: the next step is told
+    REPEATED = "repeated"  # nobody has answered after the last step: all are told again
+    REMINDED = "reminded"  # whoever has acknowledged it is asked whether it is being dealt with
+    TAKEN_BACK = "taken_back"  # the reminder was not answered: the acknowledgement no longer counts
+    SHELVED = "shelved"  # a person wants to hear no more of it until a time
+    UNSHELVED = "unshelved"  # that time is over, or a person has ended it
+    TAKEN_OUT = "taken_out"  # its pump is out of service
 
 
 class Reason(StrEnum):
@@ -54,6 +62,13 @@ TRANSITIONS: Final[TransitionTable] = {
     (AlertState.ACTIVE, AlertEvent.ONSET_CORRECTED): AlertState.ACTIVE,
     (AlertState.ACTIVE, AlertEvent.INHIBITED): AlertState.ACTIVE,
     (AlertState.ACTIVE, AlertEvent.RELEASED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.ESCALATED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.REPEATED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.REMINDED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.TAKEN_BACK): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.SHELVED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.UNSHELVED): AlertState.ACTIVE,
+    (AlertState.ACTIVE, AlertEvent.TAKEN_OUT): AlertState.RESOLVED,
 }
 LATCHING_TRANSITIONS: Final[TransitionTable] = {
     **TRANSITIONS,
@@ -62,10 +77,16 @@ LATCHING_TRANSITIONS: Final[TransitionTable] = {
     (AlertState.LATCHED, AlertEvent.ACKNOWLEDGED): AlertState.LATCHED,
     (AlertState.LATCHED, AlertEvent.RESET): AlertState.RESOLVED,
     (AlertState.LATCHED, AlertEvent.WITHDRAWN): AlertState.RESOLVED,
+    (AlertState.LATCHED, AlertEvent.ESCALATED): AlertState.LATCHED,
+    (AlertState.LATCHED, AlertEvent.REPEATED): AlertState.LATCHED,
+    (AlertState.LATCHED, AlertEvent.UNSHELVED): AlertState.LATCHED,
+    (AlertState.LATCHED, AlertEvent.TAKEN_OUT): AlertState.RESOLVED,
 }
 
 # A condition that comes back, or gets worse, is news: the earlier acknowledgement does not cover it.
-_ASKS_AGAIN: Final = frozenset({AlertEvent.CONDITION_BEGAN, AlertEvent.PRIORITY_ROSE})
+_ASKS_AGAIN: Final = frozenset({AlertEvent.CONDITION_BEGAN, AlertEvent.PRIORITY_ROSE, AlertEvent.TAKEN_BACK})
+# Nothing is shelved that is over; and a shelf was granted for the priority that it had.
+_OFF_THE_SHELF: Final = frozenset({AlertEvent.UNSHELVED, AlertEvent.PRIORITY_ROSE})
 
 
 class IllegalTransitionError(Exception):
@@ -112,6 +133,12 @@ class Alert:
     rulebook_version: str
     evidence: dict[str, Any]
     version: int = 1  # how many history rows there are
+    escalation: Progress | None = None  # None: it has asked nobody
+    escalate_at: datetime | None = None  # when something is to be done for it next
+    shelved_until: datetime | None = None
+    shelved_by: str | None = None
+    shelf_reason: str | None = None
+    chattering: bool = False  # more than three episodes in 24 h
 
 
 def alert_id(subject: str, condition: Condition, detected_position: int) -> UUID:
@@ -127,6 +154,7 @@ def advance(alert: Alert, event: AlertEvent, now: datetime) -> Alert:
     except KeyError:
         raise IllegalTransitionError(f"{event} is not possible while {alert.state}") from None
     asks_again = event in _ASKS_AGAIN
+    off_the_shelf = event in _OFF_THE_SHELF or state is AlertState.RESOLVED
     return replace(
         alert,
         state=state,
@@ -134,6 +162,9 @@ def advance(alert: Alert, event: AlertEvent, now: datetime) -> Alert:
         resolved_at=now if state is AlertState.RESOLVED else None,
         acknowledged_at=None if asks_again else alert.acknowledged_at,
         acknowledged_by=None if asks_again else alert.acknowledged_by,
+        shelved_until=None if off_the_shelf else alert.shelved_until,
+        shelved_by=None if off_the_shelf else alert.shelved_by,
+        shelf_reason=None if off_the_shelf else alert.shelf_reason,
         version=alert.version + 1,
     )
 

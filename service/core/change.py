@@ -37,6 +37,7 @@ class Condition(StrEnum):
     IMPLAUSIBLE_BOOT = "implausible_boot"
     NOT_WATCHING = "not_watching"  # of the service: a shard is not caught up
     BROKER_SESSION_LOST = "broker_session_lost"  # of the service
+    ESCALATION_BROKEN = "escalation_broken"  # of the service: an alert may reach nobody
 
 
 class Kind(StrEnum):
@@ -58,12 +59,20 @@ KINDS: dict[Condition, Kind] = {
         Condition.IMPLAUSIBLE_BOOT,
         Condition.NOT_WATCHING,
         Condition.BROKER_SESSION_LOST,
+        Condition.ESCALATION_BROKEN,
     }
     else Kind.PHYSIOLOGICAL
     for condition in Condition
 }
 
-NOT_OF_A_PUMP: Final = frozenset({Condition.SITE_SILENCE, Condition.NOT_WATCHING, Condition.BROKER_SESSION_LOST})
+NOT_OF_A_PUMP: Final = frozenset(
+    {
+        Condition.SITE_SILENCE,
+        Condition.NOT_WATCHING,
+        Condition.BROKER_SESSION_LOST,
+        Condition.ESCALATION_BROKEN,
+    }
+)
 """Conditions of a site or of the service."""
 
 

@@ -5,14 +5,22 @@ nobody of the last step could be reached. After the last step all are told again
 acknowledged is reminded while the condition lasts; a reminder without an answer takes the acknowledgement back.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from service.core.alert import Alert, AlertState
-from service.core.policy import Policy, Target
+from service.core.policy import FALLBACK, FALLBACKS, Policy, Target
+from service.core.progress import Progress
+
+Reaches = Callable[[tuple[Target, ...]], bool]
+"""Whether any endpoint that may be told is behind these now."""
+
+OVERDUE: Final = timedelta(seconds=60)
+"""What is done this late was due while we were down: the steps after it keep their distance from it."""
 
 
 class Deed(StrEnum):
@@ -20,17 +28,6 @@ class Deed(StrEnum):
     REPEAT = "repeat"
     REMIND = "remind"
     TAKE_BACK = "take_back"  # the acknowledgement
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an alert has come with its policy. Kept with the alert; all times are ours."""
-
-    policy: Policy
-    began_at: datetime
-    steps_told: int = 0
-    told_at: datetime | None = None  # the last time that anybody was told to act
-    repeats: int = 0
-    reminded_at: datetime | None = None
 
 
 class Due(NamedTuple):
@@ -44,6 +41,17 @@ class Due(NamedTuple):
 def begin(policy: Policy, now: datetime) -> tuple[Progress, tuple[Target, ...]]:
     """The alert was raised, or asks again: the first step is told at once."""
     return Progress(policy=policy, began_at=now, steps_told=1, told_at=now), policy.steps[0].targets
+
+
+def ask(alert: Alert, policy: Policy, reaches: Reaches, now: datetime) -> tuple[Progress, tuple[Target, ...]]:
+    """Likewise, with the first step that reaches anybody; everybody, if the whole policy reaches nobody."""
+    for number, step in enumerate(policy.steps, start=1):
+        if reaches(step.targets):
+            return Progress(policy=policy, began_at=now, steps_told=number, told_at=now), step.targets
+    progress, targets = begin(FALLBACKS[alert.priority], now)
+    if policy.name == FALLBACK.name:
+        return progress, targets  # nobody has chosen anything, and there is nobody
+    return msgspec.structs.replace(progress, instead_of=policy.name), targets
 
 
 def next_due(alert: Alert, progress: Progress, unreached_since: datetime | None) -> Due | None:
@@ -63,22 +71,27 @@ def next_due(alert: Alert, progress: Progress, unreached_since: datetime | None)
             at = min(at, max(unreached_since, progress.told_at or progress.began_at))
         return Due(at, Deed.ESCALATE, step.targets)
     wait_s = min(policy.repeat_after_s * 2.0 ** min(progress.repeats, 20), policy.repeat_at_most_s)
-    everybody = tuple(dict.fromkeys(target for step in policy.steps for target in step.targets))
-    return Due((progress.told_at or progress.began_at) + timedelta(seconds=wait_s), Deed.REPEAT, everybody)
+    return Due((progress.told_at or progress.began_at) + timedelta(seconds=wait_s), Deed.REPEAT, _told(progress))
 
 
 def done(progress: Progress, due: Due, now: datetime) -> Progress:
     """The progress once `due` has been done at `now`."""
+    late = now - due.at
     match due.deed:
         case Deed.ESCALATE:
-            return msgspec.structs.replace(progress, steps_told=progress.steps_told + 1, told_at=now)
+            return msgspec.structs.replace(
+                progress,
+                steps_told=progress.steps_told + 1,
+                told_at=now,
+                began_at=progress.began_at + late if late > OVERDUE else progress.began_at,
+            )
         case Deed.REPEAT:
             return msgspec.structs.replace(progress, repeats=progress.repeats + 1, told_at=now)
         case Deed.REMIND:
             return msgspec.structs.replace(progress, reminded_at=now)
         case Deed.TAKE_BACK:
             # It goes on with the step after the one that had brought the answer.
-            return msgspec.structs.replace(progress, began_at=now, reminded_at=None, told_at=now)
+            return msgspec.structs.replace(progress, began_at=now, reminded_at=None, told_at=now, repeats=0)
 
 
 def answered(progress: Progress) -> Progress:
@@ -86,10 +99,32 @@ def answered(progress: Progress) -> Progress:
     return msgspec.structs.replace(progress, reminded_at=None)
 
 
+def awaits_answer(alert: Alert) -> bool:
+    """Whoever has acknowledged it was reminded, and has not answered yet."""
+    progress = alert.escalation
+    return alert.acknowledged_at is not None and progress is not None and progress.reminded_at is not None
+
+
+def deadline(alert: Alert) -> datetime | None:
+    """When something is to be done for the alert next; None: not before something happens to it."""
+    if alert.state is AlertState.RESOLVED or alert.inhibited_by is not None:
+        return None
+    if alert.shelved_until is not None:
+        return alert.shelved_until
+    due = None if alert.escalation is None else next_due(alert, alert.escalation, None)
+    return None if due is None else due.at
+
+
 def _after_answer(alert: Alert, progress: Progress, acknowledged_at: datetime) -> Due | None:
     if alert.state is not AlertState.ACTIVE:
         return None  # it is over; what is left is a reset, in nobody's hurry
     policy = progress.policy
     if progress.reminded_at is None or progress.reminded_at < acknowledged_at:
-        return Due(acknowledged_at + timedelta(seconds=policy.remind_after_s), Deed.REMIND)
-    return Due(progress.reminded_at + timedelta(seconds=policy.answer_within_s), Deed.TAKE_BACK)
+        return Due(acknowledged_at + timedelta(seconds=policy.remind_after_s), Deed.REMIND, _told(progress))
+    return Due(progress.reminded_at + timedelta(seconds=policy.answer_within_s), Deed.TAKE_BACK, _told(progress))
+
+
+def _told(progress: Progress) -> tuple[Target, ...]:
+    """Everybody of the steps that were told."""
+    steps = progress.policy.steps[: progress.steps_told]
+    return tuple(dict.fromkeys(target for step in steps for target in step.targets))

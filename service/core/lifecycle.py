@@ -1,4 +1,4 @@
-"""What does a turn of a condition, or a person's command, make of an alert? One move each.
+"""What does a turn of a condition make of an alert? One move each; what people and time make of it: core/answers.py.
 
 A move is the row afterwards, the history row that records it, and what it asks people to be told.
 """
@@ -13,12 +13,12 @@ from service.core.alert import (
     Alert,
     AlertEvent,
     AlertState,
-    AlreadyAcknowledgedError,
     Reason,
     advance,
     alert_id,
 )
 from service.core.change import KINDS, Change, Condition, Priority, Turn
+from service.core.policy import Target
 from service.core.reading import DrugClass
 from service.core.subject import NO_PUMP, Subject
 
@@ -50,8 +50,15 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class NotificationKind(StrEnum):
     ACTIVATED = "activated"
     PRIORITY_ROSE = "priority_rose"
+    ESCALATED = "escalated"
+    REPEATED = "repeated"
+    REMINDER = "reminder"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+
+
+NEWS: Final = frozenset({NotificationKind.ACTIVATED, NotificationKind.PRIORITY_ROSE})
+"""With these an alert begins to ask: its policy begins anew."""
 
 
 class AlertRules(Protocol):
@@ -89,6 +96,7 @@ class Move:
     tells: NotificationKind | None
     hold_s: float = 0.0  # not to be told before this is over, or the pump has caught up
     shown: Change | None = None  # the turn that began or raised it: its readings are evidence
+    targets: tuple[Target, ...] = ()  # who is told, where that is said of this move
 
     @property
     def begins(self) -> bool:
@@ -220,7 +228,7 @@ def find_late(alert: Alert, change: Change, given: Circumstances) -> Move:
 def withdraw(alert: Alert, now: datetime) -> Move:
     """Readings that came late show that the condition never held. Whoever was told of it is told this too."""
     after = replace(advance(alert, AlertEvent.WITHDRAWN, now), ended_at=None, reason=Reason.LATE_DATA)
-    return Move(after, _history(after, AlertEvent.WITHDRAWN, RULES, Reason.LATE_DATA, now), NotificationKind.RESOLVED)
+    return Move(after, history_of(after, AlertEvent.WITHDRAWN, RULES, Reason.LATE_DATA, now), NotificationKind.RESOLVED)
 
 
 def correct_onset(alert: Alert, change: Change, given: Circumstances) -> Move:
@@ -238,29 +246,14 @@ def correct_onset(alert: Alert, change: Change, given: Circumstances) -> Move:
 def inhibit(alert: Alert, by: UUID, now: datetime) -> Move:
     """The alert `by` tells of this one as well: nobody is told of it any more, unless it outlasts the other."""
     after = replace(advance(alert, AlertEvent.INHIBITED, now), inhibited_by=by)
-    return Move(after, _history(after, AlertEvent.INHIBITED, RULES, str(by), now), None)
+    return Move(after, history_of(after, AlertEvent.INHIBITED, RULES, str(by), now), None)
 
 
 def release(alert: Alert, hold_s: float, now: datetime) -> Move:
     """The alert that told of this one is over. This one is told of, unless it ends within `hold_s` as well."""
     after = replace(advance(alert, AlertEvent.RELEASED, now), inhibited_by=None)
-    history = _history(after, AlertEvent.RELEASED, RULES, "", now)
+    history = history_of(after, AlertEvent.RELEASED, RULES, "", now)
     return Move(after, history, NotificationKind.ACTIVATED, hold_s=hold_s)
-
-
-def acknowledge(alert: Alert, actor: str, note: str, now: datetime) -> Move:
-    """A person has seen it. Raises IllegalTransitionError once resolved, AlreadyAcknowledgedError the second time."""
-    after = advance(alert, AlertEvent.ACKNOWLEDGED, now)
-    if alert.acknowledged_at is not None:
-        raise AlreadyAcknowledgedError(alert.acknowledged_by or "", alert.acknowledged_at)
-    after = replace(after, acknowledged_at=now, acknowledged_by=actor)
-    return Move(after, _history(after, AlertEvent.ACKNOWLEDGED, actor, note, now), NotificationKind.ACKNOWLEDGED)
-
-
-def reset(alert: Alert, actor: str, note: str, now: datetime) -> Move:
-    """A person says that what has ended is dealt with. Raises IllegalTransitionError unless latched."""
-    after = advance(alert, AlertEvent.RESET, now)
-    return Move(after, _history(after, AlertEvent.RESET, actor, note, now), NotificationKind.RESOLVED)
 
 
 def pump_time(ms: int) -> datetime:
@@ -313,15 +306,16 @@ def _by_rule(
 ) -> Move:
     reason = given.reason(change)
     note = "" if reason is Reason.IN_ORDER else str(reason)
-    history = _history(alert, event, RULES, note, given.now, position=change.position)
+    history = history_of(alert, event, RULES, note, given.now, position=change.position)
     shown = change if change.turn is not Turn.ENDED else None
     hold_s = given.rules.delayed_announcement_s if reason is Reason.DELAYED else change.hold_s
-    if alert.inhibited_by is not None and tells is not NotificationKind.RESOLVED:
+    untold = alert.inhibited_by is not None or alert.shelved_until is not None
+    if untold and tells is not NotificationKind.RESOLVED:
         tells = None
     return Move(alert, history, tells, hold_s=hold_s, shown=shown)
 
 
-def _history(
+def history_of(
     alert: Alert, event: AlertEvent, actor: str, note: str, at: datetime, *, position: int | None = None
 ) -> HistoryRow:
     return HistoryRow(alert.id, alert.version, at, event, actor, note, position, alert.state, alert.priority)

@@ -69,6 +69,22 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 FALLBACK: Final = Policy(name="everybody", steps=(Step(after_s=0, targets=(EVERYBODY,)),))
 """Where no rule fits, and where a policy reaches nobody: every endpoint at once."""
 
+_HOUR_S: Final = 3600.0
+# What is less urgent is said again less often: whoever has chosen nothing must not be called all night for it.
+FALLBACKS: Final[Mapping[Priority, Policy]] = {
+    Priority.HIGH: FALLBACK,
+    Priority.MEDIUM: msgspec.structs.replace(
+        FALLBACK, repeat_after_s=_HOUR_S, repeat_at_most_s=4 * _HOUR_S, remind_after_s=24 * _HOUR_S
+    ),
+    Priority.LOW: msgspec.structs.replace(
+        FALLBACK,
+        repeat_after_s=24 * _HOUR_S,
+        repeat_at_most_s=24 * _HOUR_S,
+        remind_after_s=7 * 24 * _HOUR_S,
+        answer_within_s=24 * _HOUR_S,
+    ),
+}
+
 
 def policy_for(
     rules: Iterable[Rule], policies: Mapping[str, Policy], site: str | None, drug_class: DrugClass, priority: Priority
@@ -81,7 +97,7 @@ def policy_for(
         and rule.priority in {None, priority}
         and rule.policy in policies
     ]
-    return policies[max(fitting, key=lambda rule: rule.particulars).policy] if fitting else FALLBACK
+    return policies[max(fitting, key=lambda rule: rule.particulars).policy] if fitting else FALLBACKS[priority]
 
 
 def policy_problems(

@@ -40,6 +40,7 @@ PRIORITIES: Final[dict[Condition, Ladder]] = {
     Condition.IMPLAUSIBLE_BOOT: (_L,),
     Condition.NOT_WATCHING: (_M,),
     Condition.BROKER_SESSION_LOST: (_L,),
+    Condition.ESCALATION_BROKEN: (_M,),
 }
 _LESS_URGENT: Final[dict[Condition, Ladder]] = {
     Condition.STALL: (_L, _M),

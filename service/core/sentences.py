@@ -58,6 +58,10 @@ def _sequence_gap(of: Evidence) -> str:
     return f"{of.number('lost'):,.0f} readings of this pump were lost for good since {of.since}."
 
 
+def _escalation_broken(of: Evidence) -> str:
+    return f"Alerts do not go the way that was chosen for them: {of.text('reason')}."
+
+
 def _not_watching(of: Evidence) -> str:
     return f"The service has not heard its pumps since {of.since}; how they are doing is unknown."
 
@@ -117,6 +121,7 @@ _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
     ),
     Condition.NOT_WATCHING: ("The service does not hear its pumps; how they are doing is unknown.", _not_watching),
     Condition.BROKER_SESSION_LOST: ("The broker has forgotten what it held for the service.", _plain),
+    Condition.ESCALATION_BROKEN: ("Alerts do not go the way that was chosen for them.", _escalation_broken),
 }
 _OVER: Final[dict[Condition, str]] = {
     Condition.STALL: "The motor advances again",
@@ -147,4 +152,5 @@ _OVER: Final[dict[Condition, str]] = {
     Condition.IMPLAUSIBLE_BOOT: "No such message has come for a day",
     Condition.NOT_WATCHING: "The service hears its pumps again",
     Condition.BROKER_SESSION_LOST: "The session at the broker stands again, and pumps had time to send again",
+    Condition.ESCALATION_BROKEN: "Every open alert goes the way that was chosen for it again",
 }

@@ -41,3 +41,4 @@ class Subject:
     drug_class: DrugClass = DrugClass.UNKNOWN
     concentration_ug_ml: float | None = None
     simulated: bool = False
+    time_zone: str = "UTC"

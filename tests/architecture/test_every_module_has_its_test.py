@@ -25,6 +25,8 @@ RUN_BY = {
     "service/postgres/links.py": "tests/api/test_links.py",
     "service/postgres/health.py": "tests/api/test_health.py",
     "service/postgres/heartbeat.py": "tests/api/test_health.py",
+    "service/postgres/notification_rows.py": "tests/postgres/test_alerts.py",
+    "service/postgres/telling.py": "tests/postgres/test_escalations.py",
     "service/postgres/queries.py": "tests/api/test_readings.py",
     "service/postgres/rulebooks.py": "tests/journeys/test_roles.py",
     "simulators/__main__.py": "tests/simulators/test_cli.py",

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from service.core.alert import Alert, AlertState
-from service.core.escalation import Deed, Due, Progress, answered, begin, done, next_due
+from service.core.escalation import Deed, Due, answered, begin, done, next_due
 from service.core.policy import Policy, Step
+from service.core.progress import Progress
 from tests.episodes import an_alert, at
 
 POLICY = Policy(

@@ -18,8 +18,9 @@ from service.core.alert import (
     IllegalTransitionError,
     Reason,
 )
+from service.core.answers import acknowledge, reset
 from service.core.change import Change, Condition, Priority, Turn
-from service.core.lifecycle import HistoryRow, Move, NotificationKind, acknowledge, reset, turn
+from service.core.lifecycle import HistoryRow, Move, NotificationKind, turn
 from service.core.reading import DrugClass
 from tests.episodes import PUMP, an_alert, at, given, ms, turned
 

@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from service.core.alert import Alert, AlertEvent, AlertState, Reason
+from service.core.answers import acknowledge
 from service.core.change import Change, Condition, Priority, Turn
-from service.core.lifecycle import NotificationKind, acknowledge, pump_time, turn
+from service.core.lifecycle import NotificationKind, pump_time, turn
 from service.core.reading import position_of
 from service.core.reconcile import InOrder, reconcile
 from tests.episodes import at, given, ms, turned
