@@ -190,8 +190,11 @@ class IngestStore(Protocol):
         """Empty while the database answers, else one line."""
 
     async def take_over(self, owner: str) -> None: ...
-    async def pumps(self, changed_since: datetime | None) -> list[PumpEntry]:
-        """The shard's pumps; those whose registry entry changed after `changed_since`, where that is given."""
+    async def pumps(self, keys: Sequence[int] | None = None) -> list[PumpEntry]:
+        """What the registry says of these pumps, or of all of the shard."""
+
+    async def changed(self, since: datetime) -> Mapping[datetime, Sequence[int]]:
+        """The shard's pumps whose registry entry changed after `since`, by when it did."""
 
     async def enrol(self, pump_ids: Sequence[str], simulated: Sequence[bool]) -> list[PumpEntry]:
         """Enter pumps that no list has. Those of other shards are returned like ours."""

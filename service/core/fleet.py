@@ -85,13 +85,6 @@ class Fleet:
             self.row_of_key[entry.key] = row
             self.keys[row] = entry.key
 
-    def entries(self) -> list[PumpEntry]:
-        """All pumps, as the registry was last understood."""
-        return [
-            PumpEntry(key, pump_id, facts)
-            for key, pump_id, facts in zip(self.keys.tolist(), self.pump_ids, self.facts, strict=True)
-        ]
-
     def due(self, entries: Sequence[PumpEntry]) -> list[Term]:
         """By what each of these pumps, which are known, is to be judged after its evaluated position."""
         terms = []

@@ -143,7 +143,7 @@ class Rulebook:
 
     def names(self, scope: Scope) -> frozenset[str]:
         """Whose names occur in a layer: only these can differ from the rest."""
-        return frozenset(name for of, name in self._by_layer if of is scope)
+        return self._names[scope]
 
     def kind(self, whose: Whose) -> Whose:
         """The same for all pumps of which this rulebook says the same."""
@@ -175,6 +175,10 @@ class Rulebook:
 
     def do_now(self, condition: Condition) -> str:
         return DO_NOW[condition]
+
+    @cached_property
+    def _names(self) -> Mapping[Scope, frozenset[str]]:
+        return {scope: frozenset(name for of, name in self._by_layer if of is scope) for scope in Scope}
 
     @cached_property
     def _by_layer(self) -> Mapping[tuple[Scope, str], Mapping[tuple[str, str], Override]]:

@@ -11,7 +11,7 @@ from service.ports import IngestStore
 
 async def begin(store: IngestStore, fleet: Fleet, now: datetime) -> None:
     """Load the shard's pumps and bring them to where an ingester that never stopped would be."""
-    entries = await store.pumps(None)
+    entries = await store.pumps()
     await enter(store, fleet, entries)
     # Those that were never judged are from their beginning on as they would be now.
     await put_in_force(store, fleet, [entry for entry in entries if fleet.is_unjudged(entry)], now)

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from itertools import islice
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 
 from service.core.decode import Decoded, decode, reject_impossible_boots
-from service.core.fleet import Fleet, PumpEntry
+from service.core.fleet import Fleet
 from service.core.pipeline import (
     Decisions,
     messages_done,
@@ -28,6 +28,7 @@ from service.loops.carried import Carried
 from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.recover import catch_up, checkpoints_of, rebuild, to_ms
+from service.loops.registry import RegistryChanges
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, ShardStatus
@@ -38,7 +39,6 @@ SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
 FIRST_MARK_EVERY_MS: Final = 500
 REGISTRY_EVERY_MS: Final = 2_000
-REGISTRY_LOOKS_BACK: Final = timedelta(minutes=2)
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
 MOST_CARRIED: Final = 100_000
@@ -62,9 +62,9 @@ class Ingester:
         self._enrolment_open = enrolment_open
         self._carried = Carried()
         self._done_ms: dict[str, int] = {}
-        self._changed_since = clock()
+        self._registry = RegistryChanges(store, clock)
         self._rulebooks = rulebooks
-        self._to_judge: list[PumpEntry] = []
+        self._to_judge: dict[int, None] = {}  # keys, in the order in which they are judged anew
 
     async def run(self, owner: str, stop: asyncio.Event) -> None:
         """Win the shard, recover, connect, and go on until `stop`. Raises FencedError when the shard is lost."""
@@ -81,7 +81,7 @@ class Ingester:
     async def begin(self, owner: str) -> None:
         """Win the shard, recover, and only then connect: nobody else may be settling what the session holds."""
         await self._store.take_over(owner)
-        self._changed_since = self._clock()
+        await self._registry.look()
         await self._store.use(self._fleet.rulebook, self._clock())
         tell("rulebook_in_force", version=self._fleet.rulebook.version)
         await begin(self._store, self._fleet, self._clock())
@@ -199,8 +199,6 @@ class Ingester:
 
     async def _look_for_changes(self) -> None:
         """Has the registry or the rulebook changed? Then the pumps that this concerns are to be judged anew."""
-        # An entry is dated when its transaction began, and seen when that has ended: look back further than that takes.
-        since, self._changed_since = self._changed_since - REGISTRY_LOOKS_BACK, self._clock()
         fleet = self._fleet
         if self._rulebooks is not None:
             rulebook = await self._rulebooks.look(self._clock())
@@ -208,13 +206,18 @@ class Ingester:
                 fleet.use(rulebook)
                 await self._store.use(rulebook, self._clock())
                 tell("rulebook_in_force", version=rulebook.version)
-                self._to_judge = fleet.entries()
-        self._to_judge += await self._store.pumps(since)
+                self._to_judge = dict.fromkeys(fleet.keys.tolist())
+        self._to_judge |= dict.fromkeys(await self._registry.look())
 
     async def _judge_some(self) -> None:
         """A part of those pumps, so that no turn takes long. What they say meanwhile is judged as before."""
-        some, self._to_judge = self._to_judge[:PUMPS_AT_ONCE], self._to_judge[PUMPS_AT_ONCE:]
-        if some and (changed := await put_in_force(self._store, self._fleet, some, self._clock())):
+        if not self._to_judge:
+            return
+        some = list(islice(self._to_judge, PUMPS_AT_ONCE))
+        entries = await self._store.pumps(some)
+        for key in some:
+            del self._to_judge[key]
+        if changed := await put_in_force(self._store, self._fleet, entries, self._clock()):
             tell("pumps_judged_anew", pumps=changed, version=self._fleet.rulebook.version)
 
     async def _checkpoint(self, now_ms: int, *, everything: bool = False) -> None:

@@ -27,12 +27,21 @@ from service.postgres import batches, checkpoint, latest, overrides, readings, r
 from service.postgres.alerts import AlertStore
 from service.postgres.fence import FencedWriter
 
-# The registry's word on a shard's pumps; changed ones only, where a time is given.
+# The registry's word on a shard's pumps.
 _PUMPS: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
            bolus_daily_cap_ul, implanted_on
     FROM pump
-    WHERE shard = $1 AND ($2::timestamptz IS NULL OR updated_at > $2) ORDER BY pump
+    WHERE shard = $1 ORDER BY pump
+"""
+_CHANGED: Final = """
+    SELECT updated_at, array_agg(pump) AS pumps FROM pump WHERE shard = $1 AND updated_at > $2 GROUP BY updated_at
+"""
+_BY_KEY: Final = """
+    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
+           bolus_daily_cap_ul, implanted_on
+    FROM pump
+    WHERE pump = ANY ($1::integer[]) ORDER BY pump
 """
 # The broker's mapping says whose a pump is: whoever hears it.
 _ADOPT: Final = "UPDATE pump SET shard = $2 WHERE pump_id = ANY ($1::text[]) AND shard <> $2"
@@ -83,11 +92,22 @@ class PostgresIngestStore:
     async def close(self) -> None:
         await self._writer.close()
 
-    async def pumps(self, changed_since: datetime | None) -> list[PumpEntry]:
+    async def pumps(self, keys: Sequence[int] | None = None) -> list[PumpEntry]:
         found: list[PumpEntry] = []
+        query, whose = (_PUMPS, self._shard) if keys is None else (_BY_KEY, keys)
 
         async def look(connection: asyncpg.Connection) -> None:
-            found[:] = map(_entry, await connection.fetch(_PUMPS, self._shard, changed_since))
+            found[:] = map(_entry, await connection.fetch(query, whose))
+
+        await self._writer.read(look)
+        return found
+
+    async def changed(self, since: datetime) -> dict[datetime, list[int]]:
+        found: dict[datetime, list[int]] = {}
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found.clear()
+            found.update(await connection.fetch(_CHANGED, self._shard, since))
 
         await self._writer.read(look)
         return found
