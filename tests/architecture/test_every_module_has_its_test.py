@@ -30,6 +30,7 @@ RUN_BY = {
     "service/postgres/queries.py": "tests/api/test_readings.py",
     "service/postgres/rulebooks.py": "tests/journeys/test_roles.py",
     "simulators/__main__.py": "tests/simulators/test_cli.py",
+    "simulators/way.py": "tests/simulators/test_generate.py",
     "service/__main__.py": "tests/test_cli.py",
     "service/commands/demo.py": "tests/journeys/test_demo.py",
     "service/commands/migrate.py": "tests/test_cli.py",

@@ -1,4 +1,4 @@
-"""`pumpsim generate` and `pumpsim scenario`, as they are called."""
+"""`pumpsim generate`, as it is called."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,6 @@ import pytest
 
 from simulators.cli import main
 from simulators.labels import Label
-from simulators.scenario import packaged
-
-WRONG = 'title = "t"\ndescription = "d"\nlasts = "1 year"\nmood = "bad"\n'
 
 
 def test_a_scenario_is_generated_with_its_registry_and_labels(
@@ -39,31 +36,6 @@ def test_a_fleet_is_generated_and_its_labels_are_written_when_all_is_known(
 
     assert len(capfdbinary.readouterr().out.splitlines()) > 60
     assert {each["fault"] for each in json.loads(labels.read_bytes())} >= {"stall", "silence", "pocket_fill"}
-
-
-def test_scenarios_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["scenario", "list"]) == 0
-    listed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in listed] == packaged()
-    assert any(line.endswith("The rotor stands still and stays so") for line in listed)
-
-    assert main(["scenario", "show", "stall"]) == 0
-    assert 'what = "stall"' in capsys.readouterr().out
-
-
-def test_a_scenario_with_mistakes_ends_with_all_of_them_and_code_two(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "mine.toml"
-    file.write_text(WRONG, encoding="utf-8")
-
-    for command in (["scenario", "show", str(file)], ["generate", "--scenario", str(file)]):
-        assert main(command) == 2
-        told = capsys.readouterr().err
-        assert f"{file}:3: lasts: '1 year' is no duration" in told
-        assert f"{file}:4: unknown key mood; known are description, expect" in told
-    assert main(["generate", "--scenario", str(tmp_path / "none.toml")]) == 2
-    assert "none.toml: No such file" in capsys.readouterr().err
 
 
 def test_a_fleet_without_room_for_what_is_asked_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

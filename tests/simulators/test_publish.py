@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from simulators.broker import broker_of
 from simulators.faults import Timeline
 from simulators.fleet import fleet_of
 from simulators.journal import Journal
-from simulators.broker import broker_of
 from simulators.publish import Publisher
 from simulators.simulation import Message, Simulation
 from simulators.wire import Encoding
