@@ -18,6 +18,8 @@ from simulators.way import Way
 
 TRANSIT_MS: Final = 150  # from a pump to us
 STEPS_AT_ONCE: Final = 60
+MOST_SPREAD_MS: Final = 4 * 3_600_000
+"""A message stands for no more than this: `rules backtest` waits so long until it knows what a moment brought."""
 
 
 def _nobody(_share: float) -> None:
@@ -52,7 +54,8 @@ class Generated:
         show: Callable[[float], None] = _nobody,
     ) -> None:
         self._simulation = simulation
-        self._readings_a_message = readings_a_message
+        most = MOST_SPREAD_MS // simulation.timeline.backlog_spacing_ms + 1
+        readings_a_message = self._readings_a_message = min(readings_a_message, most)
         # Whole messages, and enough of them: many spans at once cost least.
         self._steps_at_once = readings_a_message * max(STEPS_AT_ONCE // readings_a_message, 1)
         self._show = show

@@ -5,7 +5,7 @@ is decided from absence has the stream's own times for a clock (core/by_stream.p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ from service.core.reading import DrugClass, Items
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts, Rulebook
 
+MOST_SPREAD_MS: Final = 4 * 3_600_000
+"""A message can stand for at most so long: what lies further back than this is known for good."""
 _NEVER_IMPATIENT_MS: Final = 0  # a clock that stands still ends no patience
 _UNREGISTERED: Final = PumpFacts(
     DrugClass.UNKNOWN, flow_sensor=False, reservoir_sensor=False, capacity_ml=20.0, interval_s=60.0
@@ -30,8 +32,8 @@ _UNREGISTERED: Final = PumpFacts(
 class WireMessage(msgspec.Struct):
     """One line of a stream: `{"topic": …, "received_ms": …, "spread_ms": …, "payload": {…}}`.
 
-    `spread_ms`, where it is said, is how long before `received_ms` the first of the readings came: the message stands
-    for one a reading.
+    `spread_ms`, where it is said, is how long before `received_ms` the first of the readings came (at most 4 h): the
+    message stands for one a reading.
     """
 
     topic: bytes
@@ -65,7 +67,7 @@ class _Line(msgspec.Struct):
     topic: str
     received_ms: int
     payload: msgspec.Raw
-    spread_ms: int = 0
+    spread_ms: Annotated[int, msgspec.Meta(ge=0, le=MOST_SPREAD_MS)] = 0
 
 
 _decode_line: Final = msgspec.json.Decoder(_Line).decode
@@ -88,7 +90,6 @@ class Backtest:
         self._open: dict[tuple[int, str, Condition], Finding] = {}
         self._unheard: set[int] = set()  # rows
         self._began_ms = 0
-        self._longest_spread_ms = 0
         self._newest_ms = 0
         self.findings: list[Finding] = []
         self.rejections: list[Rejection] = []
@@ -105,7 +106,6 @@ class Backtest:
         if not messages:
             return
         spread_ms = np.array([message.spread_ms for message in messages], np.int64)
-        self._longest_spread_ms = max(self._longest_spread_ms, int(spread_ms.max()))
         self._began_ms = self._began_ms or messages[0].received_ms - int(spread_ms[0])
         decoded = decode(messages, self._fleet.row_of)
         if decoded.unknown_pumps:
@@ -118,7 +118,7 @@ class Backtest:
             now, decoded.items = take(decoded)
             self._evaluate(now, decoded.held_from)
         self._newest_ms = max(self._newest_ms, messages[-1].received_ms)
-        self._tell(self._watch.until(self._newest_ms - self._longest_spread_ms))
+        self._tell(self._watch.until(self._newest_ms - MOST_SPREAD_MS))
 
     def feed_stored(self, items: Items, pump_ids: Mapping[int, str], until_ms: int) -> None:
         """Take the next span of a stored history: what was measured until then, sorted by the store's key and position.
