@@ -159,6 +159,8 @@ def _round(
     is_event = items["kind"] != EventType.READING
     if is_event.any():
         for index in np.flatnonzero(is_event):
+            if not contiguous[index]:  # of what is missing the next reading's means say nothing, as if it came first
+                state[rows[index], Field.CLOCK_SET] = 1.0
             _event(state, items[index : index + 1], limits, rows[index : index + 1], told)
         reading = ~is_event
         items, rows, contiguous = items.compress(reading), rows[reading], contiguous[reading]

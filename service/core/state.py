@@ -33,7 +33,7 @@ class Field(_Counted):
 
     READING_MS = auto()  # pump time of the last reading; 0 before the first
     SPACING_MS = auto()  # the usual time between two readings, for the first one after a gap
-    CLOCK_SET = auto()  # 1 when the next reading's time cannot be compared with the last one's
+    CLOCK_SET = auto()  # 1 when the next reading's time cannot be compared with the last one's, as after a gap
     RESERVOIR_ML = auto()  # as last reported
 
     STEP_MS = auto()  # covered so far in the step under way

@@ -40,3 +40,13 @@ def test_a_mean_over_more_than_an_hour_covers_an_hour() -> None:
     pumps = Pumps()
     pumps.take(readings(2, spacing_ms=7_200_000))
     assert pumps.state[0, Field.HOUR_ALL_MS] == 3_600_000
+
+
+def test_so_does_the_first_reading_after_a_gap_that_ends_with_an_event() -> None:
+    pumps = Pumps()
+    pumps.take(readings(5))
+    began_ms = NOON_MS + 50 * MINUTE_MS
+    pumps.take(event(EventType.STARTED, seq=0, boot=2, code="power_on", at_ms=began_ms - 30_000))
+    pumps.take(readings(1, flow=0.0, boot=2, first_seq=1, start_ms=began_ms))
+    assert pumps.state[0, Field.HOUR_ALL_MS] == 5 * MINUTE_MS
+    assert pumps.turns == [], "one minute without flow is no stall, however long the pump was off"
