@@ -63,7 +63,7 @@ def advance_stopped(state: Columns, step: Step, limits: Items) -> None:
     level = (stopped_ms >= own["stopped_long_after_s"] * 1000) * 1.0
     level += stopped_ms >= own["stopped_long_longer_after_s"] * 1000
     running_ms = np.where(nothing, 0.0, part[Field.STOPPED_CLEAR_MS] + covered_ms)
-    over = running_ms >= own["stopped_long_clear_for_s"] * 1000
+    over = ~nothing & (running_ms >= own["stopped_long_clear_for_s"] * 1000)
     state[Field.STOPPED_LONG_LEVEL, chosen] = np.where(over, 0.0, np.maximum(before, level))
     state[Field.STOPPED_CLEAR_MS, chosen] = np.where((before > 0) & ~over, running_ms, 0.0)
     state[Field.STOPPED_MS, chosen] = stopped_ms

@@ -3,6 +3,7 @@
 import pytest
 
 from service.core.reading import EventType, Items, Mode
+from service.core.rulebook import Rulebook, parse_rulebook
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, Pumps, event, minutes_after, readings
 
 HALF_HOUR_MS = 30 * MINUTE_MS
@@ -107,3 +108,11 @@ def test_what_the_pump_says_of_two_days_is_told_at_once() -> None:
     (began,) = pumps.turns
     assert (began.condition, began.step) == ("stopped_long", 2)
     assert minutes_after(began) == pytest.approx(300)
+
+
+def test_a_rulebook_may_let_it_end_with_the_first_step_of_running() -> None:
+    rulebook = parse_rulebook("[stopped_long]\nclear_for_s = 0")
+    assert isinstance(rulebook, Rulebook)
+    pumps = Pumps(facts=ROTOR, rulebook=rulebook)
+    pumps.take(span(4, 0, program=0.5), span(DAY + 1, 4, program=0.0), span(1, 5 + DAY, program=0.5))
+    assert pumps.told == [("stopped_long", "began"), ("stopped_long", "ended")]
