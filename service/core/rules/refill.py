@@ -21,7 +21,7 @@ import numpy as np
 from service.core.change import Condition
 from service.core.reading import Items
 from service.core.rules.holding import DAY_MS, Pump, begin
-from service.core.rules.step import Step, hour_of
+from service.core.rules.step import Column, Step, hour_of
 from service.core.state import Columns, Field
 
 _REMEMBERED: Final = 0.8  # of what earlier refills said of the bias, at each refill: a bias may drift
@@ -47,8 +47,9 @@ def on_refill(pump: Pump, refill: np.void, limits: np.void) -> None:
     sensor, heard, seen = limits["reservoir_sensor"] > 0, pump[Field.READING_MS] > 0, pump[Field.REFILL_MS] > 0
     left_ml = float(pump[Field.RESERVOIR_ML])
     full_ml = float(pump[Field.FULL_ML]) or max(float(limits["capacity_ml"]), left_ml)
-    computed_ml = max(full_ml - _programmed_ul(pump) / 1000.0, 0.0)
-    expected_ml = computed_ml if sensor and seen else left_ml
+    missed_ul = _missed_ul(pump, at_ms)
+    computed_ml = full_ml - (_programmed_ul(pump) + missed_ul) / 1000.0
+    expected_ml = max(computed_ml if sensor and seen else left_ml - missed_ul / 1000.0, 0.0)
     if heard and not np.isnan(aspirated_ml):
         _judge(pump, limits, aspirated_ml - expected_ml, max(full_ml - expected_ml, 0.0), at_ms, expected_ml)
     taken_ml = expected_ml if np.isnan(aspirated_ml) else aspirated_ml
@@ -56,8 +57,9 @@ def on_refill(pump: Pump, refill: np.void, limits: np.void) -> None:
     pump[Field.REFILL_MS] = at_ms
     pump[Field.REFILL_PENDING] = 1.0 if sensor else 0.0
     pump[Field.REFILL_STEPS] = pump[Field.REFILL_SHORT_ML] = 0.0
-    # What the hour and the step under way hold is added when they end, and was programmed before the refill.
-    pump[Field.SINCE_REFILL_UL] = -(pump[Field.HOUR_ALL_PROGRAM_UL] + pump[Field.STEP_PROGRAM_UL])
+    # What the hour and the step under way hold is added when they end, as are hours that nobody heard of; and was
+    # programmed before the refill.
+    pump[Field.SINCE_REFILL_UL] = -(pump[Field.HOUR_ALL_PROGRAM_UL] + pump[Field.STEP_PROGRAM_UL] + missed_ul)
 
 
 def advance(state: Columns, step: Step, limits: Items) -> None:
@@ -90,11 +92,16 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
 def close_hour(state: Columns, step: Step, _limits: Items) -> None:
     """Add the hour that has ended, and whole hours that nobody heard of at the usual rate."""
     state[Field.SINCE_REFILL_UL] += state[Field.HOUR_ALL_PROGRAM_UL]
-    missed_h = hour_of(step.ended_ms) - state[Field.HOUR] - 1.0
-    gaps = np.flatnonzero((missed_h > 0) & (state[Field.HOUR] > 0))
+    gaps = np.flatnonzero(hour_of(step.ended_ms) - state[Field.HOUR] > 1.0)
     if len(gaps):
-        missed_ul = np.minimum(missed_h[gaps], _LONGEST_MISSED_H) * state[Field.RATE_ML_D, gaps] * 1000.0 / 24.0
-        state[Field.SINCE_REFILL_UL, gaps] += missed_ul
+        state[Field.SINCE_REFILL_UL, gaps] += _missed_ul(state[:, gaps], step.ended_ms[gaps])
+
+
+def _missed_ul(state: Columns, now_ms: Column | float) -> Column:
+    """What was programmed in the whole hours between the one under way and that of `now_ms`, of which nothing came."""
+    missed_h = hour_of(np.asarray(now_ms)) - state[Field.HOUR] - 1.0
+    missed_h = np.where(state[Field.HOUR] > 0, np.clip(missed_h, 0.0, _LONGEST_MISSED_H), 0.0)
+    return np.asarray(missed_h * state[Field.RATE_ML_D] * 1000.0 / 24.0)
 
 
 def _programmed_ul(pump: Pump) -> float:

@@ -147,3 +147,18 @@ def test_a_refill_without_what_was_drawn_off_is_not_judged() -> None:
     pumps = Pumps(facts=ROTOR)
     pumps.take(readings(60, reservoir_ml=5.0), event(EventType.REFILL, seq=60, value=20.0))
     assert "refill_mismatch" not in {condition for condition, _ in pumps.told}
+
+
+@pytest.mark.parametrize("sensor", [False, True])
+def test_what_was_programmed_in_a_gap_before_a_refill_counts_for_that_refill_and_for_no_later_one(
+    *, sensor: bool
+) -> None:
+    clinic = Clinic(sensor=sensor)
+    clinic.is_refilled()
+    clinic.lives(10)
+    clinic.seq, clinic.at_ms, clinic.level_ml = clinic.seq + 240, clinic.at_ms + 10 * DAY_MS, clinic.level_ml - 5.0
+    for _ in range(2):
+        clinic.is_refilled()
+        assert clinic.state[0, Field.REFILL_OFF_ML] == pytest.approx(0.0, abs=0.1)
+        clinic.lives(10)
+    assert clinic.of_refill == []
