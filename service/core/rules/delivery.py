@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.change import Condition
-from service.core.reading import Items
+from service.core.reading import Items, Mode
 from service.core.rules import cusum
 from service.core.rules.step import HOUR_MS, UL_A_ML_D, Column, Step
 from service.core.state import Columns, Field
@@ -28,11 +28,14 @@ LEAST_COVERED_MS: Final = 2_700_000.0  # three quarters of an hour: less is no e
 LEAST_PROGRAM_UL: Final = 0.1
 LEAST_STALLED_UL: Final = 0.05  # behind by less than this, a step may be the sensor's noise and is no stall
 _RATE_WEIGHT: Final = 1 / 24  # the rate follows the program over about a day
+_RUNNING: Final = float(Mode.RUNNING)  # comparing with the member itself takes NumPy five times as long
 _NOISE_WEIGHT: Final = 1 / 168  # what is known of a pump's noise follows its hours over about a week
 _NOISE_CAP: Final = 3.0
 _SD_OF_MEAN_ABSOLUTE: Final = 1.2533  # √(π / 2), for normal noise
 _HOUR_ALL: Final = slice(Field.HOUR_ALL_MS, Field.HOUR_ALL_FLOW_UL + 1)
 _HOUR_LEFT: Final = slice(Field.HOUR_LEFT_MS, Field.HOUR_LEFT_FLOW_UL + 1)
+
+_OVER_DELIVERY: Final = (Field.OVER_DELIVERY_LEVEL, Field.OVER_DELIVERY_SUM, Field.OVER_DELIVERY_CLEAR_HOURS)
 
 STATISTICS: Final = {
     condition: {"cusum": total, "deviation": Field.DEVIATION, "sd": Field.DEVIATION_SD}
@@ -59,8 +62,11 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     evident = (covered_ms >= LEAST_COVERED_MS) & (program_ul >= LEAST_PROGRAM_UL)
     share = np.minimum(covered_ms / HOUR_MS, 1.0)
     off_ul = flow_ul - program_ul
+    measured = limits["flow_sensor"] > 0
+    for field in _OVER_DELIVERY:  # by the registry, a pump may measure its flow no longer
+        state[field] = np.where(measured, state[field], 0.0)
     for side, sign, seen in (
-        ("over_delivery", 1.0, evident & (limits["flow_sensor"] > 0)),
+        ("over_delivery", 1.0, evident & measured),
         ("under_delivery", -1.0, evident),
     ):
         scale_ul = np.maximum(program_ul, limits[f"{side}_floor_ml_d"] * floor_ul)
@@ -111,12 +117,14 @@ def _learn(state: Columns, deviation: Column, within: npt.NDArray[np.bool_], lim
 
 
 def _follow_rate(state: Columns, step: Step) -> None:
-    all_ms = state[Field.HOUR_ALL_MS]
+    """It begins with the first hour or step that does not lie within a bolus, which is given at many times the rate."""
+    all_ms, new = state[Field.HOUR_ALL_MS], state[Field.RATE_ML_D] == 0
     rate_ml_d = state[Field.HOUR_ALL_PROGRAM_UL] * UL_A_ML_D / np.where(all_ms > 0, all_ms, 1.0)
-    moved_ml_d = _RATE_WEIGHT * (rate_ml_d - state[Field.RATE_ML_D])
+    moved_ml_d = np.where(new, 1.0, _RATE_WEIGHT) * (rate_ml_d - state[Field.RATE_ML_D])
     state[Field.RATE_ML_D] += np.where(all_ms >= LEAST_COVERED_MS, moved_ml_d, 0.0)
     first_ml_d = step.program_ul * UL_A_ML_D / step.covered_ms
-    state[Field.RATE_ML_D] = np.where(state[Field.RATE_ML_D] == 0, first_ml_d, state[Field.RATE_ML_D])
+    begins = (state[Field.RATE_ML_D] == 0) & (state[Field.MODE] == _RUNNING)
+    state[Field.RATE_ML_D] = np.where(begins, first_ml_d, state[Field.RATE_ML_D])
 
 
 _SIDES: Final = {

@@ -41,6 +41,8 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     burst &= step.flow_ul >= limits["over_delivery_gross_burst_ratio"] * step.program_ul
     flows = programmed & (state[Field.STALL_UL] == 0) & (state[Field.STALL_LEVEL] == 0)
     sensor = limits["flow_sensor"] > 0
+    level = state[Field.OVER_DELIVERY_GROSS_LEVEL]  # by the registry, the flow may be measured no longer
+    state[Field.OVER_DELIVERY_GROSS_LEVEL] = np.where(sensor, level, 0.0)
     _side(state, step, limits, "over_delivery_gross", excess_ul, programmed & sensor, burst & sensor)
     _side(state, step, limits, "under_delivery_gross", -excess_ul, flows, np.zeros(len(flows), np.bool_))
 

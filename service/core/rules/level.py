@@ -26,6 +26,7 @@ from service.core.rules.step import HOUR_MS, Column, Step
 from service.core.state import Columns, Field
 
 _SUMS: Final = slice(Field.LEVEL_FAST_ML, Field.LEVEL_SLOW_ML + 1)
+_LEVEL_AND_SUMS: Final = [Field.LEVEL_DEVIATION_LEVEL, Field.LEVEL_FAST_ML, Field.LEVEL_SLOW_ML]
 STATISTICS: Final = {
     Condition.LEVEL_DEVIATION: {
         "too_fast_ml": Field.LEVEL_FAST_ML,
@@ -43,7 +44,10 @@ def on_refill(pump: Pump, _refill: np.void, _limits: np.void) -> None:
 
 def close_hour(state: Columns, _step: Step, limits: Items) -> None:
     """Judge the hour that has ended of the pumps that measure their level."""
-    chosen = np.flatnonzero(limits["reservoir_sensor"] > 0)
+    measured = limits["reservoir_sensor"] > 0
+    if state[Field.LEVEL_DEVIATION_LEVEL].any():  # by the registry, one of them may measure it no longer
+        state[_LEVEL_AND_SUMS] = np.where(measured, state[_LEVEL_AND_SUMS], 0.0)
+    chosen = np.flatnonzero(measured)
     if len(chosen) == state.shape[1]:
         _judge(state, limits)
     elif len(chosen):

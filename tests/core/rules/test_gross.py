@@ -82,3 +82,12 @@ def test_a_pump_that_reports_less_often_shows_it_in_three_readings_too(spacing_m
     flow = np.where(np.arange(100) < 50, 1.0, 2.0)
     pumps.take(readings(100, flow=flow, spacing_ms=spacing_min * MINUTE_MS))
     assert (pumps.turns[0].condition, minutes_after(pumps.turns[0])) == ("over_delivery_gross", 52 * spacing_min)
+
+
+def test_what_a_pump_measures_no_longer_by_the_registry_is_over() -> None:
+    pumps = Pumps()
+    pumps.take(readings(200, flow=1.8))
+    assert {("over_delivery_gross", "began"), ("over_delivery", "began")} <= set(pumps.told)
+    pumps.limits = Pumps(facts=ROTOR).limits
+    pumps.take(readings(100, first_seq=200, start_ms=NOON_MS + 200 * MINUTE_MS, reservoir_ml=17.0))
+    assert {("over_delivery_gross", "ended"), ("over_delivery", "ended")} <= set(pumps.told)

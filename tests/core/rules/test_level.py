@@ -105,3 +105,11 @@ def test_a_flow_sensor_that_sees_the_excess_explains_the_level_and_a_computed_le
     pumps.take(readings(200, flow=2.0, reservoir_ml=level, spacing_ms=HOUR_MS // 2))
     assert of_level(pumps) == []
     assert of_level(watched(levels(300, 2.0), ROTOR)) == []
+
+
+def test_it_is_over_for_a_pump_that_measures_its_level_no_longer_by_the_registry() -> None:
+    pumps = watched(levels(200, np.where(np.arange(400) < 100, 1.0, 2.0)))
+    assert [turn for turn, _ in of_level(pumps)] == ["began"]
+    pumps.limits = Pumps(facts=ROTOR).limits
+    pumps.take(readings(6, reservoir_ml=20.0, first_seq=400, start_ms=NOON_MS + 200 * HOUR_MS, spacing_ms=HOUR_MS // 2))
+    assert [turn for turn, _ in of_level(pumps)] == ["began", "ended"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.core.reading import EventType, Items
+from service.core.reading import EventType, Items, Mode
 from service.core.rules.reservoir import nominal_d
 from service.core.state import Field
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, SENSOR, Pumps, event, minutes_after, readings
@@ -124,3 +124,11 @@ def test_empty_by_the_pumps_own_word_is_told_at_the_event_and_does_not_end_while
     pumps.take(alarm("CLEARED", "reservoir_empty", 151, 150.5))
     pumps.take(readings(60, first_seq=152, start_ms=NOON_MS + 151 * MINUTE_MS))
     assert pumps.told[1:] == [("reservoir_empty", "ended")]
+
+
+def test_a_pump_that_is_first_heard_within_a_bolus_is_not_taken_to_deliver_at_that_rate() -> None:
+    given = readings(300, program_ml_d=np.where(np.arange(300) < 4, 20.0, 0.5), reservoir_ml=18.0)
+    given["mode"][:4] = Mode.BOLUS
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(given)
+    assert pumps.told == []
