@@ -226,6 +226,11 @@ class Ledger:
         self.evaluated = np.r_[self.evaluated, np.full(added, NOTHING, np.int64)]
         self._has_hole = np.r_[self._has_hole, np.zeros(added, np.bool_)]
 
+    @property
+    def with_hole(self) -> list[int]:
+        """The rows of the pumps of which something is waited for, however many have lost something for good."""
+        return np.flatnonzero(self._has_hole).tolist()
+
     def account(self, row: int) -> Account:
         known = self.irregular.get(row, Account())
         return replace(known, through=int(self.through[row]), evaluated=int(self.evaluated[row]))
@@ -322,5 +327,5 @@ class Ledger:
 
     def overdue(self, now_ms: int) -> dict[int, Account]:
         """Pumps whose hole has been waited for long enough, with the accounts that follow."""
-        over = ((row, wait_no_longer(self.account(row), now_ms)) for row in self.irregular)
+        over = ((row, wait_no_longer(self.account(row), now_ms)) for row in self.with_hole)
         return {row: account for row, account in over if account is not None}

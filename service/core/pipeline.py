@@ -156,8 +156,7 @@ def receipts_due(fleet: Fleet, urgent: Sequence[int], now_ms: int) -> list[tuple
     """
     ledger = fleet.ledger
     news = ledger.through > fleet.receipted
-    holes = [row for row, account in ledger.irregular.items() if account.islands]
-    news[holes] = True
+    news[ledger.with_hole] = True
     news &= now_ms - fleet.receipted_ms >= RECEIPT_EVERY_MS
     news[list(urgent)] = True
     due = []
