@@ -12,6 +12,7 @@ from simulators import argument
 from simulators.argument import EXIT_OK, EXIT_PROBLEMS, refuse
 from simulators.progress import Steps
 from simulators.scorecard import tables, told
+from simulators.scorepage import page
 from simulators.trial import Trial, TrialError, run
 
 TABLE_WIDTH = 170
@@ -28,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--drift-tau-h", type=argument.from_zero, default=6.0, metavar="H", help="of the flow sensor's slow noise"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="the whole score")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument(
         "--pumpwatch", type=shlex.split, default=(), metavar="COMMAND", help="how to call it; default: beside this one"
     )
@@ -58,11 +60,13 @@ def score(arguments: argparse.Namespace) -> int:
         "interval_s": trial.interval_s,
         "drift_tau_h": trial.drift_tau_h,
     }
-    result = asked | told(found, drift_tau_h=trial.drift_tau_h)
+    result = msgspec.to_builtins(asked | told(found, drift_tau_h=trial.drift_tau_h))
     if arguments.json is not None:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    if arguments.page is not None:
+        arguments.page.write_text(page(result), encoding="utf-8")
     console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
-    for table in tables(msgspec.to_builtins(result)):
+    for table in tables(result):
         console.print(table)
     console.print(f"{result['pump_hours']:,.0f} pump-hours, rulebook {version}, seed {trial.seed}", highlight=False)
     return EXIT_OK
