@@ -47,7 +47,7 @@ def on_refill(pump: Pump, refill: np.void, limits: np.void) -> None:
     sensor, heard, seen = limits["reservoir_sensor"] > 0, pump[Field.READING_MS] > 0, pump[Field.REFILL_MS] > 0
     left_ml = float(pump[Field.RESERVOIR_ML])
     full_ml = float(pump[Field.FULL_ML]) or max(float(limits["capacity_ml"]), left_ml)
-    missed_ul = _missed_ul(pump, at_ms)
+    missed_ul = float(_missed_ul(pump, at_ms))
     computed_ml = full_ml - (_programmed_ul(pump) + missed_ul) / 1000.0
     expected_ml = max(computed_ml if sensor and seen else left_ml - missed_ul / 1000.0, 0.0)
     if heard and not np.isnan(aspirated_ml):
