@@ -14,7 +14,7 @@ from service.core.lifecycle import EPOCH, OUT_OF_SERVICE, AlertWritten
 from service.core.rulebook import Rulebook
 from service.core.technical import ClockSaid, Locked, Losses, clock_turn, lock_turn, loss_turn
 from service.postgres.alerts import AlertStore
-from service.postgres.silence import MARKER_FRESH_FOR_S
+from service.postgres.silence import GRACE_AT_LEAST_S, MARKER_FRESH_FOR_S
 
 AT_ONCE: Final = 1_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -46,7 +46,7 @@ FROM alert AS a JOIN pump AS p USING (pump)
 WHERE a.state = 'active' AND NOT p.in_service AND a.condition = ANY ($1::text[])
 LIMIT $2
 """
-_JUDGED_HERE: Final = (
+JUDGED_HERE: Final = (
     Condition.SILENCE,
     Condition.TELEMETRY_LOCK,
     Condition.SEQUENCE_GAP,
@@ -57,7 +57,7 @@ _JUDGED_HERE: Final = (
 
 
 async def _out_of_service(connection: asyncpg.Connection, now: datetime) -> list[Change]:
-    rows = await connection.fetch(_OUT_OF_SERVICE, _JUDGED_HERE, AT_ONCE)
+    rows = await connection.fetch(_OUT_OF_SERVICE, JUDGED_HERE, AT_ONCE)
     turns = [_turn(Condition(row["condition"]), row, _ms(row["began_at"]), _ms(now)) for row in rows]
     return [replace(turn, evidence={OUT_OF_SERVICE: 1}) for turn in turns]
 
@@ -98,7 +98,7 @@ async def _clocks(connection: asyncpg.Connection, now: datetime) -> list[Change]
 
 
 # Pumps whose motor stood still when they were last heard, long ago; and those known as such, heard again. While the
-# shard is not caught up nobody is called silent.
+# shard is not caught up, or the pump has had no time to reconnect to it, nobody is called silent.
 _LOCKED: Final = """
 SELECT p.pump, date_trunc('milliseconds', l.received_at) AS heard_at, stall.id::text AS stall,
        lock.began_at AS locked_at,
@@ -117,6 +117,7 @@ WHERE either.state = 'active' AND p.in_service AND CASE either.condition
     WHEN 'telemetry_lock' THEN date_trunc('milliseconds', l.received_at) > lock.began_at
     WHEN 'stall' THEN lock.id IS NULL AND s.marker_at > now() - make_interval(secs => $2::float8)
         AND s.marker_at >= s.session_since
+        AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s))
         AND l.received_at < least($1::timestamptz, s.marker_at) - make_interval(secs => $3::float8)
     ELSE false END
 ORDER BY p.pump LIMIT $4
@@ -126,7 +127,7 @@ ORDER BY p.pump LIMIT $4
 async def _locks(connection: asyncpg.Connection, rulebook: Rulebook, now: datetime) -> list[Change]:
     after_s = rulebook.limit(Condition.TELEMETRY_LOCK, "after_s")
     turns = []
-    for row in await connection.fetch(_LOCKED, now, MARKER_FRESH_FOR_S, after_s, AT_ONCE):
+    for row in await connection.fetch(_LOCKED, now, MARKER_FRESH_FOR_S, after_s, AT_ONCE, GRACE_AT_LEAST_S):
         since_ms = None if row["locked_at"] is None else _ms(row["locked_at"])
         stall = row["stall"] or ""
         pump = Locked(row["pump"], _ms(row["heard_at"]), row["position"], bool(stall), stall, since_ms)

@@ -97,8 +97,10 @@ async def test_nobody_is_called_locked_while_we_do_not_hear_or_when_the_stall_is
     await stall(connection, pump, Turn.BEGAN, 30)
     await connection.execute("UPDATE shard SET marker_at = now() - interval '1 minute'")
     assert await look(connection, 500) == []
-    await connection.execute("UPDATE shard SET marker_at = now()")
+    await connection.execute("UPDATE shard SET marker_at = now(), session_since = $1", at(499.5))
+    assert await look(connection, 500) == [], "it has had no time to reconnect"
     await stall(connection, pump, Turn.ENDED, 40)
+    await connection.execute("UPDATE shard SET session_since = $1", at(0))
     assert await look(connection, 500) == []
 
 
