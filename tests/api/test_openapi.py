@@ -43,7 +43,7 @@ async def test_the_document_is_whole_and_says_how_everything_is_answered(ward: W
         for status, answer in operation["responses"].items():
             form = "application/problem+json" if int(status) >= 400 else "application/json"
             if path.startswith("/api/"):
-                assert list(answer["content"]) == [form], f"{where} {status}"
+                assert list(answer.get("content", {})) == ([] if status == "204" else [form]), f"{where} {status}"
 
 
 async def test_the_example_of_every_request_is_accepted(ward: Ward) -> None:

@@ -25,7 +25,12 @@ async def test_an_administrator_sets_and_ends_an_override_and_both_are_recorded(
     made = await ward.administrator.post("/rules/overrides", json=GIVEN)
     assert made.status_code == 201
     (row,) = (await ward.viewer.get("/rules/overrides")).json()["items"]
-    assert (row["id"], row["key"], row["value"], row["author"]) == (made.json()["id"], GIVEN["key"], 6, "the-administrator")
+    assert (row["id"], row["key"], row["value"], row["author"]) == (
+        made.json()["id"],
+        GIVEN["key"],
+        6,
+        "the-administrator",
+    )
     again = await ward.administrator.post("/rules/overrides", json=GIVEN | {"value": 5, "author": "Dr. A"})
     assert [row["value"] for row in (await ward.viewer.get("/rules/overrides")).json()["items"]] == [5]
     path = f"/rules/overrides/{again.json()['id']}"
