@@ -98,6 +98,8 @@ def _what(kind: NotificationKind, alert: Alert, now: datetime) -> str:
     if kind is NotificationKind.RESOLVED:
         return what_is_over(alert, now)
     wrong = what_is_wrong(alert, now)
+    if alert.chattering:
+        wrong = f"{wrong} It has come and gone more than three times within 24 h."
     if kind is NotificationKind.ACKNOWLEDGED:
         return f"A person has acknowledged this alert. {wrong}"
     if kind is NotificationKind.REMINDER:

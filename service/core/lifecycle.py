@@ -42,6 +42,12 @@ WATCHED: Final = frozenset(
 OUT_OF_SERVICE: Final = "out_of_service"
 """In the evidence of a condition that ended since nobody is to be told of that pump any more."""
 
+CHATTERS_AFTER: Final = 3
+"""More episodes than this within 24 h are marked, and the first of those is announced."""
+
+CHATTER_OUTLASTS_S: Final = 3600.0
+"""Those after it are announced only if they last so long; of high priority all are."""
+
 _TOLD_AT_THE_END: Final = frozenset({OUT_OF_SERVICE, "recovered_ms"})  # since when a stalled pump flows again
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +128,7 @@ class Circumstances:
     rules: AlertRules
     now: datetime
     late_data: bool = False
+    episodes: int = 0  # of this condition and subject that began in the last 24 h, before this one
 
     def reason(self, change: Change) -> Reason:
         if self.late_data:
@@ -182,12 +189,16 @@ def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
         last_position=change.position,
         reason=given.reason(change),
         previous_id=_linked(change, previous),
+        chattering=given.episodes >= CHATTERS_AFTER,
         inhibited_by=change.inhibited_by,
         simulated=given.subject.simulated,
         rulebook_version=given.version(change),
         evidence=_evidence(change),
     )
-    return _by_rule(alert, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
+    move = _by_rule(alert, AlertEvent.CONDITION_BEGAN, change, given, NotificationKind.ACTIVATED)
+    if given.episodes > CHATTERS_AFTER and priority is not Priority.HIGH:
+        return replace(move, hold_s=max(move.hold_s, CHATTER_OUTLASTS_S))
+    return move
 
 
 def come_back(alert: Alert, change: Change, given: Circumstances) -> Move:
@@ -253,7 +264,8 @@ def release(alert: Alert, hold_s: float, now: datetime) -> Move:
     """The alert that told of this one is over. This one is told of, unless it ends within `hold_s` as well."""
     after = replace(advance(alert, AlertEvent.RELEASED, now), inhibited_by=None)
     history = history_of(after, AlertEvent.RELEASED, RULES, "", now)
-    return Move(after, history, NotificationKind.ACTIVATED, hold_s=hold_s)
+    told = alert.acknowledged_at is not None or alert.shelved_until is not None
+    return Move(after, history, None if told else NotificationKind.ACTIVATED, hold_s=hold_s)
 
 
 def pump_time(ms: int) -> datetime:

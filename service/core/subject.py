@@ -41,4 +41,5 @@ class Subject:
     drug_class: DrugClass = DrugClass.UNKNOWN
     concentration_ug_ml: float | None = None
     simulated: bool = False
+    in_service: bool = True  # nothing is raised of a pump that is not
     time_zone: str = "UTC"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from service.core.alert import Alert
+from service.core.alert import Alert, AlertEvent
 from service.core.escalation import ask, begin, deadline
 from service.core.lifecycle import NEWS, Move, NotificationKind
 from service.core.policy import EVERYBODY, FALLBACKS, Target, quiet_until
@@ -55,22 +55,33 @@ def tell(
     moves: Sequence[Move], subjects: Mapping[str, Subject], book: Book, asked: Mapping[UUID, Asked], now: datetime
 ) -> list[Told]:
     """Say of each move whom it tells. The moves of one alert are in their order."""
-    last = {move.alert.id: move.alert for move in moves}
+    followed = _inhibited_next(moves)
     known: dict[UUID, Progress | None] = {}
     so_far = dict(asked)
     found = []
-    for move in moves:
+    for number, move in enumerate(moves):
         key = move.alert.id
         if key in known and not move.targets and move.tells is not NotificationKind.ACKNOWLEDGED:
             move = replace(move, alert=replace(move.alert, escalation=known[key]))  # noqa: PLW2901 - the same move
-        if last[key].inhibited_by is not None and move.tells is not NotificationKind.RESOLVED:
-            move = replace(move, tells=None)  # noqa: PLW2901 - another alert tells of it by the end of these moves
+        if number in followed:
+            move = replace(move, tells=None)  # noqa: PLW2901 - another alert tells of it
         each = _tell(move, subjects[move.alert.subject], book, so_far.setdefault(key, Asked()), now)
         known[key] = each.move.alert.escalation
         if move.tells not in {None, NotificationKind.RESOLVED, NotificationKind.ACKNOWLEDGED}:
             so_far[key].ever.update(route.endpoint for route in each.routes)
             so_far[key].waiting.update(route.endpoint for route in each.routes)
         found.append(each)
+    return found
+
+
+def _inhibited_next(moves: Sequence[Move]) -> set[int]:
+    """Which of these moves are undone, as to being told, by the next one of their alert."""
+    before: dict[UUID, int] = {}
+    found = set()
+    for number, move in enumerate(moves):
+        if move.history.event is AlertEvent.INHIBITED and move.alert.id in before:
+            found.add(before[move.alert.id])
+        before[move.alert.id] = number
     return found
 
 

@@ -3,8 +3,9 @@
 However many alerts a batch changes, it takes one statement a table.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import asyncpg
 import msgspec
 
 from service.core.alert import Alert
-from service.core.change import Change, Condition
+from service.core.change import Change, Condition, Turn
 from service.core.lifecycle import HistoryRow, pump_time
 from service.core.reading import DrugClass
 from service.core.subject import Subject, is_site, site_of
@@ -39,9 +40,13 @@ WHERE a.state <> 'resolved'
 ORDER BY a.id
 FOR UPDATE OF a
 """
-# The newest resolved alert of each of some conditions.
+# The newest resolved alert of each of some conditions, and how many of it have begun of late.
 _NEWEST_RESOLVED: Final = f"""
-SELECT {ALERT_JSON}
+SELECT {ALERT_JSON}, (
+    SELECT count(*) FROM alert AS recent
+    WHERE recent.subject = a.subject AND recent.condition = a.condition AND recent.began_at > $3::timestamptz
+        AND NOT recent.found_late
+) AS episodes
 FROM unnest($1::text[], $2::text[]) AS given (subject, condition)
 CROSS JOIN LATERAL (
     SELECT * FROM alert
@@ -55,8 +60,12 @@ async def lock_open(connection: asyncpg.Connection, keys: Collection[Key]) -> li
     return alerts_of(await connection.fetch(_LOCK_OPEN, *_key_columns(keys)))
 
 
-async def newest_resolved(connection: asyncpg.Connection, keys: Collection[Key]) -> list[Alert]:
-    return alerts_of(await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys)))
+async def newest_resolved(
+    connection: asyncpg.Connection, keys: Collection[Key], since: datetime
+) -> list[tuple[Alert, int]]:
+    """Each with how many of its condition have begun since."""
+    rows = await connection.fetch(_NEWEST_RESOLVED, *_key_columns(keys), since)
+    return [(alert, row["episodes"]) for alert, row in zip(alerts_of(rows), rows, strict=True)]
 
 
 # Every alert of a pump that may have to change when it was rebuilt from a position on: what is open or was changed
@@ -100,7 +109,8 @@ async def lock_one(connection: asyncpg.Connection, alert: UUID) -> Alert | None:
 # Real columns go through text: the shortest decimal that means them, 20.3 and not 20.299999.
 _PUMPS: Final = """
 SELECT 'pump:' || pump_id AS name, pump, pump_id, site, drug_class,
-       concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated, time_zone
+       concentration_ug_ml::text::float8 AS concentration_ug_ml, simulated, time_zone,
+       in_service
 FROM pump WHERE pump = ANY ($1::integer[])
 """
 # A site whose pumps are all simulated is simulated itself.
@@ -222,6 +232,29 @@ async def insert_history(connection: asyncpg.Connection, rows: Sequence[HistoryR
         await connection.execute(_INSERT_HISTORY, json_of(rows))
 
 
+_KEEP: Final = """
+INSERT INTO unraised (pump, condition, turn)
+SELECT pump, condition, turn::jsonb FROM unnest($1::integer[], $2::text[], $3::text[]) AS given (pump, condition, turn)
+ON CONFLICT (pump, condition) DO UPDATE SET turn = EXCLUDED.turn
+"""
+_FORGET: Final = """
+DELETE FROM unraised AS u USING unnest($1::integer[], $2::text[]) AS over (pump, condition)
+WHERE u.pump = over.pump AND u.condition = over.condition
+"""
+
+
+async def keep_unraised(connection: asyncpg.Connection, turns: Iterable[Change]) -> None:
+    """What turned of pumps that are out of service: it is raised when they are back, if it holds then."""
+    last = {(turn.pump, str(turn.condition)): turn for turn in turns}
+    over = [key for key, turn in last.items() if turn.turn is Turn.ENDED]
+    held = {key: replace(turn, turn=Turn.BEGAN) for key, turn in last.items() if turn.turn is not Turn.ENDED}
+    if over:
+        await connection.execute(_FORGET, [pump for pump, _ in over], [condition for _, condition in over])
+    if held:
+        texts = [json_of(turn) for turn in held.values()]
+        await connection.execute(_KEEP, [pump for pump, _ in held], [condition for _, condition in held], texts)
+
+
 def _key_columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
     return [subject for subject, _ in keys], [str(condition) for _, condition in keys]
 
@@ -230,5 +263,5 @@ def alerts_of(rows: Sequence[asyncpg.Record]) -> list[Alert]:
     return [msgspec.json.decode(row[0], type=Alert) for row in rows]
 
 
-def json_of(rows: Sequence[Any]) -> str:
+def json_of(rows: Any) -> str:
     return msgspec.json.encode(rows, enc_hook=lambda scalar: scalar.item()).decode()

@@ -13,8 +13,9 @@ import asyncpg
 
 from service.core import answers, lifecycle
 from service.core.alert import Alert, AlertState
-from service.core.change import Change, Condition, Ruled
-from service.core.lifecycle import AlertWritten, Circumstances, Move
+from service.core.causes import FAMILY, settle
+from service.core.change import Change, Condition, Ruled, Turn
+from service.core.lifecycle import LINKED_WITHIN, AlertWritten, Circumstances, Move
 from service.core.override import Whose
 from service.core.reconcile import InOrder, reconcile
 from service.core.rulebook import Rulebook
@@ -61,32 +62,41 @@ class AlertStore:
         subjects = {subject.name: subject for subject in about}
         key_of = [(subject.name, change.condition) for subject, change in zip(about, changes, strict=True)]
         keys = dict.fromkeys(key_of)
-        locked = await alert_rows.lock_open(connection, keys)
+        related = {name for name, condition in keys if condition in FAMILY}
+        locked = await alert_rows.lock_open(connection, {*keys, *((name, each) for name in related for each in FAMILY)})
         current = {(alert.subject, alert.condition): alert for alert in locked}
-        resolved = await alert_rows.newest_resolved(connection, keys)
-        previous = {(alert.subject, alert.condition): alert for alert in resolved}
+        resolved = await alert_rows.newest_resolved(connection, keys, now - LINKED_WITHIN)
+        previous = {(alert.subject, alert.condition): alert for alert, _ in resolved}
+        episodes = {(alert.subject, alert.condition): count for alert, count in resolved}
         asked = await notification_rows.lock_asked(connection, [alert.id for alert in locked])
         active = {key for key, alert in current.items() if alert.state is AlertState.ACTIVE}
         parted = part(zip(key_of, map(self._ruled, changes, about), strict=True), active)
         await shadow.record(connection, parted.shadowed, now)
-        moves = []
+        await self._keep_unraised(connection, [change for _, change in parted.told], subjects)
+        moves: list[Move] = []
         for key, change in parted.told:
             alert = current.get(key)
+            if change.turn is not Turn.ENDED and not subjects[key[0]].in_service:
+                continue
             move = lifecycle.turn(
                 change,
                 alert,
                 previous.get(key),
-                Circumstances(subjects[key[0]], self._rulebook, now),
+                Circumstances(subjects[key[0]], self._rulebook, now, episodes=episodes.get(key, 0)),
                 announced=alert is not None and _attempted(asked, alert.id),
             )
             if move is None:
                 continue
             moves.append(move)
+            episodes[key] = episodes.get(key, 0) + move.begins
             if move.alert.state is AlertState.RESOLVED:
                 previous[key] = move.alert
                 current.pop(key, None)
             else:
                 current[key] = move.alert
+            for settled in settle(_active(current, key[0]), now) if key[1] in FAMILY else ():
+                moves.append(settled)
+                current[settled.alert.subject, settled.alert.condition] = settled.alert
         return await self._write(connection, moves, subjects, asked, now)
 
     async def reconcile(
@@ -118,6 +128,9 @@ class AlertStore:
         ruled = [self._ruled(turn, subject) for turn in episodes]
         parted = part((((subject.name, turn.condition), turn) for turn in ruled), active)
         await shadow.rewrite(connection, pump, since_position, parted.shadowed, now)
+        if not subject.in_service:
+            await alert_rows.keep_unraised(connection, [turn for _, turn in parted.told])
+            return []
         moves = reconcile(
             alerts,
             {alert.id for alert in alerts if _attempted(asked, alert.id)},
@@ -128,7 +141,16 @@ class AlertStore:
             ),
             Circumstances(subject, self._rulebook, now, late_data=True),
         )
+        current = {(alert.subject, alert.condition): alert for alert in [*alerts, *(move.alert for move in moves)]}
+        moves += settle(_active(current, subject.name), now)
         return await self._write(connection, moves, {subject.name: subject}, asked, now)
+
+    async def _keep_unraised(
+        self, connection: asyncpg.Connection, changes: Sequence[Change], subjects: Mapping[str, Subject]
+    ) -> None:
+        out = {subject.pump for subject in subjects.values() if not subject.in_service}
+        if out:
+            await alert_rows.keep_unraised(connection, [change for change in changes if change.pump in out])
 
     def _ruled(self, change: Change, subject: Subject) -> Change:
         """With what the rules say of it: those that were in force for the pump, or else those in force now."""
@@ -249,6 +271,12 @@ async def _after(connection: asyncpg.Connection, moves: Sequence[Move]) -> dict[
     for key, columns in zip(shown, readings, strict=True):
         after[key] = replace(after[key], evidence=after[key].evidence | {"readings": columns})
     return after
+
+
+def _active(current: Mapping[alert_rows.Key, Alert], subject: str) -> dict[Condition, Alert]:
+    """Of one subject, the active alerts that may be causes and consequences of each other."""
+    found = ((condition, current.get((subject, condition))) for condition in FAMILY)
+    return {condition: a for condition, a in found if a is not None and a.state is AlertState.ACTIVE}
 
 
 def _attempted(asked: Mapping[UUID, Asked], alert: UUID) -> bool:

@@ -8,7 +8,7 @@ import asyncpg
 from service.core.lifecycle import AlertWritten
 from service.core.rulebook import Rulebook
 from service.ports import StoreUnavailableError
-from service.postgres import escalations, shards, silence, standing
+from service.postgres import escalations, shards, silence, standing, unraised
 from service.postgres.alerts import AlertStore
 from service.postgres.outage import outages_told
 
@@ -38,6 +38,7 @@ class PostgresWatchtower:
                     return None
                 written = await silence.look_once(connection, self._alert_store, self._rulebook, now)
                 written += await standing.look_once(connection, self._alert_store, self._rulebook, now)
+                written += await unraised.look_once(connection, self._alert_store, standing.JUDGED_HERE, now)
                 written += await shards.look_once(connection, self._alert_store, self._rulebook, now)
                 written += await escalations.look_once(connection, self._alert_store, now)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:

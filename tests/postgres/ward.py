@@ -80,6 +80,12 @@ class Ward:
             [self.endpoints[name] for name in names or self.endpoints],
         )
 
+    async def arrives_if_due(self, minute: float) -> None:
+        await self.connection.execute(
+            "UPDATE notification SET state = 'delivered', attempts = 1 WHERE state = 'pending' AND due_at <= $1",
+            at(minute),
+        )
+
     async def have_just_become_due(self) -> None:
         """An undelivered page is one by the database's own clock, which no test turns on."""
         await self.connection.execute(
