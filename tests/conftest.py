@@ -54,6 +54,14 @@ async def postgres_url(postgres_server_of_session: PostgresServer, template: str
 
 
 @pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the test's database, to look at what was written."""
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
 async def empty_postgres_url(postgres_server_of_session: PostgresServer) -> AsyncIterator[str]:
     """A database of the test's own without any table."""
     name = f"empty_{next(_numbers)}"

@@ -1,29 +1,12 @@
 """What an earlier boot said and nobody stored: it comes late, is kept, and counts as if it had come in order."""
 
-from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import asyncpg
 import msgspec
-import pytest
 
 from tests.loops.driven import Driven, telemetry
 from tests.pumps import MINUTE_MS, NOON_MS
-
-
-@pytest.fixture
-async def driven(postgres_url: str) -> AsyncIterator[Driven]:
-    driven = Driven(postgres_url)
-    await driven.start()
-    yield driven
-    await driven.store.close()
-
-
-@pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 async def told(driven: Driven, *messages: dict[str, object]) -> None:

@@ -1,36 +1,18 @@
 """A turn of the ingest loop: what is stored, told, settled and receipted."""
 
 import json
-from collections.abc import AsyncIterator
 
 import asyncpg
 import numpy as np
-import pytest
 
 from service.core.reading import position_of
 from tests.loops.driven import Driven, telemetry
 
 
-async def value(url: str, query: str) -> object:
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
-@pytest.fixture
-async def driven(postgres_url: str) -> AsyncIterator[Driven]:
-    driven = Driven(postgres_url)
-    await driven.start()
-    yield driven
-    await driven.store.close()
-
-
-async def test_verdicts_follow_the_fold(driven: Driven, postgres_url: str) -> None:
+async def test_verdicts_follow_the_fold(driven: Driven, connection: asyncpg.Connection) -> None:
     driven.send("verdicts", telemetry(0, [1.0] * 60 + [0.0] * 40 + [1.0] * 60))
     await driven.turn()
-    row = await value(postgres_url, "SELECT (condition, verdict) FROM verdict")
+    row = await connection.fetchval("SELECT (condition, verdict) FROM verdict")
     assert row == ("stall", "does_not_hold")
 
 
@@ -43,19 +25,23 @@ async def test_a_batch_with_a_long_message_is_settled_when_its_last_reading_is_c
     assert driven.feed.settled == [short, long]
 
 
-async def test_what_cannot_be_understood_is_kept_settled_and_blocks_nothing(driven: Driven, postgres_url: str) -> None:
+async def test_what_cannot_be_understood_is_kept_settled_and_blocks_nothing(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
     good = driven.send("p1", telemetry(0, [1.0]))
     bad = driven.send("p1", telemetry(1, [1.0]) | {"flow_ml_d": ["much"]})
     after = driven.send("p1", telemetry(2, [1.0]))
     await driven.turn()
     assert driven.feed.settled == [good, bad, after]
-    assert await value(postgres_url, "SELECT reason FROM quarantine") == "wrong_type"
+    assert await connection.fetchval("SELECT reason FROM quarantine") == "wrong_type"
     driven.send("p1", telemetry(3, [1.0], held_from=(1, 2)))
     await driven.turn()
     assert driven.fleet.ledger.through[0] == position_of(1, 3), "given up by the pump, it blocks nothing"
 
 
-async def test_events_take_part_in_the_order_and_come_back_from_the_store(driven: Driven, postgres_url: str) -> None:
+async def test_events_take_part_in_the_order_and_come_back_from_the_store(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
     driven.send("refilled", telemetry(0, [1.0] * 30) | {"reservoir_ml": [1.5] * 30})
     refill = {
         "boot": 1,
@@ -67,52 +53,54 @@ async def test_events_take_part_in_the_order_and_come_back_from_the_store(driven
     driven.send("refilled", refill | {"held_from": [1, 0], "simulated": True}, "event")
     driven.send("refilled", telemetry(31, [1.0] * 30) | {"reservoir_ml": [19.0] * 30})
     await driven.turn()
-    body = await value(postgres_url, "SELECT body FROM event")
+    body = await connection.fetchval("SELECT body FROM event")
     assert json.loads(str(body))["reservoir_after_ml"] == 19.0
     state = driven.fleet.state[0].copy()
     await driven.restart()
     assert np.array_equal(driven.fleet.state[0], state)
 
 
-async def test_where_enrolment_is_closed_a_strangers_message_is_kept_aside_with_its_reason(postgres_url: str) -> None:
+async def test_where_enrolment_is_closed_a_strangers_message_is_kept_aside_with_its_reason(
+    postgres_url: str, connection: asyncpg.Connection
+) -> None:
     driven = Driven(postgres_url, enrolment_open=False)
     await driven.start()
     stranger = driven.send("stranger", telemetry(0, [1.0]))
     await driven.turn()
     assert driven.feed.settled == [stranger]
-    assert await value(postgres_url, "SELECT reason FROM quarantine") == "enrolment_closed"
-    assert await value(postgres_url, "SELECT count(*) FROM pump") == 0
+    assert await connection.fetchval("SELECT reason FROM quarantine") == "enrolment_closed"
+    assert await connection.fetchval("SELECT count(*) FROM pump") == 0
     await driven.store.close()
 
 
 async def test_a_pump_that_enrols_itself_is_unregistered_and_simulated_if_it_says_so(
-    driven: Driven, postgres_url: str
+    driven: Driven, connection: asyncpg.Connection
 ) -> None:
     driven.send("simulated", telemetry(0, [1.0]))
     driven.send("real", telemetry(0, [1.0]) | {"simulated": False})
     await driven.turn()
-    found = await value(
-        postgres_url, "SELECT json_object_agg(pump_id, json_build_array(registered, simulated)) FROM pump"
+    found = await connection.fetchval(
+        "SELECT json_object_agg(pump_id, json_build_array(registered, simulated)) FROM pump"
     )
     assert json.loads(str(found)) == {"simulated": [False, True], "real": [False, False]}
 
 
-async def test_a_registry_change_is_in_force_within_seconds_and_not_before(driven: Driven, postgres_url: str) -> None:
+async def test_a_registry_change_is_in_force_within_seconds_and_not_before(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
     driven.send("p1", telemetry(0, [1.0] * 30))
     await driven.turn()
     assert driven.fleet.limits["flow_sensor"][0] == 0
-    connection = await asyncpg.connect(postgres_url)
     await connection.execute("UPDATE pump SET flow_channel = 'sensor', updated_at = now() + interval '1 day'")
-    await connection.close()
     await driven.wait_ms(2_000)
     assert driven.fleet.limits["flow_sensor"][0] == 1
-    saved = await value(postgres_url, "SELECT position FROM rule_checkpoint WHERE taken_on IS NULL")
+    saved = await connection.fetchval("SELECT position FROM rule_checkpoint WHERE taken_on IS NULL")
     assert saved == position_of(1, 29), "what the old limits judged is not judged again under the new ones"
 
 
-async def test_what_was_last_heard_is_written_within_a_second(driven: Driven, postgres_url: str) -> None:
+async def test_what_was_last_heard_is_written_within_a_second(driven: Driven, connection: asyncpg.Connection) -> None:
     driven.send("p1", telemetry(0, [1.0] * 30))
     await driven.turn()
     await driven.wait_ms(1_000)
-    assert await value(postgres_url, "SELECT position FROM pump_latest") == position_of(1, 29)
-    assert await value(postgres_url, "SELECT ready FROM role_heartbeat WHERE role = 'ingest'") is True
+    assert await connection.fetchval("SELECT position FROM pump_latest") == position_of(1, 29)
+    assert await connection.fetchval("SELECT ready FROM role_heartbeat WHERE role = 'ingest'") is True

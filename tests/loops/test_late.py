@@ -1,6 +1,5 @@
 """Readings that come late, and clocks that are wrong: neither raises, clears nor hides anything that it should not."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -8,21 +7,6 @@ import pytest
 
 from tests.loops.driven import Driven, telemetry
 from tests.pumps import MINUTE_MS
-
-
-@pytest.fixture
-async def driven(postgres_url: str) -> AsyncIterator[Driven]:
-    driven = Driven(postgres_url)
-    await driven.start()
-    yield driven
-    await driven.store.close()
-
-
-@pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 async def told(driven: Driven, *messages: dict[str, object], kind: str = "telemetry") -> None:

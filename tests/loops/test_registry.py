@@ -13,13 +13,6 @@ DATED_NOW = "UPDATE pump SET updated_at = now(), flow_channel = $2 WHERE pump_id
 
 
 @pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def driven(postgres_url: str, connection: asyncpg.Connection) -> AsyncIterator[Driven]:
     driven = Driven(postgres_url)
     driven.now_ms = await connection.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")

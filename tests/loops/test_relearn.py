@@ -1,21 +1,11 @@
 """A new version remembers other things: pumps go on from what they measured lately, and nobody's alert is lost."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
 from service.loops import relearn
 from tests.loops.driven import Driven, telemetry
 from tests.pumps import MINUTE_MS, NOON_MS
-
-
-@pytest.fixture
-async def driven(postgres_url: str) -> AsyncIterator[Driven]:
-    driven = Driven(postgres_url)
-    await driven.start()
-    yield driven
-    await driven.store.close()
 
 
 async def test_after_a_change_of_layout_the_states_are_those_of_the_stored_readings_and_alerts_stay(
@@ -63,4 +53,5 @@ async def test_what_began_before_the_horizon_is_still_so_until_readings_say_othe
     driven.send("p", later)
     await driven.turn()
     assert await connection.fetchval(stall) == "latched", "it recovered"
+    assert await connection.fetchval("SELECT count(*) FROM alert WHERE state = 'active'") == 0
     await connection.close()

@@ -1,7 +1,6 @@
 """Alerts in the database: what a turn, a rebuilt pump or a person writes, and that it is written once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,13 +19,6 @@ from tests.episodes import at, turned
 
 STALL, UNDER = Condition.STALL, Condition.UNDER_DELIVERY
 STORE = AlertStore(DEFAULT_RULEBOOK)
-
-
-@pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 async def a_pump(connection: asyncpg.Connection, pump_id: str = "p1", *, simulated: bool = False) -> int:

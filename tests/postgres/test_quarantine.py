@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 import asyncpg
@@ -17,13 +16,6 @@ from tests.malformed import FAULTS, malformed_messages
 NOON_MS = 1795348800000  # 2026-11-22 12:00 UTC
 DAY_MS = 86_400_000
 TOPIC = b"pumps/v1/p1/telemetry"
-
-
-@pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 def rejected(

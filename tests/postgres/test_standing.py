@@ -1,7 +1,5 @@
 """What stands in the tables: pumps that nobody has listed, clocks that are off."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
@@ -12,13 +10,6 @@ from service.postgres.standing import look_once
 from tests.episodes import at, turned
 
 STORE = AlertStore(DEFAULT_RULEBOOK)
-
-
-@pytest.fixture
-async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 async def look(connection: asyncpg.Connection, minute: float) -> list[tuple[str, str, str, str]]:
