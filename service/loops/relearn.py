@@ -8,7 +8,7 @@ import numpy as np
 
 from service.core.fleet import Fleet
 from service.core.in_force import fold_terms
-from service.core.relearn import HORIZON, last_words, seeded
+from service.core.relearn import HORIZON, keep_open, last_words, seeded
 from service.logs import tell
 from service.loops.recover import checkpoints_of, rows_of, terms_by_row
 from service.ports import IngestStore
@@ -47,6 +47,8 @@ async def _relearn_some(store: IngestStore, fleet: Fleet, rows: Sequence[int], n
     if told:
         await store.commit_fold(told, {}, now)
     fleet.state[folded.rows] = folded.state
+    for key, is_open in (await store.seeds(keys, now)).items():
+        keep_open(fleet.state[fleet.row_of_key[key]], is_open, [turn for turn in folded.changes if turn.pump == key])
     np.maximum.at(fleet.newest_ms, item_rows, items["measured_ms"])
     await store.save_checkpoints(checkpoints_of(fleet, rows), now)
 

@@ -62,7 +62,9 @@ _LAST_BEFORE: Final = """
 """
 # Conditions that began before a time and were not over then.
 _SEEDS: Final = """
-    SELECT pump, condition, coalesce((evidence ->> 'step')::integer, 1) AS step, began_at FROM alert
+    SELECT pump, condition, coalesce((evidence ->> 'step')::integer, 1) AS step, began_at,
+           coalesce((evidence ->> 'said_by_pump')::float8 > 0, false) AS said
+    FROM alert
     WHERE pump = ANY ($1::integer[]) AND detected_at < $2 AND condition = ANY ($3::text[])
         AND (state = 'active' OR ended_at >= $2) AND NOT found_late
 """
@@ -96,7 +98,7 @@ async def seeds_of(connection: asyncpg.Connection, keys: Sequence[int], at: date
     seeds: dict[int, list[Seed]] = {}
     for row in await connection.fetch(_SEEDS, list(keys), at, list(DECIDED)):
         began_ms = row["began_at"].timestamp() * 1000
-        seeds.setdefault(row["pump"], []).append(Seed(Condition(row["condition"]), row["step"], began_ms))
+        seeds.setdefault(row["pump"], []).append(Seed(Condition(row["condition"]), row["step"], began_ms, row["said"]))
     return seeds
 
 

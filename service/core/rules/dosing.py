@@ -20,6 +20,10 @@ from service.core.rules.holding import DAY_MS, Pump, begin, covered, ends_after
 from service.core.rules.step import Step
 from service.core.state import BOLUS_MS, BOLUS_UL, DENIED_MS, Columns, Field
 
+_UNDER_WAY: Final = [
+    *(Field.BOLUS_GIVEN_UL, Field.BOLUS_DENIED_COUNT),
+    *(Field.BOLUS_CAP_LEVEL, Field.BOLUS_DENIED_LEVEL),
+]
 STATISTICS: Final = {
     Condition.BOLUS_CAP: {"given_ul": Field.BOLUS_GIVEN_UL},
     Condition.BOLUS_DENIED: {"denied": Field.BOLUS_DENIED_COUNT},
@@ -53,7 +57,7 @@ def on_denied(pump: Pump, denied: np.void, limits: np.void) -> None:
 
 def close_hour(state: Columns, step: Step, limits: Items) -> None:
     """What an hour's end leaves in the windows, for the pumps that have something there."""
-    chosen = np.flatnonzero((state[Field.BOLUS_GIVEN_UL] > 0) | (state[Field.BOLUS_DENIED_COUNT] > 0))
+    chosen = np.flatnonzero((state[_UNDER_WAY] > 0).any(axis=0))
     if not len(chosen):
         return
     part, own, after_ms = state[:, chosen], limits.take(chosen), step.ended_ms[chosen] - DAY_MS
