@@ -4,6 +4,8 @@ import base64
 import json
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -77,12 +79,19 @@ def reference_for_javascript(request: pytest.FixtureRequest) -> Path:
         pytest.skip("no node and npm on this machine (Debian: apt-get install npm)")
     cache = request.config.cache
     assert cache is not None
-    place = Path(cache.mkdir("standardwebhooks-1.0.0"))
-    if not (place / "node_modules" / "standardwebhooks").is_dir():
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), "standardwebhooks@1.0.0"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        if ended.returncode:
-            pytest.skip(f"npm cannot install standardwebhooks: {ended.stderr.strip().splitlines()[-1:]}")
+    kept = Path(cache.mkdir("standardwebhooks-1.0.0"))
+    place = kept / "whole"
+    if not place.is_dir():
+        # Moved there when it is whole: another run may be at it too, and npm may be interrupted.
+        with tempfile.TemporaryDirectory(dir=kept) as directory:
+            made = Path(directory, "whole")
+            command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(made), "standardwebhooks@1.0.0"]
+            try:
+                subprocess.run(command, capture_output=True, timeout=120, check=True)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                pytest.skip(f"npm cannot install standardwebhooks: {error.stderr!r:.300}")
+            with suppress(OSError):  # the other run was first
+                made.rename(place)
     return place
 
 
