@@ -5,22 +5,25 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 import asyncpg
 
-from service.commands import deliveries, demo, endpoint, migrate, pumps, quarantine, rules, run, token, up
 from service.embedded.child import EmbeddedServerError
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from service.postgres.migrate import MigrationError
 from service.settings import SettingsError
 from service.vault import VaultError
 
-COMMANDS = (up, demo, migrate, run, pumps, token, endpoint, deliveries, rules, quarantine)
+COMMANDS: Final = ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "deliveries", "rules", "quarantine")
+"""Each is the module of its name in `service.commands`."""
 OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words).parse_args(words)
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
@@ -31,15 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Only the command that `words` begin with is loaded, where they do: all of them together take a second."""
     top = argparse.ArgumentParser(
         prog="pumpwatch",
         description="Watches the telemetry of implanted drug pumps. Simulation, not for clinical use.",
         epilog="Exit codes: 0 done, 1 problems found, 2 usage or settings.",
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_to(commands)
+    for command in [name for name in COMMANDS if name in words[:1]] or COMMANDS:
+        import_module(f"service.commands.{command}").add_to(commands)
     return top
 
 
