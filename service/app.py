@@ -14,8 +14,6 @@ from typing import Final, TypeVar
 import asyncpg
 from prometheus_client import CollectorRegistry
 
-from service.api.app import create_app, judge_by
-from service.api.server import listen, serve
 from service.core.address import Allowed
 from service.core.fleet import Fleet
 from service.core.override import Override
@@ -145,6 +143,10 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
     """Answer people and dashboards."""
+    # Most of what there is to load, and no other role needs it.
+    from service.api.app import create_app, judge_by  # noqa: PLC0415
+    from service.api.server import listen, serve  # noqa: PLC0415
+
     metrics = Metrics(CollectorRegistry())
     listening = listen(settings.api_host, settings.api_port)
     async with _pool(settings, most=10) as pool:
