@@ -80,7 +80,8 @@ async def latest(connection: asyncpg.Connection, shard: int) -> tuple[dict[int, 
 
 async def before(connection: asyncpg.Connection, key: int, position: int, horizon: datetime) -> Checkpoint:
     """Where to fold again from so that `position` is seen: the nearest that is kept, or else what was known at the
-    horizon, or the beginning of everything if that is nearer.
+    horizon, or the beginning of everything if that is nearer. What is of before the horizon is seen no more: nothing
+    would be left of the alerts between it and the horizon.
     """
     row = await connection.fetchrow(_BEFORE, key, position, LAYOUT)
     if row is not None:
@@ -88,9 +89,8 @@ async def before(connection: asyncpg.Connection, key: int, position: int, horizo
     last = await connection.fetchrow(_LAST_BEFORE, key, horizon)
     if last is None:
         return beginning(key)
-    at = min(last["position"], position - 1)
     seeds = (await seeds_of(connection, [key], horizon)).get(key, ())
-    return Checkpoint(key, at, at, last["measured_at"], seeded(seeds))
+    return Checkpoint(key, last["position"], last["position"], last["measured_at"], seeded(seeds))
 
 
 async def seeds_of(connection: asyncpg.Connection, keys: Sequence[int], at: datetime) -> dict[int, list[Seed]]:

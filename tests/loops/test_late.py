@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tests.loops.driven import Driven, telemetry
-from tests.pumps import MINUTE_MS
+from tests.pumps import MINUTE_MS, NOON_MS
 
 
 async def told(driven: Driven, *messages: dict[str, object], kind: str = "telemetry") -> None:
@@ -76,3 +76,25 @@ async def test_a_pump_that_sends_events_only_is_heard_and_a_retained_status_is_n
     await told(driven, {"online": True}, kind="status")
     await driven.wait_ms(2_000)
     assert await connection.fetchval("SELECT received_at FROM pump_latest") == heard_at
+
+
+async def test_what_comes_after_the_horizon_withdraws_nothing_that_nobody_has_reset_yet(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    for first, flow in ((0, 1.0), (60, 0.0), (120, 1.0)):
+        driven.now_ms = NOON_MS + (first + 60) * MINUTE_MS
+        driven.send("p", telemetry(first, [flow] * 60, boot=2, held_from=(2, 0)))
+        await driven.turn()
+        await driven.wait_ms(11_000)
+    for day in range(1, 10):
+        driven.now_ms = NOON_MS + day * 1440 * MINUTE_MS
+        well = telemetry(180 + (day - 1) * 10, [1.0] * 10, boot=2, held_from=(2, 0))
+        well["time_ms"] = [driven.now_ms - (10 - number) * MINUTE_MS for number in range(10)]
+        driven.send("p", well)
+        await driven.turn()
+    straggler = telemetry(5, [1.0], held_from=(1, 0))
+    straggler["time_ms"] = [NOON_MS - 600 * MINUTE_MS]
+    driven.send("p", straggler)
+    await driven.turn()
+    assert await connection.fetchval("SELECT state FROM alert WHERE condition = 'stall'") == "latched"
+    assert await connection.fetchval("SELECT count(*) FROM reading") == 271, "and it is stored"
