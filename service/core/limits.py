@@ -22,7 +22,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
     Condition.STALL: {
         "missed_ul": Limit(10.0, "µL", 1, 100, "volume that must have been missed"),
         "for_s": Limit(1200.0, "s", 60, 86_400, "and the time it must have lasted, in covered pump time"),
-        "below_fraction": Limit(0.25, "of program", 0.05, 0.5, "flow below this counts as missed"),
+        "below_fraction": Limit(0.25, "of program", 0.15, 0.5, "flow below this counts as missed"),
         "clear_above_fraction": Limit(0.5, "of program", 0.25, 1, "flow above this counts as recovered"),
         "clear_for_s": Limit(1800.0, "s", 0, 86_400, "recovered for this long before the condition ends"),
         "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
@@ -42,10 +42,10 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "reference": Limit(0.45, "of program", 0.2, 0.9, "flow above the program by more than this adds up"),
         "decision": Limit(0.6, "program-minutes", 0.3, 60, "to so much, in three steps at least"),
         "floor_ml_d": Limit(
-            0.133, "mL/d", 0, 5, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
+            0.133, "mL/d", 0, 0.5, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
         ),
-        "burst_ul": Limit(50.0, "µL", 5, 1000, "or at once: so much more than programmed in one step,"),
-        "burst_ratio": Limit(10.0, "times program", 1, 1000, "and so many times what was programmed"),
+        "burst_ul": Limit(50.0, "µL", 20, 1000, "or at once: so much more than programmed in one step,"),
+        "burst_ratio": Limit(10.0, "times program", 2, 1000, "and so many times what was programmed"),
         "clear_for_s": Limit(1800.0, "s", 600, 86_400, "back within for this long before the condition ends"),
         "clear_steps": Limit(3.0, "steps", 1, 100, "and for this many evaluation steps in a row"),
     },
