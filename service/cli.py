@@ -16,7 +16,19 @@ from service.postgres.migrate import MigrationError
 from service.settings import SettingsError
 from service.vault import VaultError
 
-COMMANDS: Final = ("up", "demo", "migrate", "run", "pumps", "token", "endpoint", "deliveries", "rules", "quarantine")
+COMMANDS: Final = (
+    "up",
+    "demo",
+    "migrate",
+    "run",
+    "pumps",
+    "token",
+    "endpoint",
+    "escalation",
+    "deliveries",
+    "rules",
+    "quarantine",
+)
 """Each is the module of its name in `service.commands`."""
 OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)
 

@@ -35,6 +35,12 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "acknowledged_by": None,
     "previous_id": None,
     "inhibited_by": None,
+    "shelved_until": None,
+    "shelved_by": None,
+    "shelf_reason": None,
+    "chattering": False,
+    "policy": "ward",
+    "escalate_at": "2026-11-22T20:33:46.231Z",
     "simulated": True,
     "rulebook_version": "e3b0c44298fc1c14",
     "version": 1,
@@ -65,6 +71,12 @@ class Alert(BaseModel):
     acknowledged_by: str | None
     previous_id: UUID | None
     inhibited_by: UUID | None = Field(description="The alert that tells of this one as well: nobody is told of this.")
+    shelved_until: datetime | None = Field(description="Nobody is told of it before; `shelf_reason` says why.")
+    shelved_by: str | None
+    shelf_reason: str | None
+    chattering: bool = Field(description="More than three episodes in 24 h: later ones are told of only if they last.")
+    policy: str | None = Field(description="By which it escalates, as it was when the alert asked.")
+    escalate_at: datetime | None = Field(description="When something is to be done for it next.")
     simulated: bool
     rulebook_version: str
     version: int

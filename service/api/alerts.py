@@ -8,13 +8,14 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Body, Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api import cursor
 from service.api.alert_models import Alert, AlertDetail, AlertPage
 from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit
-from service.api.problems import Problem, answers, not_found
+from service.api.problems import Problem, answers, not_found, wrong_field
 from service.core.alert import AlertState, AlreadyAcknowledgedError, IllegalTransitionError
+from service.core.answers import ShelfRefusedError
 from service.core.change import Condition, Priority
 from service.postgres import alert_queries
 from service.postgres.accounts import Account, audit
@@ -33,6 +34,11 @@ class Note(BaseModel):
         description="Why, or what was done; no personal data.",
         examples=["Seen; the patient is on the way in."],
     )
+
+
+class Shelf(BaseModel):
+    reason: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")
+    until: AwareDatetime
 
 
 NoteBody = Annotated[Note, Body(default_factory=Note)]
@@ -94,6 +100,31 @@ async def reset_alert(
     return await _shown(context, connection, alert_id)
 
 
+@router.post("/{alert_id}/shelve", responses=_PERSONS)
+async def shelve_alert(
+    *, context: Ctx, connection: Database, account: Clinician, alert_id: UUID, given: Shelf
+) -> AlertDetail:
+    """Hear no more of it until a time: of high priority for 30 min at most, medium 24 h, low 7 d.
+
+    Never for a stall, an empty reservoir, a gross over-delivery or a pump that is silent.
+    """
+    async with _done_by(account, "alert_shelved", connection, alert_id, Note(note=given.reason)):
+        await context.alert_store.shelve(
+            connection, alert_id, account.name, given.reason, context.clock(), until=given.until
+        )
+    return await _shown(context, connection, alert_id)
+
+
+@router.post("/{alert_id}/unshelve", responses=_PERSONS)
+async def unshelve_alert(
+    *, context: Ctx, connection: Database, account: Clinician, alert_id: UUID, note: NoteBody
+) -> AlertDetail:
+    """End the shelf before its time: the alert asks again, unless somebody has acknowledged it."""
+    async with _done_by(account, "alert_unshelved", connection, alert_id, note):
+        await context.alert_store.unshelve(connection, alert_id, account.name, note.note, context.clock())
+    return await _shown(context, connection, alert_id)
+
+
 @asynccontextmanager
 async def _done_by(
     account: Account, action: str, connection: asyncpg.Connection, alert_id: UUID, note: Note
@@ -107,6 +138,10 @@ async def _done_by(
         except AlreadyAcknowledgedError as error:
             at = error.at.isoformat(timespec="seconds").replace("+00:00", "Z")
             raise Problem(HTTPStatus.CONFLICT, f"already acknowledged by {error.by} at {at}") from None
+        except ShelfRefusedError as error:
+            if error.field in Shelf.model_fields:
+                raise wrong_field("body", error.field, error.why) from None
+            raise Problem(HTTPStatus.CONFLICT, error.why) from None
         except IllegalTransitionError as error:
             raise Problem(HTTPStatus.CONFLICT, str(error)) from None
         await audit(connection, account.name, action, str(alert_id), {"note": note.note})

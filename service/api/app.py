@@ -15,6 +15,7 @@ from service.api import (
     alerts,
     deliveries,
     endpoints,
+    escalation,
     events,
     health,
     links,
@@ -106,7 +107,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
-    for part in (pumps, readings, events, alerts, rules, endpoints, deliveries, quarantine):
+    for part in (pumps, readings, events, alerts, rules, endpoints, escalation, deliveries, quarantine):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

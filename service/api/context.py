@@ -38,6 +38,16 @@ class AlertStore(Protocol):
     async def reset(self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime) -> Any:
         """Resolve a latched alert."""
 
+    async def shelve(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, reason: str, now: datetime, *, until: datetime
+    ) -> Any:
+        """Tell nobody of it until a time."""
+
+    async def unshelve(
+        self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime
+    ) -> Any:
+        """End that before its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -42,11 +42,9 @@ WATCHED: Final = frozenset(
 OUT_OF_SERVICE: Final = "out_of_service"
 """In the evidence of a condition that ended since nobody is to be told of that pump any more."""
 
+# More episodes than this in 24 h are marked: the first is announced, others if they last (of high priority, all).
 CHATTERS_AFTER: Final = 3
-"""More episodes than this within 24 h are marked, and the first of those is announced."""
-
 CHATTER_OUTLASTS_S: Final = 3600.0
-"""Those after it are announced only if they last so long; of high priority all are."""
 
 _TOLD_AT_THE_END: Final = frozenset({OUT_OF_SERVICE, "recovered_ms"})  # since when a stalled pump flows again
 
@@ -63,8 +61,7 @@ class NotificationKind(StrEnum):
     RESOLVED = "resolved"
 
 
-NEWS: Final = frozenset({NotificationKind.ACTIVATED, NotificationKind.PRIORITY_ROSE})
-"""With these an alert begins to ask: its policy begins anew."""
+NEWS: Final = frozenset({NotificationKind.ACTIVATED, NotificationKind.PRIORITY_ROSE})  # its policy begins anew
 
 
 class AlertRules(Protocol):

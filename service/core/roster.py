@@ -78,6 +78,15 @@ class Roster:
         return set() if contact is None else set(contact.endpoints)
 
 
+def parse(kind: str, given: Any) -> tuple[Document | None, Problems]:
+    """A document from JSON's values; or what is wrong with its form, as (field, what)."""
+    try:
+        return msgspec.convert(given, FORMS[kind]), []
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        return None, [(where.rstrip("`").lstrip(".") or kind, what)]
+
+
 def document_problems(
     name: str, document: Document, roster: Roster, endpoints: Collection[str], sites: Collection[str]
 ) -> Problems:

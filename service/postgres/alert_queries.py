@@ -11,7 +11,8 @@ _COLUMNS: Final = """
     a.id, a.subject, p.pump_id, coalesce(p.site, a.site) AS site, a.condition, a.kind, a.priority, a.state,
     a.state_since, a.latching, a.began_at, a.detected_at, a.raised_at, a.resolved_at, a.found_late, a.reason,
     a.acknowledged_at, a.acknowledged_by,
-    a.previous_id, a.inhibited_by, a.simulated, a.rulebook_version, a.version
+    a.previous_id, a.inhibited_by, a.shelved_until, a.shelved_by, a.shelf_reason, a.chattering,
+    a.escalation->'policy'->>'name' AS policy, a.escalate_at, a.simulated, a.rulebook_version, a.version
 """
 
 # Newest first, after the (time, id) where the page before ended.

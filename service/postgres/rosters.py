@@ -47,6 +47,12 @@ async def names(connection: asyncpg.Connection) -> tuple[set[str], set[str]]:
     return endpoints, {row["site"] for row in await connection.fetch(_SITE_NAMES)}
 
 
+async def zone_of_site(connection: asyncpg.Connection, site: str | None) -> str:
+    """The name of a site's time zone; UTC of one that is not known."""
+    zone: str | None = await connection.fetchval("SELECT time_zone FROM site WHERE site = $1", site)
+    return zone or "UTC"
+
+
 async def lock(connection: asyncpg.Connection) -> None:
     """Nobody else changes the roster until the end of this transaction."""
     await connection.execute(_MY_TURN)
