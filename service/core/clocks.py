@@ -5,6 +5,7 @@ believed: the last reading of its message is taken to be as old as its arrival, 
 reading that it applies to. A clock that is merely behind cannot be told from a reading that was long on its way.
 """
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -68,6 +69,7 @@ def map_to_ours(
 def _map_one(items: Items, row: int, clocks: Clocks, ends_ms: npt.NDArray[np.int64] | None) -> list[Offset]:
     """One pump: `items` is a view, mapped in place."""
     offset_ms, before, newest_ms = (int(column[row]) for column in clocks[:3])
+    known = sorted(clocks.stored.get(row, ()))
     new: list[Offset] = []
     for at in range(len(items)):
         position, device_ms = int(items["position"][at]), int(items["device_ms"][at])
@@ -79,20 +81,25 @@ def _map_one(items: Items, row: int, clocks: Clocks, ends_ms: npt.NDArray[np.int
         else:
             as_of_now_ms = received_ms - int(ends_ms[message])
         fresh = boot_of(position) != boot_of(before) or items["kind"][at] == EventType.CLOCK_SET
+        own_ms = _stored_for(position, known)
         if position <= before:  # came before, or late: it says nothing of the clock as it is now
-            own_ms = _stored_for(position, clocks.stored.get(row, ()))
             if own_ms is None:
                 own_ms = _needed_ms(device_ms, received_ms, 0 if fresh else offset_ms, as_of_now_ms)
             items["measured_ms"][at] = device_ms + own_ms
             continue
-        needed_ms = _needed_ms(device_ms, received_ms, 0 if fresh else offset_ms, as_of_now_ms)
+        # While the first of a boot is missing, all of it lies beyond `before`: what is stored of it is in force for it.
+        in_force_ms = offset_ms if own_ms is None else own_ms
+        is_set = items["kind"][at] == EventType.CLOCK_SET
+        begins_anew = is_set or (fresh and own_ms is None)
+        needed_ms = _needed_ms(device_ms, received_ms, 0 if begins_anew else in_force_ms, as_of_now_ms)
         if device_ms + needed_ms < newest_ms - FARTHEST_BACK_MS:
             needed_ms = as_of_now_ms
-        if needed_ms != offset_ms:
+        if needed_ms != in_force_ms:
             new.append(Offset(row, position, needed_ms))
+            insort(known, (position, needed_ms))
             offset_ms = needed_ms
-        items["measured_ms"][at] = device_ms + offset_ms
-        newest_ms = max(newest_ms, device_ms + offset_ms)
+        items["measured_ms"][at] = device_ms + needed_ms
+        newest_ms = max(newest_ms, device_ms + needed_ms)
         before = position
     return new
 

@@ -78,3 +78,26 @@ def test_what_comes_again_or_late_changes_no_offset() -> None:
     again = readings(1, first_seq=3, boot=1, start_ms=5_000)
     again["received_ms"] = NOON_MS
     assert mapped(again, offset_ms=-7_200_000, before=position_of(2, 9)) == []
+
+
+def test_while_the_first_of_a_boot_is_missing_its_clock_is_not_asked_again_at_every_message() -> None:
+    since_1970_ms = NOON_MS - MINUTE_MS
+    before = np.array([position_of(1, 9)])
+    clocks = Clocks(np.array([since_1970_ms]), before, np.zeros(1, np.int64), {0: [(position_of(2, 1), since_1970_ms)]})
+    late_on_its_way = readings(1, boot=2, first_seq=2, start_ms=2 * MINUTE_MS)
+    late_on_its_way["received_ms"] = NOON_MS + 5 * MINUTE_MS
+    first_of_all = readings(1, boot=2, first_seq=0, start_ms=0)
+    first_of_all["received_ms"] = NOON_MS + 6 * MINUTE_MS
+    for items, minute in ((late_on_its_way, 1), (first_of_all, -1)):
+        assert map_to_ours(items, np.zeros(1, np.intp), np.zeros(1, np.intp), clocks) == []
+        assert items["measured_ms"][0] == NOON_MS + minute * MINUTE_MS
+
+
+def test_what_an_earlier_boot_still_had_to_say_leaves_the_clock_of_the_newest_in_force() -> None:
+    since_1970_ms = NOON_MS - MINUTE_MS
+    before = np.array([position_of(1, 9)])
+    clocks = Clocks(np.array([since_1970_ms]), before, np.zeros(1, np.int64), {0: [(position_of(2, 1), since_1970_ms)]})
+    items = np.concatenate([readings(1, first_seq=10), readings(1, boot=2, first_seq=2, start_ms=2 * MINUTE_MS)])
+    items["received_ms"] = NOON_MS + 2 * MINUTE_MS
+    assert map_to_ours(items, np.zeros(2, np.intp), np.zeros(1, np.intp), clocks) == [Offset(0, position_of(1, 10), 0)]
+    assert items["measured_ms"].tolist() == [NOON_MS, NOON_MS + MINUTE_MS]
