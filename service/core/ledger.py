@@ -210,6 +210,29 @@ class Admission:
     repeated: list[int] = field(default_factory=list)  # rows that sent what is stored: they may have missed a receipt
     first_heard: dict[int, int] = field(default_factory=dict)  # row → the position before its first
 
+    def note(
+        self, group: int, row: int, span: slice, positions: npt.NDArray[np.int64], before: Account, judged: Admitted
+    ) -> None:
+        """Enter what became of the `positions` of one pump, which are the batch's `span`."""
+        after, stored = judged.account, np.array(judged.stored)
+        if not stored.all():
+            self.repeated.append(row)
+        if before == Account():
+            self.first_heard[row] = after.evaluated
+        self.stored[span] = stored
+        self.duplicates += int((~stored).sum())
+        self.evaluated[span] = stored & judged.now & (positions <= after.may_evaluate)
+        self.through[group] = after.through
+        self.accounts[row] = after
+        if judged.rebuild_from != NOTHING:
+            self.rebuild[row] = judged.rebuild_from
+        elif judged.from_store:
+            self.from_store.append(row)
+        if after.islands and not before.islands:
+            self.holes_noticed.append(row)
+        if before.islands and not after.islands:
+            self.holes_closed.append(row)
+
 
 class Ledger:
     """The accounts of all pumps: two columns, and an Account for the few that have or had a hole."""
@@ -254,70 +277,36 @@ class Ledger:
     ) -> Admission:
         """Judge a batch, sorted by row and position; nothing changes until `publish`.
 
-        Pumps whose positions simply go on are judged together; only the others cost a call each. `never_stored`: by
-        row, what `boots.earlier` has named and the store does not hold.
+        Pumps whose positions simply go on, or repeat what is stored, are judged together; only the others cost a call
+        each. `never_stored`: by row, what `boots.earlier` has named and the store does not hold.
         """
         if not len(rows):
             return Admission(np.zeros(0, np.bool_), np.zeros(0, np.bool_), 0, np.zeros(0, np.int64))
         starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
         group_rows = rows[starts]
-        before = np.empty_like(positions)
-        before[1:] = positions[:-1]
-        before[starts] = self.through[group_rows]
-        in_order = np.logical_and.reduceat(positions == before + 1, starts) & (self.through[group_rows] != NOTHING)
+        previous = np.r_[NOTHING, positions[:-1]]
+        previous[starts] = NOTHING
+        previous = np.maximum(previous, self.through[rows])
+        in_order = np.logical_and.reduceat(positions <= previous + 1, starts) & (self.through[group_rows] != NOTHING)
         in_order &= ~self._has_hole[group_rows] & (self.evaluated[group_rows] == self.through[group_rows])
         ends = np.r_[starts[1:], len(rows)]
-        admission = Admission(
-            stored=np.ones(len(rows), np.bool_),
-            evaluated=np.ones(len(rows), np.bool_),
-            duplicates=0,
-            through=positions[ends - 1].copy(),
-        )
-        for group in np.flatnonzero(~in_order):
-            self._admit(
-                int(group),
-                int(group_rows[group]),
-                slice(starts[group], ends[group]),
-                positions,
-                held_from,
-                now_ms,
-                admission,
-                (never_stored or {}).get(int(group_rows[group]), ()),
-            )
+        through = np.maximum(positions[ends - 1], self.through[group_rows])
+        new = positions > previous
+        repeats = ~np.logical_and.reduceat(new, starts)
+        repeated = np.flatnonzero(repeats & in_order & (np.maximum.reduceat(held_from, starts) <= through + 1))
+        absent = never_stored or {}
+        special = self.irregular.keys() | absent.keys()
+        repeated = repeated[[row not in special for row in group_rows[repeated].tolist()]]
+        in_order[repeats] = False
+        in_order[repeated] = True
+        new |= ~np.repeat(in_order, ends - starts)  # the others are judged below
+        admission = Admission(new, new.copy(), int((~new).sum()), through, repeated=group_rows[repeated].tolist())
+        for group in np.flatnonzero(~in_order).tolist():
+            row, span = int(group_rows[group]), slice(starts[group], ends[group])
+            before, highest = self.account(row), int(held_from[span].max())
+            judged = admit(before, positions[span].tolist(), highest, now_ms, absent.get(row, ()))
+            admission.note(group, row, span, positions[span], before, judged)
         return admission
-
-    def _admit(
-        self,
-        group: int,
-        row: int,
-        span: slice,
-        positions: npt.NDArray[np.int64],
-        held_from: npt.NDArray[np.int64],
-        now_ms: int,
-        admission: Admission,
-        never_stored: Collection[int],
-    ) -> None:
-        before = self.account(row)
-        judged = admit(before, positions[span].tolist(), int(held_from[span].max()), now_ms, never_stored)
-        after = judged.account
-        stored = np.array(judged.stored)
-        if not stored.all():
-            admission.repeated.append(row)
-        if before == Account():
-            admission.first_heard[row] = judged.account.evaluated
-        admission.stored[span] = stored
-        admission.duplicates += int((~stored).sum())
-        admission.evaluated[span] = stored & judged.now & (positions[span] <= after.may_evaluate)
-        admission.through[group] = after.through
-        admission.accounts[row] = after
-        if judged.rebuild_from != NOTHING:
-            admission.rebuild[row] = judged.rebuild_from
-        elif judged.from_store:
-            admission.from_store.append(row)
-        if after.islands and not before.islands:
-            admission.holes_noticed.append(row)
-        if before.islands and not after.islands:
-            admission.holes_closed.append(row)
 
     def publish(self, group_rows: npt.NDArray[np.intp], admission: Admission) -> None:
         """The batch is committed: its accounts are in force."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from service.core.decode import Decoded, decode, reject_impossible_boots
 from service.core.fleet import Fleet
+from service.core.ledger import NOTHING
 from service.core.pipeline import (
     Decisions,
     messages_done,
@@ -154,7 +155,9 @@ class Ingester:
             await catch_up(self._store, self._fleet, admission.from_store, {}, now)
         if admission.rebuild:
             await rebuild(self._store, self._fleet, admission.rebuild, now)
-        return [*admission.holes_noticed, *admission.holes_closed, *admission.repeated]
+        # Those may have missed a receipt. Not at once: a broker that sends everything again asks for none.
+        self._fleet.receipted[admission.repeated] = NOTHING
+        return [*admission.holes_noticed, *admission.holes_closed]
 
     async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:
         """Enter pumps that no list has, and read the batch again; or keep their messages aside."""

@@ -226,6 +226,24 @@ def test_the_columns_and_the_single_accounts_judge_alike(ledger: Ledger) -> None
     assert ledger.through[1] == at(5)
 
 
+def test_pumps_that_only_repeat_and_go_on_are_judged_together_and_as_they_would_be_alone(ledger: Ledger) -> None:
+    for row in range(3):
+        plan(ledger, row, at(0), at(1), at(2))
+    plan(ledger, 2, at(4), held_from=at(4))  # what lies before it is lost
+    rows = np.array([0, 0, 0, 0, 1, 1, 2, 2], np.intp)
+    positions = np.array([at(1), at(2), at(3), at(3), at(0), at(1), at(4), at(5)], np.int64)
+    admission = ledger.plan(rows, positions, np.full(8, at(0), np.int64), 0)
+    assert admission.stored.tolist() == [False, False, True, False, False, False, False, True]
+    assert np.array_equal(admission.evaluated, admission.stored)
+    assert (admission.duplicates, sorted(admission.repeated)) == (6, [0, 1, 2])
+    assert admission.through.tolist() == [at(3), at(2), at(5)]
+    assert list(admission.accounts) == [2], "only the one that has lost something was looked at alone"
+    for row in range(2):
+        own = rows == row
+        alone = admit(ledger.account(row), positions[own].tolist(), at(0), 0)
+        assert (alone.stored, alone.account.through) == (admission.stored[own].tolist(), admission.through[row])
+
+
 def test_a_lost_span_is_remembered_while_the_pump_goes_on_in_order(ledger: Ledger) -> None:
     plan(ledger, 0, at(0))
     plan(ledger, 0, at(3), held_from=at(3))
