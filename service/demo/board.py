@@ -69,7 +69,7 @@ class Board:
                 self.say(f"alert     {alert.pump_id}  {alert.condition}, {alert.priority}{late}")
             if alert.alert_id in received and f"told {alert.alert_id}" not in self._shown:
                 self._shown.add(f"told {alert.alert_id}")
-                self.say(f"delivered {alert.pump_id}  {alert.condition}: the clinic verified the webhook")
+                self.say(f"told      {alert.pump_id}  {alert.condition}: the clinic verified the webhook")
         if self.elapsed_s - self._printed_at >= PLAIN_EVERY_S:
             self._printed_at = self.elapsed_s
             self.say(_fleet_line(seen))

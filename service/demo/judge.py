@@ -1,9 +1,11 @@
 """Did the service do what it promises? What was injected, beside what was raised and what reached the clinic. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
+
+SILENCES: Final = frozenset({"silence", "site_silence"})
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class Raised(NamedTuple):
     state: str
     raised_ms: int
     found_late: bool
+    told_by: str | None = None
+    """The alert that tells of this one as well."""
 
 
 class Told(NamedTuple):
@@ -72,16 +76,20 @@ class Judgement(msgspec.Struct, frozen=True):
                 lines += [f"{fault.pump_id}: {fault.fault} is due and raised no {name}" for name in fault.missing]
                 lines += [f"{fault.pump_id}: the clinic was not told of {name}" for name in fault.untold]
         lines += [
-            f"{alert.pump_id}: {alert.condition} was raised, and nothing is wrong with that pump"
-            for alert in self.false_alerts
+            f"{alert.pump_id}: {alert.condition} was raised, and nothing is wrong there" for alert in self.false_alerts
         ]
         return lines
 
 
+def before_the_end(alerts: Iterable[Raised], ended_ms: int) -> list[Raised]:
+    """The silence of pumps and sites after the fleet has ended is its end, and tells nothing."""
+    return [alert for alert in alerts if not (alert.condition in SILENCES and alert.raised_ms > ended_ms)]
+
+
 def judge(labels: Sequence[Label], alerts: Iterable[Raised], told: Iterable[Told], ended_ms: int) -> Judgement:
-    """Compare. `ended_ms` is when the fleet ended: a fault due later is not due, and silence later is its end."""
+    """Compare. `ended_ms` is when the fleet ended: a fault due later is not due."""
     by_pump: dict[str, dict[str, list[Raised]]] = {}
-    seen = [alert for alert in alerts if not (alert.condition == "silence" and alert.raised_ms > ended_ms)]
+    seen = before_the_end(alerts, ended_ms)
     for alert in seen:
         by_pump.setdefault(alert.pump_id, {}).setdefault(alert.condition, []).append(alert)
     activated = {each.alert_id for each in told if each.kind == "alert.activated"}
@@ -96,10 +104,13 @@ def _fault(label: Label, raised: Mapping[str, Sequence[Raised]], activated: set[
     alerts = {name: raised.get(name, []) for name in label.expected}
     missing = [name for name, found in alerts.items() if not found]
     untold = [
-        name
-        for name, found in alerts.items()
-        if found and label.announced and not any(alert.alert_id in activated for alert in found)
+        name for name, found in alerts.items() if found and label.announced and activated.isdisjoint(_tells(found))
     ]
     due = label.due_ms is not None and label.due_ms <= ended_ms
     ids = [alert.alert_id for found in alerts.values() for alert in found]
     return Fault(label.pump_id, label.fault, due, missing, untold, ids)
+
+
+def _tells(found: Iterable[Raised]) -> set[str]:
+    """The alerts by any of which a clinician hears of these."""
+    return {name for alert in found for name in (alert.alert_id, alert.told_by) if name is not None}

@@ -78,4 +78,5 @@ def _raised(item: dict[str, Any]) -> Raised:
         state=item["state"],
         raised_ms=round(datetime.fromisoformat(item["raised_at"]).timestamp() * 1000),
         found_late=item["found_late"],
+        told_by=item["inhibited_by"],
     )

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 from asyncio.subprocess import Process
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import msgspec
 from rich.console import Console
 
 from service.demo.board import Board, Seen
-from service.demo.judge import Judgement, Label, judge
+from service.demo.judge import Judgement, Label, before_the_end, judge
 from service.demo.look import Outside
 from service.demo.stage import Stage
 from service.embedded.child import EmbeddedServerError
@@ -22,6 +24,7 @@ from service.exits import EXIT_OK, EXIT_PROBLEMS
 
 BACKLOG_H = 24
 LOOK_EVERY_S = 0.5
+LOOKS_FOR_A_RATE = 10
 # A slow machine has the backlog still before it when the live time is over.
 DRAIN_S = 120
 LAST_ALERTS_WITHIN_S = 15.0
@@ -62,7 +65,8 @@ class Show:
         self._fleet: Process | None = None
         self._ready_after_s = 0.0
         self._first_told_after_s: float | None = None
-        self._read_at = (0.0, 0)
+        self._live_from = math.inf
+        self._looks: deque[tuple[float, int]] = deque(maxlen=LOOKS_FOR_A_RATE)
 
     async def run(self) -> int:
         task = asyncio.current_task()
@@ -98,6 +102,7 @@ class Show:
         self._ready_after_s = self._board.elapsed_s
         say(f"Ready. The API is {at.api_url}, the token of this demo {at.token}")
         say(f"  curl -H 'Authorization: Bearer {at.token}' {at.api_url}/api/v1/alerts")
+        say(f"Now {options.pumps} pumps publish what they measured in the last day, then live: a reading a second each")
         labels = place / "labels.json"
         live_s = A_VERY_LONG_TIME_S if options.live_s is None else options.live_s
         publishing = ["--broker", broker_url, "--backlog-hours", BACKLOG_H, "--live-s", live_s, "--faults", "demo"]
@@ -118,20 +123,18 @@ class Show:
 
     async def _watch(self, outside: Outside, fleet: Process, labels: Path, fleet_report: Path) -> Judgement:
         """Look on until the fleet has ended and what was due has arrived, or time is up."""
-        live_since: float | None = None
         ended_at: float | None = None
         while True:
             with contextlib.suppress(httpx.TransportError):
                 await self._look(outside)
-            backlog = self._options.pumps * BACKLOG_H * 60
-            if live_since is None and self._seen.counts.get("readings", 0) >= backlog:
-                live_since = time.monotonic()
             if ended_at is None and fleet.returncode is not None:
                 ended_at = time.time()
-            self._seen.progress = self._progress(live_since, backlog, ended=ended_at is not None)
+            self._seen.progress = self._progress(ended=ended_at is not None)
+            ended_ms = None if ended_at is None else _ended_ms(fleet_report) or round(ended_at * 1000)
+            if ended_ms is not None:
+                self._seen.alerts = before_the_end(self._seen.alerts, ended_ms)
             self._board.show(self._seen)
-            if ended_at is not None:
-                ended_ms = _ended_ms(fleet_report) or round(ended_at * 1000)
+            if ended_at is not None and ended_ms is not None:
                 judgement = judge(_read(labels), self._seen.alerts, self._seen.told, ended_ms)
                 if judgement.well or time.time() - ended_at > LAST_ALERTS_WITHIN_S:
                     return judgement
@@ -140,18 +143,26 @@ class Show:
     async def _look(self, outside: Outside) -> None:
         seen = self._seen
         seen.counts, seen.alerts, seen.told = await asyncio.gather(outside.counts(), outside.alerts(), outside.told())
-        (at, readings), now = self._read_at, time.monotonic()
-        self._read_at = now, seen.counts["readings"]
-        seen.readings_per_s = (seen.counts["readings"] - readings) / (now - at) if at else 0.0
+        self._looks.append((time.monotonic(), seen.counts["readings"]))
+        (from_s, before), (now_s, readings) = self._looks[0], self._looks[-1]
+        seen.readings_per_s = (readings - before) / (now_s - from_s) if now_s > from_s else 0.0
+        live_readings = readings - self._backlog
+        if live_readings >= 0:
+            # What is stored is never ahead of what was measured, so that the earliest of these is nearest to the truth.
+            self._live_from = min(self._live_from, now_s - live_readings / self._options.pumps)
         if seen.told and self._first_told_after_s is None:
             self._first_told_after_s = self._board.elapsed_s
 
-    def _progress(self, live_since: float | None, backlog: int, *, ended: bool) -> str:
+    @property
+    def _backlog(self) -> int:
+        return self._options.pumps * BACKLOG_H * 60
+
+    def _progress(self, *, ended: bool) -> str:
         if ended:
             return "the fleet has ended"
-        if live_since is None:
-            return f"the last day, {min(100, self._seen.counts.get('readings', 0) * 100 // backlog)} %"
-        live_s = time.monotonic() - live_since
+        live_s = time.monotonic() - self._live_from
+        if live_s < 0:
+            return f"the last day, {self._seen.counts.get('readings', 0) * 100 // self._backlog} %"
         if self._options.live_s and live_s > self._options.live_s:
             return "waiting for the last receipts"
         return f"live {live_s:.0f} s" + (f" of {self._options.live_s}" if self._options.live_s else "; Ctrl-C ends it")
@@ -167,7 +178,9 @@ class Show:
             self._board.say(f"{'✓' if fault.well else '✗'} {fault.pump_id}  {fault.fault}")
         for problem in problems:
             self._board.say(f"✗ {problem}")
-        if not problems:
+        if problems:
+            self._board.say(f"What each process said is in {self._options.directory}/*.log")
+        else:
             self._board.say(f"All {len(due)} faults that were due raised their alerts, and no other alert was raised")
         if self._options.report:
             report = Report(

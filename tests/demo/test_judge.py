@@ -33,6 +33,14 @@ def test_the_clinic_must_have_heard_unless_it_was_over_before_the_pumps_went_liv
     assert judge([label(announced=False)], [alert()], [], ENDED_MS).well
 
 
+def test_the_clinic_has_heard_of_a_consequence_by_its_cause() -> None:
+    cause = alert(condition="over_delivery_gross")
+    consequence = alert(condition="over_delivery")._replace(told_by=cause.alert_id)
+    both, expected = [cause, consequence], label(fault="over_delivery", allowed=["over_delivery_gross"])
+    assert judge([expected], both, [told(cause)], ENDED_MS).well
+    assert judge([expected], both, [], ENDED_MS).problems() == ["p1: the clinic was not told of over_delivery"]
+
+
 def test_what_may_be_raised_besides_is_no_problem_and_anything_else_is() -> None:
     also = [alert(), alert(condition="under_delivery")]
     assert judge([label()], also, [told(alert())], ENDED_MS).well
@@ -43,8 +51,8 @@ def test_what_may_be_raised_besides_is_no_problem_and_anything_else_is() -> None
 
 
 def test_the_silence_of_a_fleet_that_has_ended_is_not_false() -> None:
-    after = alert("p9", "silence", ENDED_MS + 1)
-    assert judge([label()], [alert(), after], [told(alert())], ENDED_MS).well
+    after = [alert("p9", "silence", ENDED_MS + 1), alert("site:north", "site_silence", ENDED_MS + 1)]
+    assert judge([label()], [alert(), *after], [told(alert())], ENDED_MS).well
     before = alert("p9", "silence", ENDED_MS - 1)
     assert not judge([label()], [alert(), before], [told(alert())], ENDED_MS).well
 
