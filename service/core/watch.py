@@ -85,7 +85,7 @@ class Watch:
             if facts.site:
                 self._sites.setdefault(facts.site, _Site()).rows.append(row)
         new = [pump.facts for pump in self._pumps[len(self._heard_ms) :]]
-        after_s = [self._rulebook.silence_after_s(facts.interval_s, facts.drug_class) for facts in new]
+        after_s = [self._rulebook.silence_after_s(facts.interval_s, facts.drug_class, site=facts.site) for facts in new]
         self._after_ms = np.r_[self._after_ms, (np.array(after_s) * 1000).astype(np.int64)]
         self._heard_ms = np.r_[self._heard_ms, np.full(len(new), now_ms)]
         self._position = np.r_[self._position, np.zeros(len(new), np.int64)]
@@ -173,6 +173,7 @@ class Watch:
                 ended_at=None if pump.ended_ms is None else _instant(pump.ended_ms),
                 hold_s=may_be_the_site(len(site.rows), facts.interval_s, self._rulebook) if site else 0.0,
                 inhibited_by=_inhibitor(site),
+                site=facts.site,
             ),
             self._rulebook,
             _instant(at_ms),
@@ -192,7 +193,7 @@ class Watch:
     def _next_ms(self, row: int, at_ms: int) -> int:
         """When a pump that is silent may be more urgent next."""
         facts = self._pumps[row].facts
-        steps_s = [self._rulebook.limit(Condition.SILENCE, name, facts.drug_class) for name in _STEPS]
+        steps_s = [self._rulebook.limit(Condition.SILENCE, name, facts.drug_class, site=facts.site) for name in _STEPS]
         due_ms = (int(self._heard_ms[row]) + round(step_s * 1000) + 1 for step_s in steps_s)
         return min((due for due in due_ms if due > at_ms), default=NEVER_MS)
 
@@ -253,7 +254,7 @@ class Watch:
             self._losing.discard(row)
 
     def _priority(self, pump: _Pump, turn: Change) -> Priority:
-        return self._rulebook.priority(turn.condition, pump.facts.drug_class, turn.step)
+        return self._rulebook.priority(turn.condition, pump.facts.drug_class, turn.step, site=pump.facts.site)
 
 
 _STEPS: Final = ("medium_after_s", "high_after_s")

@@ -5,7 +5,7 @@ import pytest
 
 from service.core.change import Change, Condition, Turn
 from service.core.reading import DrugClass
-from service.core.rulebook import DEFAULT_RULEBOOK, PumpFacts
+from service.core.rulebook import DEFAULT_RULEBOOK, PumpFacts, Rulebook, parse_rulebook
 from service.core.watch import Watch
 
 FACTS = PumpFacts(DrugClass.BACLOFEN, flow_sensor=True, reservoir_sensor=True, capacity_ml=20.0, interval_s=60.0)
@@ -115,3 +115,13 @@ def test_a_clock_that_is_off_is_told_of_once_until_it_is_right() -> None:
     for minute, offset_ms in enumerate((5 * HOUR, 6 * HOUR, 0, 0)):
         watch.clock(1, offset_ms, START + minute * MINUTE, minute)
     assert told(watch.watch_until(START)) == [("clock_off", "began", 0.0), ("clock_off", "ended", 2.0)]
+
+
+def test_a_site_may_have_limits_of_its_own_for_the_silence_of_its_pumps() -> None:
+    own = 'at_least_s = { value = 3600, reason = "a tunnel", author = "jd", expires = 2030-01-01 }'
+    rulebook = parse_rulebook(f"[site.ward.silence]\n{own}")
+    assert isinstance(rulebook, Rulebook)
+    watch = Watch(rulebook)
+    watch.enter([(1, FACTS._replace(site="ward")), (2, FACTS)], START)
+    began = [(turn.pump, (turn.at_ms - START) // MINUTE) for turn in watch.watch_until(START + 2 * HOUR)]
+    assert began == [(2, 3), (1, 60)]
