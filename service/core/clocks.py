@@ -5,7 +5,6 @@ believed: the last reading of its message is taken to be as old as its arrival, 
 reading that it applies to. A clock that is merely behind cannot be told from a reading that was long on its way.
 """
 
-from bisect import insort
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -96,7 +95,7 @@ def _map_one(items: Items, row: int, clocks: Clocks, ends_ms: npt.NDArray[np.int
             needed_ms = as_of_now_ms
         if needed_ms != in_force_ms:
             new.append(Offset(row, position, needed_ms))
-            insort(known, (position, needed_ms))
+            known = sorted([*known, (position, needed_ms)])
             offset_ms = needed_ms
         items["measured_ms"][at] = device_ms + needed_ms
         newest_ms = max(newest_ms, device_ms + needed_ms)

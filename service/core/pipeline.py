@@ -5,7 +5,6 @@ Nothing here changes the fleet before `publish`: a batch whose commit fails is d
 kept and committed later, and either way comes to the same.
 """
 
-from bisect import insort
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -137,7 +136,8 @@ def publish(fleet: Fleet, decisions: Decisions) -> None:
     publish_folded(fleet, decisions.folded)
     for offset in decisions.offsets:
         known = fleet.offsets.setdefault(offset.row, [])
-        insort(known, (offset.from_position, offset.offset_ms))
+        known.append((offset.from_position, offset.offset_ms))
+        known.sort()
         fleet.offset_ms[offset.row] = known[-1][1]  # that of the newest position, whatever came last
     fleet.held.difference_update(decisions.caught_up)
     _remember_latest(fleet, batch)
