@@ -16,7 +16,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "demo",
         help="servers, service, a simulated fleet and a clinic, all on this machine",
         description="Exits with 0 if every fault that was due raised its alert, and the clinic verified its webhook, "
-        "and no other alert was raised.",
+        "and no alert was false.",
     )
     parser.add_argument(
         "--for", dest="live_s", type=_positive, metavar="S", help="seconds of live time; else until Ctrl-C"

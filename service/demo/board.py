@@ -102,12 +102,15 @@ def _fleet(seen: Seen) -> Text:
 
 def _alerts(seen: Seen) -> Table:
     received = {told.alert_id: told for told in seen.told if told.kind == "alert.activated"}
+    conditions = {alert.alert_id: alert.condition for alert in seen.alerts}
     table = Table(title=f"Alerts ({len(seen.alerts)}), the newest first", title_justify="left", box=SIMPLE_HEAD)
     for column in ("raised (UTC)", "pump", "condition", "priority", "state", "clinic told"):
         table.add_column(column, no_wrap=True)
     for alert in seen.alerts[:ROWS]:
         told = received.get(alert.alert_id)
         heard = f"verified after {max(0, told.received_ms - alert.raised_ms) / 1000:.2f} s" if told else ""
+        if alert.told_by in conditions:
+            heard = f"with {conditions[alert.told_by]}"
         table.add_row(
             datetime.fromtimestamp(alert.raised_ms / 1000, UTC).strftime("%H:%M:%S"),
             alert.pump_id,

@@ -181,7 +181,7 @@ class Show:
         if problems:
             self._board.say(f"What each process said is in {self._options.directory}/*.log")
         else:
-            self._board.say(f"All {len(due)} faults that were due raised their alerts, and no other alert was raised")
+            self._board.say(f"All {len(due)} faults that were due raised their alerts, and no alert was false")
         if self._options.report:
             report = Report(
                 well=not problems,

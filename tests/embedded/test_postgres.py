@@ -19,10 +19,12 @@ from tests.servers import eventually, gone
 
 ROOT = Path(__file__).parents[2]
 # Starts a server in argv[1], prints what to connect to, and dies of whatever comes.
+# SIGINT is ignored by what a shell runs in the background, and so by the tests' children: here it must not be.
 HOLDER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from service.embedded.postgres import PostgresServer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 server = PostgresServer(Path(sys.argv[1]))
 server.start()
 print(server.pid, server.url(), flush=True)
