@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "deliveries",
     "rules",
     "quarantine",
+    "audit",
 )
 """Each is the module of its name in `service.commands`."""
 OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)

@@ -224,6 +224,7 @@ async def update_alerts(connection: asyncpg.Connection, alerts: Sequence[Alert])
 _INSERT_HISTORY: Final = f"""
 INSERT INTO alert_history ({columns_of(HistoryRow)})
 SELECT {columns_of(HistoryRow)} FROM jsonb_populate_recordset(NULL::alert_history, $1::text::jsonb)
+ORDER BY alert_id, number -- each is chained to the one before
 """
 
 

@@ -1,6 +1,6 @@
 """Who watches, and what did it see? One leader, by a lock that ends with its connection."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -8,11 +8,12 @@ import asyncpg
 from service.core.lifecycle import AlertWritten
 from service.core.rulebook import Rulebook
 from service.ports import StoreUnavailableError
-from service.postgres import escalations, shards, silence, standing, unraised
+from service.postgres import chains, escalations, shards, silence, standing, unraised
 from service.postgres.alerts import AlertStore
 from service.postgres.outage import outages_told
 
 _LOCK: Final = 0x70770001  # held by the process that watches
+ROOTS_EVERY: Final = timedelta(minutes=5)
 _TRY_TO_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
 
 
@@ -23,6 +24,7 @@ class PostgresWatchtower:
         self._url, self._alert_store, self._rulebook = url, alert_store, rulebook
         self._connection: asyncpg.Connection | None = None
         self._leads = False
+        self._roots_due_at = datetime.min.replace(tzinfo=UTC)
 
     def use(self, rulebook: Rulebook) -> None:
         """Judge by `rulebook` from the next look on."""
@@ -41,12 +43,18 @@ class PostgresWatchtower:
                 written += await unraised.look_once(connection, self._alert_store, standing.JUDGED_HERE, now)
                 written += await shards.look_once(connection, self._alert_store, self._rulebook, now)
                 written += await escalations.look_once(connection, self._alert_store, now)
+                await self._add_roots(connection, now)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             raise StoreUnavailableError(f"an alert is locked: {error}") from error
         except BaseException:
             await self.close()
             raise
         return written
+
+    async def _add_roots(self, connection: asyncpg.Connection, now: datetime) -> None:
+        if now >= self._roots_due_at:
+            await chains.add_roots(connection, now)
+            self._roots_due_at = now + ROOTS_EVERY
 
     async def close(self) -> None:
         """Lead no longer."""
