@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "rules",
     "quarantine",
     "audit",
+    "alerts",
 )
 """Each is the module of its name in `service.commands`."""
 OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)

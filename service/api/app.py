@@ -13,6 +13,7 @@ from fastapi.security import HTTPBearer
 
 from service.api import (
     alerts,
+    burden,
     deliveries,
     endpoints,
     escalation,
@@ -107,7 +108,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
-    for part in (pumps, readings, events, alerts, rules, endpoints, escalation, deliveries, quarantine):
+    for part in (pumps, readings, events, alerts, rules, endpoints, escalation, burden, deliveries, quarantine):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)
