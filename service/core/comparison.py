@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 import msgspec
+import numpy as np
 
 from service.core.backtest import Finding
 
@@ -52,7 +52,8 @@ def compare(this: Sequence[Finding], other: Sequence[Finding]) -> Compared:
     for condition in sorted({finding.condition for finding in (*told, *beside)}):
         counts = [_count(condition, found) for found in (told, beside, only_this, only_other)]
         sooner = sooner_s.get(condition)
-        rows.append(Row(condition, counts[0], counts[1], counts[2], counts[3], median(sooner) if sooner else None))
+        sooner_by_s = float(np.median(sooner)) if sooner else None
+        rows.append(Row(condition, counts[0], counts[1], counts[2], counts[3], sooner_by_s))
     return Compared(rows, only_this, sorted(only_other, key=lambda finding: finding.detected_ms))
 
 

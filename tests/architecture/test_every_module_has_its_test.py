@@ -25,6 +25,7 @@ RUN_BY = {
     "service/postgres/links.py": "tests/api/test_links.py",
     "service/postgres/health.py": "tests/api/test_health.py",
     "service/postgres/heartbeat.py": "tests/api/test_health.py",
+    "service/postgres/history.py": "tests/commands/test_backtest.py",
     "service/postgres/notification_rows.py": "tests/postgres/test_alerts.py",
     "service/postgres/telling.py": "tests/postgres/test_escalations.py",
     "service/postgres/queries.py": "tests/api/test_readings.py",
