@@ -1,6 +1,7 @@
 """The API as its callers meet it: uvicorn on a port, a database behind it, and a client for each role."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from service.settings import load
 from tests.episodes import usual_step
 from tests.keys import KEY, LOOPBACK_ALLOWED
 
+TLS = ssl.create_default_context()  # once: each client would read every certificate of the machine anew
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 
 
@@ -85,7 +87,7 @@ async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         serving = asyncio.create_task(serve(app, listening))
         stack.push_async_callback(_end, serving)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=TLS))
         yield Api(app, url, clock, client)
 
 
@@ -104,7 +106,9 @@ async def staffed(database_url: str) -> AsyncIterator[Ward]:
         tokens = {role: await create_token(database, f"the-{role}", role, "test") for role in Role}
         clients = {
             role: await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"{api.url}/api/v1", headers={"Authorization": f"Bearer {token}"})
+                httpx.AsyncClient(
+                    base_url=f"{api.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, verify=TLS
+                )
             )
             for role, token in tokens.items()
         }
