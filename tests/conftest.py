@@ -1,8 +1,10 @@
 """What any test may ask for: databases and brokers, started once a session or anew, and always ended."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -10,9 +12,9 @@ import pytest
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
-from tests.servers import MosquittoServer, mosquitto_binary
+from tests.servers import TIMESCALE_URL, MosquittoServer, database_url, mosquitto_binary
 
-TEMPLATE = "migrated"
+RUN = uuid4().hex[:8]  # several may run on one server
 # Nothing here survives a power cut, and nothing tests one; a process's crash loses nothing by it.
 QUICK = {"fsync": "off", "shared_buffers": "128MB"}
 
@@ -37,20 +39,30 @@ def postgres_server(tmp_path: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres_server_of_session: PostgresServer) -> str:
-    """The database that `postgres_url` copies: migrated, empty."""
-    await _create(postgres_server_of_session, TEMPLATE, "template1")
-    await migrate(postgres_server_of_session.url(TEMPLATE))
-    return TEMPLATE
+def control_url(request: pytest.FixtureRequest) -> str:
+    """The server on which tests have databases of their own: the one that TIMESCALE_URL names, or the session's."""
+    return os.environ.get(TIMESCALE_URL) or request.getfixturevalue("postgres_server_of_session").url()
+
+
+@pytest.fixture(scope="session")
+async def template(control_url: str) -> AsyncIterator[str]:
+    """The database that `postgres_url` copies: migrated, empty, closed, since TimescaleDB's workers would look in."""
+    name = f"migrated_{RUN}"
+    await _create(control_url, name, "template0")
+    await migrate(database_url(control_url, name))
+    await _execute(control_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    await _execute(control_url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    yield name
+    await _drop(control_url, name)
 
 
 @pytest.fixture
-async def postgres_url(postgres_server_of_session: PostgresServer, template: str) -> AsyncIterator[str]:
+async def postgres_url(control_url: str, template: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
-    name = f"test_{next(_numbers)}"
-    await _create(postgres_server_of_session, name, template)
-    yield postgres_server_of_session.url(name)
-    await _drop(postgres_server_of_session, name)
+    name = f"test_{RUN}_{next(_numbers)}"
+    await _create(control_url, name, template)
+    yield database_url(control_url, name)
+    await _drop(control_url, name)
 
 
 @pytest.fixture
@@ -62,12 +74,22 @@ async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def empty_postgres_url(postgres_server_of_session: PostgresServer) -> AsyncIterator[str]:
+async def empty_postgres_url(control_url: str) -> AsyncIterator[str]:
     """A database of the test's own without any table."""
-    name = f"empty_{next(_numbers)}"
-    await _create(postgres_server_of_session, name, "template1")
-    yield postgres_server_of_session.url(name)
-    await _drop(postgres_server_of_session, name)
+    name = f"empty_{RUN}_{next(_numbers)}"
+    await _create(control_url, name, "template0")
+    yield database_url(control_url, name)
+    await _drop(control_url, name)
+
+
+@pytest.fixture
+async def plain_postgres_url(postgres_server_of_session: PostgresServer) -> AsyncIterator[str]:
+    """A migrated database of the test's own without TimescaleDB, wherever the others are."""
+    control, name = postgres_server_of_session.url(), f"plain_{next(_numbers)}"
+    await _create(control, name, "template0")
+    await migrate(database_url(control, name))
+    yield database_url(control, name)
+    await _drop(control, name)
 
 
 @pytest.fixture(scope="session")
@@ -111,16 +133,18 @@ def _need_mosquitto() -> None:
         pytest.skip("no mosquitto on this machine (Debian: apt-get install mosquitto)")
 
 
-async def _create(server: PostgresServer, name: str, template: str) -> None:
-    await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+async def _create(control_url: str, name: str, template: str) -> None:
+    # A copy of files begins and ends with a checkpoint: quick on the session's server, which syncs nothing.
+    strategy = "wal_log" if os.environ.get(TIMESCALE_URL) else "file_copy"
+    await _execute(control_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY {strategy}')
 
 
-async def _drop(server: PostgresServer, name: str) -> None:
-    await _execute(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+async def _drop(control_url: str, name: str) -> None:
+    await _execute(control_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-async def _execute(server: PostgresServer, sql: str) -> None:
-    connection = await asyncpg.connect(server.url())
+async def _execute(control_url: str, sql: str) -> None:
+    connection = await asyncpg.connect(control_url)
     try:
         await connection.execute(sql)
     finally:

