@@ -70,6 +70,7 @@ class PlainClient(Client):
         self.on_qos_0 = on_qos_0
         self.on_message = self._hand_over
         self._handed_over = 0
+        self.paused = False  # what comes is left in the socket
 
     def prepare_tls(self, context: Callable[[], ssl.SSLContext]) -> None:
         self.tls_set_context(context())
@@ -85,7 +86,7 @@ class PlainClient(Client):
         for _ in range(PLAIN_READS_A_TURN):
             before = self._handed_over
             self.loop_read()  # one packet
-            if self._handed_over == before:
+            if self._handed_over == before or self.paused:
                 break
         return self._handed_over > began
 
@@ -151,7 +152,7 @@ class BufferedClient(PlainClient):
             code = self._take(chunk) if chunk else MQTTErrorCode.MQTT_ERR_CONN_LOST
             if code > 0:
                 return self._loop_rc_handle(code)
-            if len(chunk) < RECV_BYTES:
+            if len(chunk) < RECV_BYTES or self.paused:
                 break
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
@@ -163,6 +164,7 @@ class BufferedClient(PlainClient):
             if self._in_packet["command"] == 0:  # paho is between two packets
                 publishes, self._at, wait = take_publishes(self._unread, self._at)
                 if publishes:
+                    self._last_msg_in = self._last_bytes_received  # the answer to a ping waits behind all of them
                     self.on_publishes(publishes)
                 if wait:
                     break

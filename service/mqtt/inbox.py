@@ -1,7 +1,8 @@
 """How do messages get from the broker to the ingest loop, and PUBACKs back, over any number of connections?
 
 The session is persistent; a message is named by (connection, packet id); it is settled only on the
-connection that delivered it; the socket is always read, and what is held is bounded by disconnecting.
+connection that delivered it; what is held is bounded by leaving the socket unread for a moment, then by disconnecting:
+docs/decisions/0006-a-full-inbox-pauses.md.
 """
 
 import asyncio
@@ -26,6 +27,11 @@ from service.ports import Clock, RawMessage, Token
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 MAX_HELD_MESSAGES: Final = 50_000
 """Below the 65,535 packet ids that there are, above what a broker should send unsettled (20,000)."""
+
+PAUSE_AT_MOST_S: Final = 10.0
+"""Beyond those bounds what comes is left in the socket until a batch is settled; the connection is left if none is for
+so long, which is less than the keepalive.
+"""
 
 KEEPALIVE_S: Final = 15
 RETRY_FIRST_S: Final = 0.1
@@ -64,6 +70,7 @@ class MqttInbox:
         session_recorded: bool = False,
         max_held_bytes: int = MAX_HELD_BYTES,
         max_held_messages: int = MAX_HELD_MESSAGES,
+        pause_at_most_s: float = PAUSE_AT_MOST_S,
         keepalive_s: int = KEEPALIVE_S,
         paho: type[PlainClient] | None = None,
     ) -> None:
@@ -82,6 +89,8 @@ class MqttInbox:
         self._keeper: asyncio.Task[None] | None = None
         self._roomy = asyncio.Event()
         self._roomy.set()
+        self._pause_at_most_s = pause_at_most_s
+        self._pause_ends: asyncio.TimerHandle | None = None
         self._problem = "not started"
         self._session_recorded = session_recorded
         self._session_present: bool | None = None
@@ -238,6 +247,7 @@ class MqttInbox:
             self._after_change()
 
     def on_ended(self) -> None:
+        self._end_pause()
         self._held.ended()
         self._markers.clear()
         self._marker_seen_at = None
@@ -285,12 +295,23 @@ class MqttInbox:
         return int(self._clock().timestamp() * 1000)
 
     def _after_arrival(self) -> None:
-        if self._held.full and self._link is not None:
-            self._roomy.clear()
-            self._link.leave("disconnected until less is held")
+        if self._held.full and self._link is not None and self._pause_ends is None:
+            self._link.pause()
+            self._pause_ends = asyncio.get_running_loop().call_later(self._pause_at_most_s, self._leave_until_roomy)
         self._metrics.held_bytes.set(self._held.bytes)
         if self._held.queued >= self._wanted:
             self._wake()
+
+    def _leave_until_roomy(self) -> None:
+        self._pause_ends = None
+        if self._link is not None:
+            self._roomy.clear()
+            self._link.leave("disconnected until less is held")
+
+    def _end_pause(self) -> None:
+        if self._pause_ends is not None:
+            self._pause_ends.cancel()
+            self._pause_ends = None
 
     def _after_change(self) -> None:
         passed = self._held.passed
@@ -298,4 +319,8 @@ class MqttInbox:
             self._marker_seen_at = self._markers.popleft()[1]
         if not self._roomy.is_set() and self._held.roomy:
             self._roomy.set()
+        if self._pause_ends is not None and not self._held.full:
+            self._end_pause()
+            if self._link is not None:
+                self._link.resume()
         self._metrics.held_bytes.set(self._held.bytes)

@@ -12,7 +12,7 @@ from service.mqtt.client import PlainClient
 from service.mqtt.connecting import Broker, connect, tls_context, why
 from service.mqtt.packets import Publish
 
-ACCEPTED_WITHIN_S: Final = 10.0  # TCP, TLS; then CONNACK and SUBACK
+ACCEPTED_WITHIN_S: Final = 10.0  # TCP, TLS; then CONNACK and SUBACK, or what the session has had waiting before it
 LEAVE_WITHIN_S: Final = 2.0
 LOOK_EVERY_S: Final = 1.0
 NEVER_SUBSCRIBED: Final = "pumpwatch/leaving"
@@ -21,7 +21,7 @@ READ_EVERY_S: Final = 0.002
 
 
 class Listener(Protocol):
-    """Who keeps the connection. Called from within paho, it may call nothing of the link but `leave`."""
+    """Who keeps the connection. Called from within paho, it may call nothing of the link but `leave` and `pause`."""
 
     def on_accepted(self, *, session_present: bool) -> None: ...
     def on_subscribed(self) -> None: ...
@@ -52,6 +52,7 @@ class Link:
         self._socket_number: int | None = None
         self._next_read: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._heard_at = 0.0
         client = self._client = paho(client_id, self._on_publishes, self._on_qos_0)
         client.connect_async(broker.host, broker.port, keepalive_s)
         client.username_pw_set(broker.username, broker.password)
@@ -74,13 +75,17 @@ class Link:
             self._client.open(connected)
         except OSError as error:
             return f"{self._broker}: {why(error)}"
-        overdue_at = monotonic() + ACCEPTED_WITHIN_S
+        self._heard_at = monotonic()
         try:
             while not self._ended.done():
                 await asyncio.wait([self._ended], timeout=LOOK_EVERY_S)
                 self.read()  # first, lest an answer that lies in the socket be taken for none
                 self._client.loop_misc()
-                if not self._subscribed and monotonic() > overdue_at:
+                if (
+                    not self._subscribed
+                    and not self._client.paused
+                    and monotonic() > self._heard_at + ACCEPTED_WITHIN_S
+                ):
                     self._leave_now("not accepted in time")
                 if self._leaving_since is not None and monotonic() > self._leaving_since + LEAVE_WITHIN_S:
                     self._hang_up()
@@ -90,7 +95,7 @@ class Link:
 
     def read(self) -> bool:
         """Take what lies in the socket; say whether there was anything."""
-        if self._socket_number is None:
+        if self._socket_number is None or self._client.paused:
             return False
         try:
             return self._client.read()
@@ -99,6 +104,16 @@ class Link:
             self._reason = self._reason or "sent what could not be understood"
             self._hang_up()
             return False
+
+    def pause(self) -> None:
+        """Leave in the socket what comes: TCP then holds the broker back. Not for long: its pings lie there, too."""
+        self._client.paused = True
+
+    def resume(self) -> None:
+        if self._client.paused:
+            self._client.paused = False
+            self._heard_at = monotonic()
+            self._read_on()
 
     def settle(self, packet_ids: Sequence[int]) -> None:
         self._client.send_pubacks(packet_ids)
@@ -118,6 +133,7 @@ class Link:
         if self._leaving_since is None:
             self._reason = self._reason or reason
             self._leaving_since = monotonic()
+            self._loop.call_soon(self.resume)  # the last answer is to be heard
             self._loop.call_soon(self._ask_for_last_answer)
 
     def _leave_now(self, reason: str) -> None:
@@ -164,7 +180,7 @@ class Link:
 
     def _read_on(self) -> None:
         anything = self.read()
-        if self._socket_number is None:
+        if self._socket_number is None or self._client.paused:
             return
         if anything:
             self._next_read = self._loop.call_later(READ_EVERY_S, self._read_on)
@@ -180,6 +196,7 @@ class Link:
         if not self._accepted:
             self.leave("sent a message before CONNACK")
         elif self._leaving_since is None:
+            self._heard_at = monotonic()
             self._listener.on_publishes(publishes)
 
     def _on_qos_0(self, topic: bytes, payload: bytes) -> None:

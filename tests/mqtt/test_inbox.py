@@ -222,8 +222,26 @@ async def test_a_broker_that_hangs_up_again_and_again_is_tried_again_and_again()
         assert inbox.connection >= 3
 
 
-async def test_more_than_may_be_held_is_refused_by_disconnecting_and_comes_when_there_is_room(broker: Broker) -> None:
-    async with inbox_at(broker.url, "pumps", max_held_messages=1000) as inbox:
+async def test_more_than_may_be_held_stays_in_the_socket_for_a_while_and_each_comes_once(mosquitto_url: str) -> None:
+    count, root = 20_000, f"pumps/{token_hex(4)}"
+    async with inbox_at(mosquitto_url, root, max_held_messages=1000) as inbox:
+        await publish(mosquitto_url, [(f"{root}/p{number}".encode(), bytes(100)) for number in range(count)])
+        await eventually(lambda: inbox.held_messages > 1000)
+        heard: list[bytes] = []
+        async with asyncio.timeout(60):
+            while len(heard) < count:
+                messages = await inbox.drain(100, 1.0)
+                assert inbox.held_messages < count / 2, "as much as one read brings, not all that there is"
+                inbox.settle([message.token for message in messages])
+                heard += [message.topic for message in messages]
+        assert inbox.connection == 1
+        assert len(set(heard)) == count
+
+
+async def test_more_than_may_be_held_for_long_is_refused_by_disconnecting_and_comes_when_there_is_room(
+    broker: Broker,
+) -> None:
+    async with inbox_at(broker.url, "pumps", max_held_messages=1000, pause_at_most_s=0.1) as inbox:
         await asyncio.to_thread(blast, broker.url, 5000, connections=2, window=1000, pumps=50)
         await eventually(lambda: "until less is held" in inbox.problem)
         assert 500 < inbox.held_messages <= 5000
@@ -240,7 +258,7 @@ async def test_more_than_may_be_held_is_refused_by_disconnecting_and_comes_when_
 
 async def test_payload_bytes_are_bounded_too(mosquitto_url: str) -> None:
     root = f"pumps/{token_hex(4)}"
-    async with inbox_at(mosquitto_url, root, max_held_bytes=1_000_000) as inbox:
+    async with inbox_at(mosquitto_url, root, max_held_bytes=1_000_000, pause_at_most_s=0.1) as inbox:
         sent = [(f"{root}/p1".encode(), bytes([number]) * 100_000) for number in range(20)]
         await publish(mosquitto_url, sent)
         await eventually(lambda: "until less is held" in inbox.problem)

@@ -174,6 +174,51 @@ async def test_a_broker_that_falls_silent_is_left(paho: type[PlainClient]) -> No
         assert notes.told[-1] == "ended"
 
 
+async def test_a_backlog_before_the_answers_to_subscribe_and_ping_is_no_silence(
+    paho: type[PlainClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.mqtt.link.ACCEPTED_WITHIN_S", 1.0)
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for packet_id in range(1, 40):  # slower than both deadlines, and no gap as long as either
+            await peer.publish(packet_id, TOPIC, b"")
+            await asyncio.sleep(0.1)
+        await peer.subscribe()
+        await peer.serve()
+
+    async with linked(paho, script, keepalive_s=1) as (link, notes, living, _):
+
+        def settle(publishes: list[Publish]) -> None:
+            notes.publishes += publishes
+            asyncio.get_running_loop().call_soon(link.settle, [packet_id for packet_id, _, _ in publishes])
+
+        notes.on_publishes = settle  # type: ignore[method-assign]
+        await eventually(lambda: "subscribed" in notes.told)
+        assert len(notes.publishes) == 39
+        link.leave("closed")
+        assert await reason_of(living) == "closed"
+
+
+async def test_what_comes_during_a_pause_stays_where_it_is(paho: type[PlainClient]) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.subscribe()
+        for packet_id in range(1, 1000):
+            await peer.publish(packet_id, TOPIC, bytes(1000))
+        await peer.serve()
+
+    async with linked(paho, script) as (link, notes, _, _):
+        notes.on_publishes = lambda publishes: (notes.publishes.extend(publishes), link.pause())[0]  # type: ignore[method-assign]
+        await eventually(lambda: bool(notes.publishes))
+        link.read()
+        taken = len(notes.publishes)
+        assert 0 < taken < 200, "at most one piece of 64 KiB and what was on its way"
+        notes.on_publishes = notes.publishes.extend  # type: ignore[method-assign]
+        link.resume()
+        await eventually(lambda: len(notes.publishes) == 999)
+
+
 async def test_a_broker_that_neither_reads_nor_closes_is_hung_up_on(paho: type[PlainClient]) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
