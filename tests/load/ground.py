@@ -103,7 +103,5 @@ async def _register(url: str, registry: Path, who: tuple[object, ...]) -> None:
     connection = await asyncpg.connect(url)
     try:
         await upsert(connection, entries)
-        # They were registered long ago: what is new is looked at again and again for a while.
-        await connection.execute("UPDATE pump SET updated_at = updated_at - interval '1 hour'")
     finally:
         await connection.close()
