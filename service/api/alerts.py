@@ -7,18 +7,21 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api import cursor
 from service.api.alert_models import Alert, AlertDetail, AlertPage
 from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit
+from service.api.link_page import HEADERS
 from service.api.problems import Problem, answers, not_found, wrong_field
+from service.core import incident as on_paper
 from service.core.alert import AlertState, AlreadyAcknowledgedError, IllegalTransitionError
 from service.core.answers import ShelfRefusedError
 from service.core.change import Condition, Priority
 from service.postgres import alert_queries
 from service.postgres.accounts import Account, audit
+from service.postgres.incidents import incident
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -78,6 +81,15 @@ async def list_alerts(
 async def get_alert(context: Ctx, connection: Database, alert_id: UUID) -> AlertDetail:
     """One alert with its evidence, its history, and every notification with its attempts."""
     return await _shown(context, connection, alert_id)
+
+
+@router.get("/{alert_id}/report", include_in_schema=False)  # no JSON: docs/interface.md tells of it
+async def report_alert(context: Ctx, connection: Database, alert_id: UUID) -> Response:
+    """Everything about one alert as a page to print."""
+    found = await incident(connection, alert_id, context.rulebook, context.clock())
+    if found is None:
+        raise not_found(f"alert {alert_id}")
+    return Response(on_paper.page(found), headers=HEADERS, media_type="text/html; charset=utf-8")
 
 
 @router.post("/{alert_id}/acknowledge", responses=_PERSONS)

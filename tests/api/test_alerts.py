@@ -3,10 +3,12 @@
 import asyncio
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 from service.core.change import Condition, Turn
 from service.core.reading import position_of
 from tests.api.ward import NOW, Ward, enter, problem, raise_alert, turn
+from tests.commands.here import ran_beside
 
 
 async def test_an_alert_is_shown_with_its_evidence_its_history_and_everybody_who_was_told(ward: Ward) -> None:
@@ -117,3 +119,13 @@ async def test_alerts_are_found_by_what_they_are_in_pages_newest_first(ward: War
     assert len(await ids(("state", "active"), ("state", "latched"), ("pump", "p1"))) == 2
     since = (NOW + timedelta(seconds=120)).isoformat()
     assert await ids(("since", since)) == everything[:6]
+
+
+async def test_an_alert_is_one_page_to_print(ward: Ward, postgres_url: str) -> None:
+    alert = await raise_alert(ward, turn((await enter(ward, "p1"))["p1"], Condition.STALL))
+    printed = await ward.viewer.get(f"/alerts/{alert}/report")
+    assert printed.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>Stall, p1</h1>" in printed.text
+    assert (await ward.viewer.get(f"/alerts/{uuid4()}/report")).status_code == 404
+    said = await ran_beside("alerts", "report", alert, "--database-url", postgres_url)
+    assert (said.code, "<h1>Stall, p1</h1>" in said.out) == (0, True)

@@ -23,7 +23,7 @@ ALLOWED_ROOTS = {
     *("msgspec", "numpy"),
 }
 # Of these only the part that parses.
-ALLOWED_MODULES = {"binascii", "csv", "email.utils", "http", "io", "ipaddress", "urllib.parse"}
+ALLOWED_MODULES = {"binascii", "csv", "email.utils", "html", "http", "io", "ipaddress", "urllib.parse"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter"}
 CHANCE = {"uuid1", "uuid4", "random", "default_rng"}
 INPUT_AND_OUTPUT = {"open", "print", "input"}
