@@ -111,7 +111,10 @@ class Preview(BaseModel):
     model_config = ConfigDict(extra="forbid")
     format: str = Field(default=Format.PUMPWATCH, description=f"One of {', '.join(Format)}.")
     template: str | None = Field(default=None, max_length=MAX_TEMPLATE, description=TEMPLATE_TEXT)
-    type: str = Field(default="alert.activated", pattern=r"^alert\.(activated|priority_rose|acknowledged|resolved)$")
+    type: str = Field(
+        default="alert.activated",
+        pattern=r"^alert\.(activated|priority_rose|escalated|repeated|reminder|acknowledged|resolved)$",
+    )
 
 
 class Previewed(BaseModel):
