@@ -48,12 +48,17 @@ _RAISED = """
            array_agg(h.position ORDER BY h.number) FILTER (WHERE h.event = 'condition_began') AS onsets,
            max(h.position) FILTER (WHERE h.number = corrected.number) AS corrected,
            bool_or(h.event = 'withdrawn') AS withdrawn,
-           count(*) FILTER (WHERE h.event = 'condition_began' AND h.note <> 'late_data' AND n.id IS NULL) AS unannounced
+           count(*) FILTER (
+               WHERE h.event = 'condition_began' AND h.note <> 'late_data' AND n.id IS NULL AND NOT told_by_its_cause
+           ) AS unannounced
     FROM alert a JOIN pump USING (pump) JOIN alert_history h ON h.alert_id = a.id
     LEFT JOIN LATERAL (
         SELECT max(number) AS number FROM alert_history WHERE alert_id = a.id AND event = 'onset_corrected'
     ) AS corrected ON true
     LEFT JOIN notification n ON n.alert_id = a.id AND n.number = h.number AND n.kind = 'activated'
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM notification c WHERE c.alert_id = a.inhibited_by AND c.kind = 'activated')
+    ) AS cause(told_by_its_cause)
     WHERE a.kind = 'physiological'
     GROUP BY a.id, pump_id ORDER BY pump_id, condition, a.detected_position
 """
