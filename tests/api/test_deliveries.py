@@ -1,5 +1,7 @@
 """What was sent to whom, over HTTP, and sending it again."""
 
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
@@ -26,6 +28,7 @@ async def until_told(ward: Ward, postgres_url: str, rows: Rows) -> None:
 async def test_what_was_given_up_is_listed_shown_with_its_answers_and_sent_again_under_its_id(
     ward: Ward, postgres_url: str, rows: Rows
 ) -> None:
+    ward.clock.now = datetime.now(UTC)  # patience runs by the database's clock: made hours ago, it would be over
     keys = await enter(ward, "p1")
     async with Endpoint() as endpoint:
         endpoint.conduct_of = lambda _: answers(422, b"who is p1?")
