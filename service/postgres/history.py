@@ -5,10 +5,9 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from service.core.reading import DrugClass, Items
-from service.core.registry import midnight_ms
+from service.core.reading import Items
 from service.core.rulebook import PumpFacts
-from service.postgres import readings
+from service.postgres import readings, registry
 
 _PUMPS: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
@@ -27,16 +26,7 @@ async def pumps(connection: asyncpg.Connection) -> dict[int, KnownPump]:
     return {
         row["pump"]: KnownPump(
             row["pump_id"],
-            PumpFacts(
-                drug_class=DrugClass(row["drug_class"]),
-                flow_sensor=row["flow_channel"] == "sensor",
-                reservoir_sensor=row["reservoir_channel"] == "sensor",
-                capacity_ml=row["capacity_ml"],
-                interval_s=row["interval_s"],
-                bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
-                implanted_ms=midnight_ms(row["implanted_on"]),
-                site=row["site"] or "",
-            ),
+            registry.facts_in(row),
         )
         for row in await connection.fetch(_PUMPS)
     }

@@ -16,11 +16,10 @@ from service.core.ledger import Gap
 from service.core.override import Override
 from service.core.pipeline import Decisions
 from service.core.pump_rules import PumpRules, Term
-from service.core.reading import DrugClass, Items
-from service.core.registry import midnight_ms
+from service.core.reading import Items
 from service.core.rejection import Rejection
 from service.core.relearn import Seed
-from service.core.rulebook import PumpFacts, Rulebook
+from service.core.rulebook import Rulebook
 from service.core.state import DECIDED, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
@@ -280,14 +279,4 @@ class PostgresIngestStore:
 
 
 def _entry(row: asyncpg.Record) -> PumpEntry:
-    facts = PumpFacts(
-        drug_class=DrugClass(row["drug_class"]),
-        flow_sensor=row["flow_channel"] == "sensor",
-        reservoir_sensor=row["reservoir_channel"] == "sensor",
-        capacity_ml=row["capacity_ml"],
-        interval_s=row["interval_s"],
-        bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
-        implanted_ms=midnight_ms(row["implanted_on"]),
-        site=row["site"] or "",
-    )
-    return PumpEntry(row["pump"], row["pump_id"], facts)
+    return PumpEntry(row["pump"], row["pump_id"], registry.facts_in(row))

@@ -6,7 +6,9 @@ from typing import Final, NamedTuple
 import asyncpg
 import msgspec
 
-from service.core.registry import COLUMNS, RegistryEntry
+from service.core.reading import DrugClass
+from service.core.registry import COLUMNS, RegistryEntry, midnight_ms
+from service.core.rulebook import PumpFacts
 
 CHANNEL: Final = "pumpwatch_registry"
 """Notified, without a payload, in the transaction of every change: whoever holds pumps in memory loads them again."""
@@ -77,6 +79,20 @@ async def upsert(connection: asyncpg.Connection, entries: Sequence[RegistryEntry
     return Upserted(
         created={row["pump_id"]: row["version"] for row in rows if row["created"]},
         changed={row["pump_id"]: row["version"] for row in rows if not row["created"]},
+    )
+
+
+def facts_in(row: asyncpg.Record) -> PumpFacts:
+    """What a row of `pump` says that the rules depend on."""
+    return PumpFacts(
+        drug_class=DrugClass(row["drug_class"]),
+        flow_sensor=row["flow_channel"] == "sensor",
+        reservoir_sensor=row["reservoir_channel"] == "sensor",
+        capacity_ml=row["capacity_ml"],
+        interval_s=row["interval_s"],
+        bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
+        implanted_ms=midnight_ms(row["implanted_on"]),
+        site=row["site"] or "",
     )
 
 
