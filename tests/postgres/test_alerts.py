@@ -1,69 +1,29 @@
-"""Alerts in the database: what a turn, a rebuilt pump or a person writes, and that it is written once."""
+"""Alerts in the database: what a turn writes, and that it is written once."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import msgspec
-import pytest
 
-from service.core.alert import AlertEvent, AlreadyAcknowledgedError, IllegalTransitionError
-from service.core.change import Change, Condition, Turn
+from service.core.change import Turn
 from service.core.reading import position_of
 from service.core.rulebook import DEFAULT_RULEBOOK
-from service.postgres.alerts import AlertStore, UnknownAlertError
 from tests.episodes import at, turned
-
-STALL, UNDER = Condition.STALL, Condition.UNDER_DELIVERY
-STORE = AlertStore(DEFAULT_RULEBOOK)
-
-
-async def a_pump(connection: asyncpg.Connection, pump_id: str = "p1", *, simulated: bool = False) -> int:
-    return await connection.fetchval(
-        "INSERT INTO pump (pump_id, drug_class, concentration_ug_ml, simulated) VALUES ($1, 'baclofen', 20.3, $2) "
-        "RETURNING pump",
-        pump_id,
-        simulated,
-    )
-
-
-async def an_endpoint(connection: asyncpg.Connection, name: str = "clinic", *, accepts_simulated: bool = False) -> UUID:
-    return await connection.fetchval(
-        "INSERT INTO endpoint (name, url, secret, accepts_simulated) VALUES ($1, 'https://x.example', 's', $2) "
-        "RETURNING id",
-        name,
-        accepts_simulated,
-    )
-
-
-async def apply(connection: asyncpg.Connection, *changes: Change, minute: float = 100) -> list[AlertEvent]:
-    async with connection.transaction():
-        return [written.event for written in await STORE.apply(connection, changes, at(minute))]
-
-
-async def alerts(connection: asyncpg.Connection) -> list[asyncpg.Record]:
-    return await connection.fetch("SELECT * FROM alert ORDER BY pump, condition, detected_position")
-
-
-async def outbox(connection: asyncpg.Connection) -> list[tuple[str, str]]:
-    rows = await connection.fetch(
-        "SELECT n.kind, n.state FROM notification n JOIN endpoint e ON e.id = n.endpoint ORDER BY n.number, e.name"
-    )
-    return [(row["kind"], row["state"]) for row in rows]
-
-
-async def try_to_deliver(connection: asyncpg.Connection, endpoint: UUID) -> None:
-    await connection.execute("UPDATE notification SET attempts = attempts + 1 WHERE endpoint = $1", endpoint)
-
-
-async def everything(connection: asyncpg.Connection) -> list[list[asyncpg.Record]]:
-    return [
-        await connection.fetch(f"SELECT * FROM {table} ORDER BY 1, 2")
-        for table in ("alert", "alert_history", "notification")
-    ]
+from tests.postgres.alerting import (
+    STALL,
+    STORE,
+    UNDER,
+    a_pump,
+    alerts,
+    an_endpoint,
+    apply,
+    everything,
+    outbox,
+    try_to_deliver,
+)
 
 
 async def test_an_onset_writes_the_alert_its_history_and_what_each_endpoint_is_told(
@@ -251,134 +211,3 @@ async def test_whoever_listens_is_woken_by_the_commit(connection: asyncpg.Connec
     async with asyncio.timeout(10):
         await woken.wait()
     await listener.close()
-
-
-async def rebuilt(
-    connection: asyncpg.Connection, pump: int, since: int, *turns: Change, held: set[Condition] = frozenset()
-) -> list[AlertEvent]:
-    async with connection.transaction():
-        written = await STORE.reconcile(connection, pump, position_of(7, since), turns, at(400), held=held)
-    return [each.event for each in written]
-
-
-async def test_late_readings_lead_to_the_alerts_of_in_order_arrival(connection: asyncpg.Connection) -> None:
-    pump, other = await a_pump(connection, "p1"), await a_pump(connection, "p2")
-    clinic = await an_endpoint(connection)
-    gross, low = Condition.OVER_DELIVERY_GROSS, Condition.RESERVOIR_LOW
-    believed = [
-        turned(Turn.BEGAN, 50, gross, pump=pump),  # never was
-        turned(Turn.BEGAN, 51, low, pump=pump),  # in truth over at 90
-        turned(Turn.BEGAN, 52, Condition.SILENCE, pump=pump),  # none of the fold's business
-    ]
-    await apply(connection, *believed, *(replace(change, pump=other) for change in believed))
-    await try_to_deliver(connection, clinic)
-    true = [
-        turned(Turn.BEGAN, 51, low, pump=pump),
-        turned(Turn.BEGAN, 60, UNDER, pump=pump),  # was missed, and is over
-        turned(Turn.ENDED, 70, UNDER, pump=pump),
-        turned(Turn.BEGAN, 80, STALL, pump=pump),  # was missed, and goes on
-        turned(Turn.ENDED, 90, low, pump=pump),
-    ]
-    await rebuilt(connection, pump, 40, *true)
-
-    kept = {row["condition"]: row for row in await alerts(connection) if row["pump"] == pump}
-    assert {name: (row["state"], row["reason"], row["found_late"]) for name, row in kept.items()} == {
-        "over_delivery_gross": ("resolved", "late_data", False),
-        "reservoir_low": ("resolved", "late_data", False),
-        "silence": ("active", "in_order", False),
-        "stall": ("active", "late_data", False),
-        "under_delivery": ("resolved", "late_data", True),
-    }
-    told = await connection.fetch(
-        "SELECT condition, array_agg(n.kind ORDER BY number) FROM notification n JOIN alert a ON a.id = alert_id "
-        "WHERE pump = $1 GROUP BY condition",
-        pump,
-    )
-    assert dict(told) == {
-        "over_delivery_gross": ["activated", "resolved"],
-        "reservoir_low": ["activated", "resolved"],
-        "silence": ["activated"],
-        "stall": ["activated"],
-    }
-    assert await rebuilt(connection, pump, 40, *true) == []
-    assert {row["state"] for row in await alerts(connection) if row["pump"] == other} == {"active"}
-
-
-async def test_an_episode_that_was_ended_before_the_rebuilding_began_may_turn_out_to_go_on(
-    connection: asyncpg.Connection,
-) -> None:
-    pump = await a_pump(connection)
-    await apply(connection, turned(Turn.BEGAN, 10, UNDER, pump=pump), turned(Turn.ENDED, 30, UNDER, pump=pump))
-    assert await rebuilt(connection, pump, 40, held={UNDER}) == ["condition_began"]
-    first, second = await alerts(connection)
-    assert (first["state"], second["state"]) == ("resolved", "active")
-    assert (second["began_at"], second["previous_id"]) == (at(10), first["id"])
-
-
-async def test_what_a_person_does_is_kept_with_who_and_why(connection: asyncpg.Connection) -> None:
-    pump = await a_pump(connection)
-    await try_to_deliver(connection, await an_endpoint(connection))
-    await apply(connection, turned(Turn.BEGAN, 30, pump=pump))
-    await connection.execute("UPDATE notification SET attempts = 1")
-    alert = (await alerts(connection))[0]["id"]
-
-    await STORE.acknowledge(connection, alert, "ada", "on my way", at(101))
-    with pytest.raises(AlreadyAcknowledgedError, match="already acknowledged by ada"):
-        await STORE.acknowledge(connection, alert, "grace", "", at(102))
-    with pytest.raises(IllegalTransitionError, match="reset is not possible while active"):
-        await STORE.reset(connection, alert, "ada", "", at(103))
-    await apply(connection, turned(Turn.ENDED, 60, pump=pump))
-    written = await STORE.reset(connection, alert, "grace", "pump exchanged", at(104))
-
-    assert (written.subject, written.state) == ("pump:p1", "resolved")
-    history = await connection.fetch("SELECT event, actor, note, state FROM alert_history ORDER BY number")
-    assert [tuple(row) for row in history] == [
-        ("condition_began", "rules", "", "active"),
-        ("acknowledged", "ada", "on my way", "active"),
-        ("condition_ended", "rules", "", "latched"),
-        ("reset", "grace", "pump exchanged", "resolved"),
-    ]
-    assert [kind for kind, _ in await outbox(connection)] == ["activated", "acknowledged", "resolved"]
-    with pytest.raises(UnknownAlertError):
-        await STORE.reset(connection, uuid4(), "ada", "", at(105))
-
-
-async def test_of_two_people_at_once_one_acknowledges_and_the_other_learns_who(
-    connection: asyncpg.Connection, postgres_url: str
-) -> None:
-    pump = await a_pump(connection)
-    await apply(connection, turned(Turn.BEGAN, 30, pump=pump))
-    alert = (await alerts(connection))[0]["id"]
-    people = {name: await asyncpg.connect(postgres_url) for name in ("ada", "grace", "edsger", "barbara")}
-    told = await asyncio.gather(
-        *(STORE.acknowledge(own, alert, name, "", at(101)) for name, own in people.items()), return_exceptions=True
-    )
-    [first] = [name for name, answer in zip(people, told, strict=True) if not isinstance(answer, Exception)]
-    assert {answer.by for answer in told if isinstance(answer, AlreadyAcknowledgedError)} == {first}
-    assert await connection.fetchval("SELECT acknowledged_by FROM alert") == first
-    assert await connection.fetchval("SELECT count(*) FROM alert_history") == 2
-    for own in people.values():
-        await own.close()
-
-
-async def test_a_reset_and_a_return_at_once_come_to_one_of_the_two_orders(
-    connection: asyncpg.Connection, postgres_url: str
-) -> None:
-    pump = await a_pump(connection)
-    await apply(connection, turned(Turn.BEGAN, 30, pump=pump), turned(Turn.ENDED, 60, pump=pump))
-    alert = (await alerts(connection))[0]["id"]
-    person = await asyncpg.connect(postgres_url)
-    async with connection.transaction():
-        await STORE.apply(connection, [turned(Turn.BEGAN, 70, pump=pump)], at(70))
-        resetting = asyncio.create_task(STORE.reset(person, alert, "ada", "", at(71)))
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        async with asyncio.timeout(10):
-            while not await connection.fetchval(waiting):  # noqa: ASYNC110 - another connection waits
-                await asyncio.sleep(0.01)
-    with pytest.raises(IllegalTransitionError, match="reset is not possible while active"):
-        await resetting
-    [row] = await alerts(connection)
-    assert (row["id"], row["state"]) == (alert, "active")
-    await person.close()

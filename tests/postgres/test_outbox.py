@@ -9,44 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
-import pytest
 
-from service.core.change import Priority
-from service.core.delivery import Attempt, Outcome
-from service.ports import Claimed
-from service.postgres.outbox import PLANS, PostgresOutbox, hasten
-from service.postgres.waking import UNDELIVERED, woken_by
+from service.postgres.outbox import PostgresOutbox, hasten
 from service.vault import Vault
 from tests.keys import VAULT
+from tests.postgres.claiming import DELIVERED, FAILED, GONE, claim, record
 from tests.webhooks.rows import Rows, now
-
-DELIVERED = Attempt(Outcome.DELIVERED, 204, 12.5)
-FAILED = Attempt(Outcome.SERVER_ERROR, 503, 12.5, "Service Unavailable", headers={"webhook-id": "n"}, answer="no\0")
-GONE = Attempt(Outcome.GONE, 410, 12.5, "Gone")
-
-
-@pytest.fixture
-async def pool(postgres_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(postgres_url, min_size=1, max_size=8, server_settings=PLANS) as pool:
-        yield pool
-
-
-@pytest.fixture
-def rows(pool: asyncpg.Pool) -> Rows:
-    return Rows(pool)
-
-
-@pytest.fixture
-def outbox(pool: asyncpg.Pool) -> PostgresOutbox:
-    return PostgresOutbox(pool, VAULT)
-
-
-async def claim(outbox: PostgresOutbox, limit: int = 100) -> list[Claimed]:
-    return await outbox.claim(limit)
-
-
-async def record(outbox: PostgresOutbox, claimed: Claimed, attempt: Attempt, wait_s: float | None) -> bool:
-    return (await outbox.record(claimed, attempt, now(), wait_s)).held
 
 
 async def test_a_claimed_notification_has_all_that_sending_needs(outbox: PostgresOutbox, rows: Rows) -> None:
@@ -230,29 +198,6 @@ async def test_an_outcome_is_not_written_after_the_lease_was_lost(outbox: Postgr
     assert not await record(outbox, held, DELIVERED, None)  # the token is used up
 
 
-async def test_410_disables_the_endpoint_and_tells_the_others_in_the_same_commit(
-    outbox: PostgresOutbox, rows: Rows
-) -> None:
-    gone, other, closed = await rows.an_endpoint(name="pager"), await rows.an_endpoint(), await rows.an_endpoint()
-    await rows.pool.execute("UPDATE endpoint SET enabled = false WHERE id = $1", closed)
-    notification = await rows.a_notification(gone)
-    waiting = await rows.a_notification(gone, due_at=now() + timedelta(minutes=1))
-    [claimed] = await claim(outbox)
-    recorded = await outbox.record(claimed, GONE, now(), None)
-    assert (recorded.held, recorded.disabled, recorded.told) == (True, True, 1)
-    assert (await rows.of(notification))["state"] == "failed"
-    endpoint = await rows.pool.fetchrow("SELECT enabled, disabled_reason FROM endpoint WHERE id = $1", gone)
-    assert tuple(endpoint) == (False, "it answered 410")
-    told = await rows.pool.fetchrow("SELECT actor, action, subject FROM audit")
-    assert tuple(told) == ("deliver", "endpoint_disabled", str(gone))
-    await rows.hurry()
-    [news] = await claim(outbox)
-    assert (news.endpoint, news.kind, news.alert_id) == (other, "endpoint_disabled", None)
-    assert json.loads(news.body)["data"]["endpoint"] == "pager"
-    await rows.pool.execute("UPDATE endpoint SET enabled = true")
-    assert [each.notification_id for each in await claim(outbox)] == [waiting]
-
-
 async def test_a_full_lane_gets_no_more_for_any_worker_and_pages_never_queue_behind_reports(
     outbox: PostgresOutbox, rows: Rows
 ) -> None:
@@ -270,128 +215,6 @@ async def test_a_full_lane_gets_no_more_for_any_worker_and_pages_never_queue_beh
     [report] = [each for each in claimed if each.notification_id == elsewhere]
     assert await record(outbox, report, DELIVERED, None)
     assert [each.lane for each in await claim(outbox)] == [(quick, "low")]
-
-
-async def fail(outbox: PostgresOutbox, times: int) -> None:
-    """Let the one notification that can be claimed fail so often."""
-    for _ in range(times):
-        [claimed] = await claim(outbox)
-        assert await record(outbox, claimed, FAILED, 0)
-
-
-async def test_an_endpoint_that_fails_five_times_in_a_row_is_only_probed_until_it_answers(
-    outbox: PostgresOutbox, rows: Rows
-) -> None:
-    endpoint = await rows.an_endpoint()
-    await rows.a_notification(endpoint, priority="low")
-    await fail(outbox, 4)
-    [claimed] = await claim(outbox)
-    assert (await outbox.record(claimed, FAILED, now(), 0)).opened
-    for _ in range(3):
-        await rows.a_notification(endpoint, priority="low")
-    assert await claim(outbox) == []
-    due_s = await outbox.next_due_s()
-    assert due_s is not None
-    assert 0 < due_s <= 5
-    await rows.pass_probes()
-    [probe] = await claim(outbox)
-    assert await PostgresOutbox(rows.pool, VAULT).claim(100) == [], "one probe at a time, whoever asks"
-    assert not (await outbox.record(probe, FAILED, now(), 3600)).opened
-    assert await claim(outbox) == []
-    await rows.pass_probes()
-    [probe] = await claim(outbox)
-    assert (await outbox.record(probe, DELIVERED, now(), None)).closed
-    assert len(await claim(outbox)) == 3, "also what had failed before and would have had to wait"
-
-
-async def test_an_answer_of_any_kind_ends_a_row_of_failures(outbox: PostgresOutbox, rows: Rows) -> None:
-    await rows.a_notification(await rows.an_endpoint(), priority="low")
-    await fail(outbox, 4)
-    [claimed] = await claim(outbox)
-    assert await record(outbox, claimed, Attempt(Outcome.REFUSED, 400, 1.0), 0)
-    await fail(outbox, 4)
-    assert await rows.pool.fetchval("SELECT opened_at IS NULL AND failures = 4 FROM circuit")
-
-
-async def test_retry_after_holds_up_everything_for_that_endpoint(outbox: PostgresOutbox, rows: Rows) -> None:
-    endpoint, other = await rows.an_endpoint(), await rows.an_endpoint()
-    await rows.a_notification(endpoint)
-    [claimed] = await claim(outbox)
-    assert await record(outbox, claimed, Attempt(Outcome.THROTTLED, 429, 1.0, retry_after_s=30), 0)
-    await rows.a_notification(endpoint)
-    elsewhere = await rows.a_notification(other)
-    assert [each.notification_id for each in await claim(outbox)] == [elsewhere]
-    await rows.pass_probes()
-    assert len(await claim(outbox)) == 2
-
-
-async def undelivered(rows: Rows) -> list[tuple[str, str]]:
-    found = await rows.pool.fetch("SELECT notification_id, reason FROM undelivered_page ORDER BY since")
-    return [tuple(row) for row in found]
-
-
-async def test_a_page_that_failed_twice_is_a_fact_that_somebody_is_woken_for(
-    outbox: PostgresOutbox, rows: Rows, postgres_url: str
-) -> None:
-    async with woken_by(postgres_url, UNDELIVERED) as woken, asyncio.timeout(30):
-        await woken.wait()  # it has begun to listen
-        woken.clear()
-        page = await rows.a_notification(await rows.an_endpoint())
-        await rows.a_notification(await rows.an_endpoint(), priority="low")
-        await rows.a_notification(await rows.an_endpoint(), kind="resolved")
-        for _ in range(2):
-            assert await undelivered(rows) == []
-            for claimed in await claim(outbox):
-                assert await record(outbox, claimed, FAILED, 0)
-        assert await undelivered(rows) == [(page, "two_failures")]
-        await woken.wait()
-        for claimed in await claim(outbox):
-            assert await record(outbox, claimed, DELIVERED, None)
-        assert await undelivered(rows) == []
-
-
-async def test_a_page_that_nobody_has_taken_or_finished_for_ten_seconds_is_one_too(
-    outbox: PostgresOutbox, rows: Rows
-) -> None:
-    untouched = await rows.a_notification(await rows.an_endpoint())
-    hanging = await rows.a_notification(await rows.an_endpoint())
-    disabled = await rows.a_notification(await rows.an_endpoint(enabled=False))
-    assert await undelivered(rows) == [(disabled, "endpoint_disabled")]
-    assert len(await claim(outbox)) == 2
-    past = now() - timedelta(seconds=11)
-    await rows.pool.execute("UPDATE notification SET claimed_at = $2 WHERE id = $1", hanging, past)
-    await rows.pool.execute(
-        "UPDATE notification SET claimed_at = NULL, due_at = $2 WHERE id = $1", untouched, past - timedelta(seconds=1)
-    )
-    assert await undelivered(rows) == [
-        (untouched, "ten_seconds"),
-        (hanging, "ten_seconds"),
-        (disabled, "endpoint_disabled"),
-    ]
-
-
-async def test_a_page_that_was_given_up_stays_a_fact(outbox: PostgresOutbox, rows: Rows) -> None:
-    page = await rows.a_notification(await rows.an_endpoint())
-    [claimed] = await claim(outbox)
-    assert await record(outbox, claimed, FAILED, None)
-    assert await undelivered(rows) == [(page, "given_up")]
-
-
-async def test_what_nobody_could_try_is_given_up_when_its_patience_is_over(outbox: PostgresOutbox, rows: Rows) -> None:
-    old, young = (
-        await rows.a_notification(await rows.an_endpoint()),
-        await rows.a_notification(await rows.an_endpoint()),
-    )
-    leased = await rows.a_notification(await rows.an_endpoint())
-    await rows.pool.execute("UPDATE notification SET created_at = $1 WHERE id <> $2", now() - timedelta(hours=2), young)
-    await rows.pool.execute(
-        "UPDATE notification SET lease_token = gen_random_uuid(), lease_until = $2 WHERE id = $1",
-        leased,
-        now() + timedelta(seconds=8),
-    )
-    swept = await outbox.sweep(dict.fromkeys(Priority, 3600.0))
-    assert [each.notification_id for each in swept.given_up] == [old]
-    assert [(await rows.of(each))["state"] for each in (old, young, leased)] == ["failed", "pending", "pending"]
 
 
 async def test_when_there_is_room_for_few_the_most_urgent_go_first(outbox: PostgresOutbox, rows: Rows) -> None:
@@ -441,22 +264,3 @@ class _One:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
         yield self._connection
-
-
-async def test_a_listener_wakes_when_notifications_are_committed_and_when_it_may_have_missed_some(
-    postgres_url: str, rows: Rows
-) -> None:
-    async with woken_by(postgres_url) as wake, asyncio.timeout(30):
-        await wake.wait()  # it has begun to listen
-        wake.clear()
-        await rows.announce()
-        await wake.wait()
-        wake.clear()
-        ended = (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = $1"
-        )
-        assert await rows.pool.fetchval(ended, postgres_url.rpartition("/")[2].partition("?")[0]) == 1
-        await wake.wait()  # it listens again
-        wake.clear()
-        await rows.announce()
-        await wake.wait()
