@@ -59,14 +59,13 @@ async def test_a_stall_reaches_the_clinic_is_acknowledged_latches_and_is_reset(
 
             assert [each["type"] for each in told] == ["alert.activated", "alert.acknowledged", "alert.resolved"]
             assert [each["data"]["state"] for each in told] == ["active", "active", "resolved"]
-            whole = (await api.get(f"/alerts/{alert['id']}")).json()
+            whole = await until_delivered(api, alert["id"], 3)
             assert [each["event"] for each in whole["history"]] == [
                 "condition_began",
                 "acknowledged",
                 "condition_ended",
                 "reset",
             ]
-            assert [each["state"] for each in whole["notifications"]] == ["delivered"] * 3
             assert (await only_alert(api))["state"] == "resolved", "and no other alert was raised"
         assert "Traceback" not in service.log
 
@@ -126,6 +125,19 @@ async def only_alert(api: httpx.AsyncClient, **wanted: str) -> dict[str, Any]:
 
     (alert,) = await until_found(looked, f"an alert {wanted}")
     return alert
+
+
+async def until_delivered(api: httpx.AsyncClient, alert_id: str, count: int) -> dict[str, Any]:
+    """The alert and its past, once each of its `count` notifications is: an endpoint has it before that is recorded."""
+
+    async def looked() -> dict[str, Any]:
+        whole: dict[str, Any] = (await api.get(f"/alerts/{alert_id}")).json()
+        return whole
+
+    def all_delivered(whole: dict[str, Any]) -> bool:
+        return [each["state"] for each in whole["notifications"]] == ["delivered"] * count
+
+    return await until_found(looked, f"{count} deliveries to be recorded", enough=all_delivered)
 
 
 async def run(*words: str) -> str:

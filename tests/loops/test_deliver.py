@@ -182,10 +182,7 @@ async def test_a_dead_endpoint_is_probed_and_what_waited_goes_when_it_is_back(po
             for _ in range(30):
                 await rows.a_notification(target, priority="low")
             await rows.announce()
-            await until(lambda: rows.pool.fetchval("SELECT count(*) = 1 FROM circuit WHERE opened_at IS NOT NULL"))
-            await until(
-                lambda: rows.pool.fetchval("SELECT count(*) = 0 FROM notification WHERE lease_token IS NOT NULL")
-            )
+            await until(rows.put_off_probes)
             tried = len(endpoint.requests)
             await rows.announce()
             await until(lambda: _open_circuits(one, 1))

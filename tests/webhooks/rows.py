@@ -145,6 +145,22 @@ class Rows:
         """As if the time had come to probe every endpoint."""
         await self.pool.execute("UPDATE circuit SET page_at = now(), report_at = now()")
 
+    async def put_off_probes(self) -> bool:
+        """Whether the one circuit could be kept from being probed: it is open, and every request has failed and counts."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pumpwatch claim'))")
+            return await connection.fetchval(
+                """
+                WITH put_off AS (
+                    UPDATE circuit SET page_at = now() + interval '1 hour', report_at = now() + interval '1 hour'
+                    WHERE opened_at IS NOT NULL AND failures = (SELECT count(*) FROM attempt)
+                        AND NOT EXISTS (SELECT FROM notification WHERE lease_token IS NOT NULL)
+                    RETURNING endpoint
+                )
+                SELECT count(*) = 1 FROM put_off
+                """
+            )
+
     async def until_settled(self, patience_s: float = 60, *, hurry: bool = False) -> None:
         async def settled() -> bool:
             if hurry:
