@@ -146,7 +146,7 @@ class Rows:
         await self.pool.execute("UPDATE circuit SET page_at = now(), report_at = now()")
 
     async def put_off_probes(self) -> bool:
-        """Whether the one circuit could be kept from being probed: it is open, and every request has failed and counts."""
+        """Whether the one circuit could be kept from being probed: open, and every request has failed and counts."""
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pumpwatch claim'))")
             return await connection.fetchval(
