@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from service.embedded import child
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
@@ -19,6 +20,13 @@ RUN = uuid4().hex[:8]  # several may run on one server
 QUICK = {"fsync": "off", "shared_buffers": "128MB"}
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several workers run side by side: to each its own ports, so that none takes what another's server left."""
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        child.PORTS = child.PORTS[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]
 
 
 @pytest.fixture(scope="session")

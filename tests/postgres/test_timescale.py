@@ -20,6 +20,8 @@ from service.postgres.readings import _READ_BACK, BEGINNING, instant, read_back
 from tests.postgres.stores import Store, by_url, on_pglite
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
+pytestmark = pytest.mark.xdist_group("timescale")  # one worker prepares what they share
+
 HOUR_MS, DAY_MS = 60 * MINUTE_MS, 24 * 60 * MINUTE_MS
 MIDNIGHT_MS = NOON_MS - 12 * HOUR_MS
 TODAY = instant(NOON_MS).date()

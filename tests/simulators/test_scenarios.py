@@ -17,6 +17,8 @@ from simulators.faults import Kind
 from simulators.fleet import write_registry
 from simulators.scenario import Scenario, packaged, scenario_named
 
+pytestmark = pytest.mark.xdist_group("scenarios")  # one worker prepares what they share
+
 PIPED_S = 280.0
 HOUR_MS = 3_600_000
 LONG_MS = 7 * 24 * HOUR_MS
