@@ -134,7 +134,7 @@ async def test_while_the_database_is_away_nothing_is_settled_and_all_of_it_is_st
         assert "database" in away.text
         await publish(nats_server.mqtt_url, messages(20, 30))
         away = await answers(lambda answer: answer.status_code == 503, service)
-        assert unsettled(nats_server) == 30
+        await until_true(lambda: unsettled(nats_server) == 30, "all of it to be there, and none settled")
         postgres_server.start()
         assert (await answers(lambda answer: answer.is_success, service)).json() == {"ready": True, "reasons": []}
         await until_true(lambda: unsettled(nats_server) == 0, "the rest to be settled")

@@ -281,11 +281,12 @@ async def test_no_log_line_holds_a_secret_or_an_address(
     caplog.set_level(logging.DEBUG)
     async with Endpoint() as endpoint, working(postgres_url):
         endpoint.conducts.extend([answers(500), answers(302, location=endpoint.url)])
-        await rows.a_notification(await rows.an_endpoint(endpoint))
-        await rows.a_notification(await rows.an_endpoint(url="http://127.0.0.1:9/path-secret"), priority="low")
-        await until(lambda: rows.pool.fetchval("SELECT count(*) = 4 FROM attempt"))
+        arrives = await rows.a_notification(await rows.an_endpoint(endpoint))
+        fails = await rows.a_notification(await rows.an_endpoint(url="http://127.0.0.1:9/path-secret"), priority="low")
+        await until(lambda: _is(rows, arrives, "delivered"))
+        await until(lambda: rows.pool.fetchval("SELECT attempts > 0 FROM notification WHERE id = $1", fails))
     events = [record.message for record in caplog.records if record.name.startswith("pumpwatch")]
-    assert events.count("attempt_failed") == 3
+    assert events.count("attempt_failed") >= 3
     assert events.count("notification_delivered") == 1
     shown = [str(record.__dict__) for record in caplog.records if record.name.startswith("pumpwatch")]
     assert not [line for line in shown if "path-secret" in line or endpoint.secret in line]
