@@ -20,7 +20,7 @@ from tests.benchmarks.load import PUMPS
 from tests.servers import MosquittoServer, mosquitto_binary
 
 NATS, MOSQUITTO = "nats", "mosquitto"
-TEMPLATE = "migrated"
+REGISTERED_AT_ONCE = 20_000
 
 
 class SkippedError(Exception):
@@ -39,25 +39,23 @@ class Ground:
         self.directory = directory
         self._postgres = PostgresServer(directory / "postgres")
         self._numbers = itertools.count(1)
+        self._templates: set[str] = set()
 
     async def start(self) -> None:
         await asyncio.to_thread(self._postgres.start)
-        await self._execute(f"CREATE DATABASE {TEMPLATE}")
-        await migrate(self._postgres.url(TEMPLATE))
-        connection = await asyncpg.connect(self._postgres.url(TEMPLATE))
-        try:
-            await upsert(connection, [_registered(number) for number in range(PUMPS)])
-        finally:
-            await connection.close()
+
+    @property
+    def postgres_pid(self) -> int:
+        return self._postgres.pid
 
     def stop(self) -> None:
         self._postgres.stop()
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[str]:
-        """The URL of a database that knows the pumps, and has heard nothing of them."""
+    async def database(self, pumps: int = PUMPS) -> AsyncIterator[str]:
+        """The URL of a database that knows so many pumps, and has heard nothing of them."""
         name = f"bench_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {await self._template(pumps)}")
         try:
             yield self._postgres.url(name)
         finally:
@@ -77,6 +75,22 @@ class Ground:
         finally:
             server.stop()
             shutil.rmtree(directory, ignore_errors=True)
+
+    async def _template(self, pumps: int) -> str:
+        name = f"with_{pumps}"
+        if name in self._templates:
+            return name
+        await self._execute(f"CREATE DATABASE {name}")
+        await migrate(self._postgres.url(name))
+        connection = await asyncpg.connect(self._postgres.url(name))
+        try:
+            for first in range(0, pumps, REGISTERED_AT_ONCE):
+                last = min(first + REGISTERED_AT_ONCE, pumps)
+                await upsert(connection, [_registered(number) for number in range(first, last)])
+        finally:
+            await connection.close()
+        self._templates.add(name)
+        return name
 
     async def _execute(self, sql: str) -> None:
         connection = await asyncpg.connect(self._postgres.url())

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,13 @@ class Role:
             counters.seek(self.places[name])
             return float(VALUE.unpack(counters.read(VALUE.size))[0])
 
+    @property
+    def stages_s(self) -> dict[str, float]:
+        """How long its batches were in each stage, all together."""
+        told = MmapedDict.read_all_values_from_file(str(self.directory / f"histogram_{self.child.pid}.db"))
+        read = ((json.loads(key), value) for key, value, _, _ in told)
+        return {key[2]["stage"]: value for key, value in read if key[1] == "pumpwatch_stage_seconds_sum"}
+
     async def wait_until(self, counts: Mapping[str, int]) -> float:
         """Return time.monotonic() when each of these counters has reached its count."""
         deadline = time.monotonic() + PATIENCE_S
@@ -82,8 +89,10 @@ class Role:
 
 
 @asynccontextmanager
-async def running(name: str, directory: Path, database_url: str, broker_url: str) -> AsyncIterator[Role]:
-    """Run one role until the block ends; it is ready when the block begins."""
+async def running(
+    name: str, directory: Path, database_url: str, broker_url: str, *, program: Sequence[object] = ("service",)
+) -> AsyncIterator[Role]:
+    """Run one role until the block ends; it is ready when the block begins. `program`: the module that runs it."""
     own = directory / name
     own.mkdir()
     environment = inherited_environment() | {
@@ -94,7 +103,7 @@ async def running(name: str, directory: Path, database_url: str, broker_url: str
         "PUMPWATCH_LOG_LEVEL": "warning",
         **ENVIRONMENT,
     }
-    child = await started([sys.executable, "-m", "service", "run", name], environment=environment, log=own / "log")
+    child = await started([sys.executable, "-m", *program, "run", name], environment=environment, log=own / "log")
     try:
         async with ended(child):
             role = Role(name, own, child)

@@ -40,7 +40,7 @@ async def _mosquitto_sub(ground: Ground, size: Size, _: Results) -> dict[str, fl
 
 
 async def _mosquitto(ground: Ground, size: Size, _: Results) -> dict[str, float]:
-    ingested = await ingest.measure(ground, MOSQUITTO, 2 * size.messages)
+    ingested = await ingest.measure(ground, MOSQUITTO, ingest.Load(2 * size.messages))
     return {"ingest.mosquitto.single": ingested.messages_a_second}
 
 
@@ -49,12 +49,12 @@ async def _nats_sub(ground: Ground, size: Size, _: Results) -> dict[str, float]:
 
 
 async def _nats(ground: Ground, size: Size, _: Results) -> dict[str, float]:
-    ingested = await ingest.measure(ground, NATS, size.messages)
+    ingested = await ingest.measure(ground, NATS, ingest.Load(size.messages))
     return {"ingest.nats.single": ingested.messages_a_second, "cpu.message_us": ingested.cpu_us_a_message}
 
 
 async def _sixty(ground: Ground, size: Size, _: Results) -> dict[str, float]:
-    ingested = await ingest.measure(ground, NATS, size.long_messages, long_messages.READINGS)
+    ingested = await ingest.measure(ground, NATS, ingest.Load(size.long_messages, long_messages.READINGS))
     return {"ingest.nats.sixty": ingested.messages_a_second * long_messages.READINGS}
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from service.core.decode import decode
 from service.core.reading import boot_of, seq_of
+from service.mqtt.packets import take_publishes
 from service.ports import RawMessage, Token
 from tests.benchmarks.blaster import blast, payloads
+from tests.benchmarks.long_messages import JSON, MESSAGEPACK, packets_of
 from tests.mqtt.inboxes import drain_count, inbox_at
 from tests.mqtt.scripted import Peer, scripted_broker
 from tests.servers import MosquittoServer
@@ -29,6 +31,24 @@ def test_every_message_is_valid_telemetry_of_a_dense_sequence_that_ends_about_no
         assert {boot_of(position) for position in own["position"].tolist()} == {1}
         assert (np.diff(own["device_ms"]) == 60_000).all()
         assert -120_000 <= own["device_ms"][-1] - now_ms <= 1000
+
+
+@pytest.mark.parametrize("form", [JSON, MESSAGEPACK])
+@pytest.mark.parametrize("readings", [1, 6, 60])
+def test_a_message_of_many_readings_says_the_same_in_either_form(form: str, readings: int) -> None:
+    now_ms, pumps = int(time.time() * 1000), np.arange(5)
+    block = packets_of(readings, form)(0, 15, pumps=pumps, newest_seq=3, now_ms=now_ms, boot=2)
+    publishes, at, waits = take_publishes(block.tobytes(), 0)
+    assert (len(publishes), at, waits) == (15, block.size, True)
+    messages = [RawMessage(Token(1, packet_id), topic, payload, now_ms) for packet_id, topic, payload in publishes]
+    decoded = decode(messages, {b"p%06d" % pump: pump for pump in range(5)})
+    assert (decoded.rejections, decoded.unknown_pumps) == ([], {})
+    assert decoded.simulated.all()
+    for pump in range(5):
+        own = decoded.items[decoded.items["pump"] == pump]
+        assert [seq_of(position) for position in own["position"].tolist()] == list(range(3 * readings))
+        assert (np.diff(own["device_ms"]) == 60_000).all()
+        assert set(own["reservoir_ml"].tolist()) == {float(np.float32(17.93))}
 
 
 async def test_all_of_it_arrives_and_is_counted(mosquitto_server: MosquittoServer) -> None:
