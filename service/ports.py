@@ -12,7 +12,6 @@ import numpy.typing as npt
 from service.core.change import Change, Priority
 from service.core.delivery import Attempt
 from service.core.fleet import Fleet, PumpEntry
-from service.core.ledger import Gap
 from service.core.override import Override
 from service.core.pipeline import Decisions
 from service.core.pump_rules import Term
@@ -20,6 +19,7 @@ from service.core.reading import Items
 from service.core.rejection import Rejection
 from service.core.relearn import Seed
 from service.core.rulebook import Rulebook
+from service.core.sequence import Gap
 
 Clock = Callable[[], datetime]
 """Our clock, aware UTC. Passed, never imported: the loops are the only callers."""
@@ -201,9 +201,12 @@ class IngestStore(Protocol):
 
     async def recovered(self) -> Recovered: ...
     async def items_after(self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime]) -> Items:
-        """Stored items beyond positions `after`, sorted by key and position; `since`: when `after` was measured, or
-        earlier.
-        """
+        """Stored items beyond positions `after`, by key and position; `since`: when `after` was measured, or before."""
+
+    async def items_next(
+        self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime], most: int
+    ) -> tuple[Items, set[int]]:
+        """The first of those, about `most` of each pump and one at least; and the keys of which there may be more."""
 
     async def stored_among(self, runs: Sequence["Run"]) -> set[tuple[int, int]]:
         """(key, position) of every item that is stored within these runs."""

@@ -14,12 +14,12 @@ from service.core.by_stream import Said, StreamWatch, received_one_by_one
 from service.core.change import Change, Condition, Priority, Standing, Turn
 from service.core.decode import decode
 from service.core.fleet import Fleet, PumpEntry
-from service.core.ledger import Gap
 from service.core.override import Whose
-from service.core.pipeline import Decisions, fold_copy, on_batch, publish, publish_folded, take, take_items
+from service.core.pipeline import Decisions, fold_copy, in_order, on_batch, publish, publish_folded
 from service.core.reading import DrugClass, Items
 from service.core.rejection import Rejection
 from service.core.rulebook import PumpFacts, Rulebook
+from service.core.sequence import Gap
 
 MOST_SPREAD_MS: Final = 4 * 3_600_000
 """A message can stand for at most so long: what lies further back than this is known for good."""
@@ -114,9 +114,7 @@ class Backtest:
         self.rejections += decoded.rejections
         received_one_by_one(decoded.items, spread_ms)
         self._hear(decoded.items)
-        while len(decoded.items):
-            now, decoded.items = take(decoded)
-            self._evaluate(now, decoded.held_from)
+        self._evaluate(in_order(decoded.items), decoded.held_from)
         self._newest_ms = max(self._newest_ms, messages[-1].received_ms)
         self._tell(self._watch.until(self._newest_ms - MOST_SPREAD_MS))
 
@@ -136,10 +134,7 @@ class Backtest:
         items["message"] = np.arange(len(items))
         held_from = items["position"].copy()
         self._hear(items)
-        left = items
-        while len(left):
-            now, left = take_items(left)
-            self._evaluate(now, held_from)
+        self._evaluate(in_order(items), held_from)
         self._newest_ms = max(self._newest_ms, int(items["received_ms"].max()))
         self._tell(self._watch.until(until_ms))
 

@@ -51,6 +51,7 @@ class Fleet:
         self.receipted_ms = np.zeros(0, np.int64)
         self.checkpointed = np.zeros(0, np.int64)  # evaluated position of the last checkpoint
         self.checkpointed_ms = np.zeros(0, np.int64)
+        self.behind = np.zeros(0, np.bool_)  # what is stored of the pump is not all evaluated yet
         self.held: set[int] = set()  # rows with a delayed finding that is not announced yet
 
     def __len__(self) -> int:
@@ -139,6 +140,7 @@ class Fleet:
             "latest",
             "heard_ms",
             "unsaved",
+            "behind",
             "receipted",
             "receipted_ms",
             "checkpointed",

@@ -14,15 +14,17 @@ import numpy.typing as npt
 
 from service.core.change import Change, Turn
 from service.core.clocks import Clocks, Offset, map_to_ours
-from service.core.decode import Decoded
 from service.core.evaluate import fold
 from service.core.fleet import Fleet
-from service.core.ledger import Account, Admission, Gap, receipt_of
-from service.core.reading import EventType, Items
+from service.core.ledger import Admission
+from service.core.reading import ITEM, EventType, Items
+from service.core.sequence import Account, Gap, receipt_of
 
 ROUNDS_A_BATCH: Final = 64
-ITEMS_A_BATCH: Final = 50_000
+"""Items of one pump that are evaluated at a time: its backlog makes no other pump wait."""
+
 RECEIPT_EVERY_MS: Final = 10_000
+_NO_ITEMS: Final = np.zeros(0, ITEM)
 
 
 @dataclass(slots=True)
@@ -58,33 +60,14 @@ class Decisions:
     folded: Folded
     stored: Items  # readings and events that are new, `pump` being the database's key
     offsets: list[Offset]
+    left: Items  # of these, in order, what is to be evaluated after what waits of its pump
     gaps: dict[int, list[Gap]] = field(default_factory=dict)  # row → every span missing now, where that changed
     caught_up: list[int] = field(default_factory=list)  # rows whose held announcements need wait no longer
 
 
-def take(decoded: Decoded) -> tuple[Items, Items]:
-    """Split into what one batch evaluates, and what is carried over so that no batch takes long.
-
-    At most ITEMS_A_BATCH items, and of each pump at most ROUNDS_A_BATCH, in position order.
-    """
-    return take_items(decoded.items)
-
-
-def take_items(items: Items) -> tuple[Items, Items]:
-    """Likewise of items that were never a message."""
-    ordered = items.take(np.lexsort((items["position"], items["pump"])))
-    if len(items) <= ROUNDS_A_BATCH:
-        return ordered, ordered[:0]
-    starts = starts_of(ordered["pump"])
-    rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
-    now = rank < ROUNDS_A_BATCH
-    if now.sum() > ITEMS_A_BATCH:
-        # Whole rounds, and one at least: something is taken in whatever order the messages came.
-        whole_rounds = int((np.cumsum(np.bincount(rank[now])) <= ITEMS_A_BATCH).sum())
-        now = rank < max(1, whole_rounds)
-    if now.all():
-        return ordered, ordered[:0]
-    return ordered[now], ordered[~now]
+def in_order(items: Items) -> Items:
+    """Sorted by pump and position."""
+    return items.take(np.lexsort((items["position"], items["pump"])))
 
 
 def on_batch(
@@ -95,11 +78,15 @@ def on_batch(
     *,
     ends_ms: npt.NDArray[np.int64] | None = None,
     never_stored: Mapping[int, Collection[int]] | None = None,
+    waiting: Items = _NO_ITEMS,
+    most_of_a_pump: int | None = None,
 ) -> Decisions:
     """Decide what follows from `items` (sorted by pump row and position); `held_from` is one a message.
 
-    `ends_ms`, one a message: the device time of its last reading, which may have been left for a later batch.
+    `ends_ms`, one a message: the device time of its last reading.
     `never_stored`: by row, positions of earlier boots that the store does not hold.
+    `waiting`: what comes next of pumps that are behind, stored already, sorted by the database's key and position.
+    `most_of_a_pump`: so many of the new items of each pump are evaluated at once; the others are left.
     """
     rows = items["pump"].astype(np.intp)
     starts = starts_of(rows)
@@ -107,16 +94,36 @@ def on_batch(
     offsets = map_to_ours(
         items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms, fleet.offsets), ends_ms
     )
-    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored)
+    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored, fleet.behind)
     items["pump"] = fleet.keys[rows]
-    folded = fold_copy(fleet, items.compress(admission.evaluated), rows[admission.evaluated])
-    decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets)
+    now, left = admission.evaluated, admission.next
+    if most_of_a_pump is not None:
+        now = first_of_each(now, rows, starts, most_of_a_pump)
+        left = left | (admission.evaluated & ~now)
+    evaluated, evaluated_rows = items.compress(now), rows[now]
+    if len(waiting):
+        waiting_rows = np.array([fleet.row_of_key[key] for key in waiting["pump"].tolist()], np.intp)
+        evaluated, evaluated_rows = np.concatenate([waiting, evaluated]), np.r_[waiting_rows, evaluated_rows]
+    folded = fold_copy(fleet, evaluated, evaluated_rows)
+    decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets, items.compress(left))
     for row, account in admission.accounts.items():
         missing = account.missing
         if missing != fleet.ledger.account(row).missing:
             decisions.gaps[row] = missing
-    decisions.caught_up = _caught_up(fleet, batch, folded.changes)
+    decisions.caught_up = _caught_up(fleet, evaluated, evaluated_rows, folded.changes)
     return decisions
+
+
+def first_of_each(
+    which: npt.NDArray[np.bool_], rows: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], most: int
+) -> npt.NDArray[np.bool_]:
+    """The first `most` of each pump among those that `which` names."""
+    if not len(rows) or np.diff(np.r_[starts, len(rows)]).max() <= most:
+        return which
+    count = np.cumsum(which)
+    before: npt.NDArray[np.intp] = np.repeat(count[starts] - which[starts], np.diff(np.r_[starts, len(rows)]))
+    first: npt.NDArray[np.bool_] = which & (count - before <= most)
+    return first
 
 
 def fold_copy(fleet: Fleet, items: Items, rows: npt.NDArray[np.intp]) -> Folded:
@@ -183,14 +190,14 @@ def starts_of(rows: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
 
 
-def _caught_up(fleet: Fleet, batch: Batch, changes: Sequence[Change]) -> list[int]:
-    """Pumps with a delayed finding, held or new, whose newest item is not delayed."""
+def _caught_up(fleet: Fleet, items: Items, rows: npt.NDArray[np.intp], changes: Sequence[Change]) -> list[int]:
+    """Pumps with a delayed finding, held or new, of whose items evaluated now the newest is not delayed."""
     held = fleet.held | {fleet.row_of_key[change.pump] for change in changes if change.delayed}
-    if not held or not len(batch.rows):
+    if not held or not len(rows):
         return []
-    newest = np.r_[batch.starts[1:], len(batch.rows)] - 1
-    lag_ms = batch.items["received_ms"][newest] - batch.items["measured_ms"][newest]
-    fresh = batch.touched[lag_ms <= fleet.delayed_after_ms]
+    newest = np.r_[starts_of(rows)[1:], len(rows)] - 1
+    lag_ms = items["received_ms"][newest] - items["measured_ms"][newest]
+    fresh = rows[newest[lag_ms <= fleet.delayed_after_ms]]
     return [int(row) for row in fresh if int(row) in held]
 
 
@@ -211,10 +218,3 @@ def _remember_latest(fleet: Fleet, batch: Batch) -> None:
     newest, touched = newest[newest >= 0], touched[newest >= 0]
     newer = batch.items["position"][newest] > fleet.latest["position"][touched]
     fleet.latest[touched[newer]] = batch.items[newest[newer]]
-
-
-def messages_done(count: int, carried: Items) -> npt.NDArray[np.intp]:
-    """Indexes of the messages of a batch of `count` none of whose items is carried over."""
-    done = np.ones(count, np.bool_)
-    done[carried["message"]] = False
-    return np.flatnonzero(done)

@@ -9,8 +9,11 @@ from service.loops.relearn import relearn
 from service.ports import IngestStore
 
 
-async def begin(store: IngestStore, fleet: Fleet, now: datetime) -> None:
-    """Load the shard's pumps and bring them to where an ingester that never stopped would be."""
+async def begin(store: IngestStore, fleet: Fleet, now: datetime) -> list[int]:
+    """Load the shard's pumps and bring them to where an ingester that never stopped would be.
+
+    Return the rows of those that are still behind by a long backlog.
+    """
     entries = await store.pumps()
     await enter(store, fleet, entries)
     # Those that were never judged are from their beginning on as they would be now.
@@ -18,5 +21,6 @@ async def begin(store: IngestStore, fleet: Fleet, now: datetime) -> None:
     found = await store.recovered()
     stand_at(fleet, found)
     await relearn(store, fleet, [fleet.row_of_key[key] for key in found.unreadable], now)
-    await recover(store, fleet, found, now)
+    behind = await recover(store, fleet, found, now)
     await put_in_force(store, fleet, entries, now)
+    return behind

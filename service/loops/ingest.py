@@ -11,24 +11,24 @@ import numpy as np
 
 from service.core.decode import Decoded, decode, reject_impossible_boots
 from service.core.fleet import Fleet
-from service.core.ledger import NOTHING
 from service.core.pipeline import (
+    ROUNDS_A_BATCH,
     Decisions,
-    messages_done,
+    in_order,
     on_batch,
     patience_ended,
     publish,
     receipts_due,
-    take,
 )
 from service.core.reading import EventType
 from service.core.rejection import Reason, Rejection
+from service.core.sequence import NOTHING
 from service.logs import tell
 from service.loops.begin import begin
 from service.loops.carried import Carried
 from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
-from service.loops.recover import catch_up, checkpoints_of, rebuild, to_ms
+from service.loops.recover import checkpoints_of, rebuild, to_ms
 from service.loops.registry import RegistryChanges
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
@@ -42,8 +42,6 @@ FIRST_MARK_EVERY_MS: Final = 500
 REGISTRY_EVERY_MS: Final = 2_000
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
-MOST_CARRIED: Final = 100_000
-"""Items left over from long messages beyond which nothing more is taken in until they are evaluated."""
 
 
 class Ingester:
@@ -85,25 +83,21 @@ class Ingester:
         await self._registry.look()
         await self._store.use(self._fleet.rulebook, self._clock())
         tell("rulebook_in_force", version=self._fleet.rulebook.version)
-        await begin(self._store, self._fleet, self._clock())
+        self._carried.from_store(self._fleet, await begin(self._store, self._fleet, self._clock()))
         await self._inbox.start()
 
     @property
     def carries(self) -> bool:
-        """Whether a part of the last batch is left for the next turn."""
-        return bool(self._carried.messages)
+        """Whether something that is stored is yet to be evaluated."""
+        return bool(self._carried)
 
     async def turn(self) -> None:
         """One batch, however small, then whatever is due besides."""
-        carried = self.carries
-        messages: list[RawMessage] = []
-        if self._carried.share < MOST_CARRIED and len(self._carried.items) < 4 * MOST_CARRIED:
-            messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if carried else LONGEST_WAIT_S)
-        urgent: list[int] = []
-        if messages or carried:
-            urgent = await self._batch(messages)
+        messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if self.carries else LONGEST_WAIT_S)
+        urgent = await self._end_patience(self._now_ms())
+        if messages or self.carries:
+            urgent += await self._batch(messages)
         now_ms = self._now_ms()
-        urgent += await self._end_patience(now_ms)
         self._send_receipts(urgent, now_ms)
         self._metrics.held_bytes.set(self._inbox.held_bytes)
         if self._is_due("save", SAVE_EVERY_MS, now_ms):
@@ -122,37 +116,36 @@ class Ingester:
         if decoded.unknown_pumps:
             decoded = await self._enrol(messages, decoded)
         reject_impossible_boots(decoded, self._fleet.ledger.through)
-        messages = self._carried.put_before(messages, decoded)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
         with self._timed("decide"):
-            now_items, later = take(decoded)
-            of_event = now_items["message"][now_items["kind"] != EventType.READING]
+            items = in_order(decoded.items)
+            of_event = items["message"][items["kind"] != EventType.READING]
+            waiting = await self._carried.next(self._store, self._fleet)
             decisions = on_batch(
                 self._fleet,
-                now_items,
+                items,
                 decoded.held_from,
                 self._now_ms(),
                 ends_ms=decoded.ends_ms,
-                never_stored=await never_stored(self._store, self._fleet, now_items),
+                never_stored=await never_stored(self._store, self._fleet, items),
+                waiting=waiting,
+                most_of_a_pump=ROUNDS_A_BATCH,
             )
         is_event = decisions.stored["kind"] != EventType.READING
         bodies = [decoded.bodies[index] for index in decisions.stored["message"][is_event].tolist()]
-        if len(now_items) or rejected:
+        if len(items) or len(waiting) or rejected:
             with self._timed("commit"):
                 await self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
         with self._timed("settle"):
             publish(self._fleet, decisions)
-            done = messages_done(len(messages), later)
-            self._inbox.settle([messages[index].token for index in done.tolist()])
-        self._carried.keep(messages, decoded, later)
+            self._carried.keep(self._fleet, decisions)
+            self._inbox.settle([message.token for message in messages])
         self._count(decisions, rejected, len(of_event))
         return await self._follow_up(decisions)
 
     async def _follow_up(self, decisions: Decisions) -> list[int]:
         """What has to be worked out from the store, now that the batch is in it."""
         admission, now = decisions.admission, self._clock()
-        if admission.from_store:
-            await catch_up(self._store, self._fleet, admission.from_store, {}, now)
         if admission.rebuild:
             await rebuild(self._store, self._fleet, admission.rebuild, now)
         # Those may have missed a receipt. Not at once: a broker that sends everything again asks for none.
@@ -182,8 +175,9 @@ class Ingester:
             self._fleet.ledger.enter(row, account)
             tell("hole_given_up_waiting", pump=self._fleet.pump_ids[row], gaps=len(account.missing))
         if accounts:
-            gaps = {row: account.missing for row, account in accounts.items()}
-            await catch_up(self._store, self._fleet, list(accounts), gaps, self._clock())
+            gaps = {int(self._fleet.keys[row]): account.missing for row, account in accounts.items()}
+            await self._store.commit_fold([], gaps, self._clock())
+            self._carried.from_store(self._fleet, list(accounts))
         return list(accounts)
 
     def _send_receipts(self, urgent: Sequence[int], now_ms: int) -> None:

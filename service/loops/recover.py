@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from service.core.fleet import Fleet, PumpEntry
 from service.core.in_force import fold_terms
-from service.core.ledger import NOTHING, Gap, restore
-from service.core.pipeline import Folded, fold_copy, publish_folded
+from service.core.pipeline import first_of_each, publish_folded
 from service.core.pump_rules import Term
 from service.core.reading import EventType, Items, seq_of
 from service.core.relearn import HORIZON
+from service.core.sequence import NOTHING, restore
 from service.core.spans import Span
 from service.core.state import Field
 from service.logs import tell
@@ -24,6 +24,9 @@ from service.ports import Checkpoint, IngestStore, Recovered
 
 PUMPS_AT_ONCE: Final = 2_000
 REBUILT_AT_ONCE: Final = 200
+FOLDED_AT_START: Final = 1_000
+"""Items of one pump that are folded before the shard hears again: some minutes of many pumps, but no long backlog."""
+
 _BEGINNING: Final = datetime(1970, 1, 3, tzinfo=UTC)
 
 
@@ -41,22 +44,25 @@ def stand_at(fleet: Fleet, found: Recovered) -> None:
         fleet.offset_ms[row] = offsets[-1][1]
 
 
-async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datetime) -> None:
+async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datetime) -> list[int]:
     """Bring the rules of the shard's pumps to where everything stored is evaluated, each under the limits of its time.
 
-    Limits that have changed since are not in force yet: that is a matter of loops/in_force.py, afterwards.
+    Limits that have changed since are not in force yet: that is a matter of loops/in_force.py, afterwards. Return the
+    rows of the pumps of which more is stored than others should wait for: they are behind.
     """
     now_ms = to_ms(now)
+    behind: list[int] = []
     heard = [fleet.row_of_key[key] for key in found.checkpoints]
     for at in range(0, len(heard), PUMPS_AT_ONCE):
         rows = heard[at : at + PUMPS_AT_ONCE]
         lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
         waited_for = {row for row in rows if int(fleet.keys[row]) in found.waited_for}
-        await _recover_some(store, fleet, rows, lost, waited_for, now)
+        behind += await _recover_some(store, fleet, rows, lost, waited_for, now)
     await rebuild(store, fleet, {fleet.row_of_key[key]: at for key, at in found.rebuild_from.items()}, now)
     # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
     fleet.receipted_ms[:] = now_ms - np.arange(len(fleet)) * 7919 % 10_000
-    tell("recovered", pumps=len(fleet), heard=len(heard), rebuilt=len(found.rebuild_from))
+    tell("recovered", pumps=len(fleet), heard=len(heard), rebuilt=len(found.rebuild_from), behind=len(behind))
+    return behind
 
 
 async def _recover_some(
@@ -66,7 +72,7 @@ async def _recover_some(
     lost: dict[int, Sequence[Span]],
     waited_for: set[int],
     now: datetime,
-) -> None:
+) -> list[int]:
     ledger = fleet.ledger
     after = [int(min(ledger.evaluated[row], ledger.through[row])) for row in rows]
     # The time bound of a checkpoint holds for its evaluated position; the ledger's may be earlier, so it has none.
@@ -91,33 +97,16 @@ async def _recover_some(
     limit = np.full(len(fleet), NOTHING, np.int64)
     limit[list(rows)] = may
     due = (items["position"] > ledger.evaluated[item_rows]) & (items["position"] <= limit[item_rows])
-    folded = fold_terms(fleet, items[due], item_rows[due], await terms_by_row(store, fleet, rows))
+    now_due = first_of_each(due, item_rows, starts, FOLDED_AT_START)
+    behind: list[int] = np.unique(item_rows[due & ~now_due]).tolist()
+    folded = fold_terms(fleet, items[now_due], item_rows[now_due], await terms_by_row(store, fleet, rows))
     if folded.changes:
         await store.commit_fold(folded.changes, {}, now)
     publish_folded(fleet, folded)
     np.maximum.at(fleet.newest_ms, item_rows, items["measured_ms"])
     is_reading = items["kind"] == EventType.READING
     fleet.latest[item_rows[is_reading]] = items[is_reading]  # the last assignment of a row wins: the newest
-
-
-async def catch_up(
-    store: IngestStore, fleet: Fleet, rows: Sequence[int], gaps: dict[int, list[Gap]], now: datetime
-) -> Folded:
-    """Evaluate what waits in the store for these pumps, as far as their accounts allow."""
-    ledger = fleet.ledger
-    items = await store.items_after(
-        [int(fleet.keys[row]) for row in rows],
-        [int(ledger.evaluated[row]) for row in rows],
-        [_since(fleet, row) for row in rows],
-    )
-    item_rows = rows_of(fleet, items)
-    may = np.array([ledger.account(int(row)).may_evaluate for row in item_rows], np.int64)
-    due = items["position"] <= may
-    folded = fold_copy(fleet, items[due], item_rows[due])
-    if folded.changes or gaps:
-        await store.commit_fold(folded.changes, {int(fleet.keys[row]): missing for row, missing in gaps.items()}, now)
-    publish_folded(fleet, folded)
-    return folded
+    return behind
 
 
 async def rebuild(store: IngestStore, fleet: Fleet, late_from: Mapping[int, int], now: datetime) -> None:
@@ -153,7 +142,7 @@ async def _rebuild_some(
     for row, state, evaluated in zip(folded.rows.tolist(), folded.state, folded.evaluated.tolist(), strict=True):
         key = int(fleet.keys[row])
         turns = [change for change in folded.changes if change.pump == key]
-        rebuilt = Checkpoint(key, evaluated, int(ledger.through[row]), _measured(state), state)
+        rebuilt = Checkpoint(key, evaluated, int(ledger.through[row]), last_measured(state), state)
         await store.commit_rebuild(late_from[row], starts[row], turns, rebuilt, now)
         tell("pump_rebuilt", pump=fleet.pump_ids[row], late_seq=seq_of(late_from[row]), turns=len(turns))
     publish_folded(fleet, folded)
@@ -211,9 +200,10 @@ def _runs(positions: npt.NDArray[np.int64]) -> list[Span]:
 
 
 def _since(fleet: Fleet, row: int) -> datetime:
-    return _measured(fleet.state[row])
+    return last_measured(fleet.state[row])
 
 
-def _measured(state: npt.NDArray[np.float64]) -> datetime:
+def last_measured(state: npt.NDArray[np.float64]) -> datetime:
+    """When the newest reading that this state [field] covers was measured."""
     measured_ms = float(state[Field.READING_MS])
     return datetime.fromtimestamp(measured_ms / 1000, UTC) if measured_ms > 0 else _BEGINNING

@@ -10,10 +10,10 @@ import asyncpg
 
 from service.core.change import Change, Turn
 from service.core.fleet import Fleet
-from service.core.ledger import MOST_SPANS, Gap
 from service.core.pipeline import Decisions
 from service.core.reading import EventType
 from service.core.rejection import Rejection
+from service.core.sequence import MOST_SPANS, Gap
 from service.ports import RawMessage
 from service.postgres import checkpoint
 from service.postgres.alerts import AlertStore

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from service.core.change import Change
 from service.core.fleet import Fleet, PumpEntry
 from service.core.in_force import in_force_at
-from service.core.ledger import Gap
 from service.core.override import Override
 from service.core.pipeline import Decisions
 from service.core.pump_rules import PumpRules, Term
@@ -20,11 +19,13 @@ from service.core.reading import Items
 from service.core.rejection import Rejection
 from service.core.relearn import Seed
 from service.core.rulebook import Rulebook
+from service.core.sequence import Gap
 from service.core.state import DECIDED, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
 from service.postgres.alerts import AlertStore
 from service.postgres.fence import FencedWriter
+from service.postgres.reading_on import read_on
 
 # The registry's word on a shard's pumps.
 _PUMPS: Final = """
@@ -146,6 +147,17 @@ class PostgresIngestStore:
 
         async def look(connection: asyncpg.Connection) -> None:
             found[:] = [await readings.read_back(connection, list(keys), list(after), list(since))]
+
+        await self._writer.read(look)
+        return found[0]
+
+    async def items_next(
+        self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime], most: int
+    ) -> tuple[Items, set[int]]:
+        found: list[tuple[Items, set[int]]] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = [await read_on(connection, keys, after, since, most)]
 
         await self._writer.read(look)
         return found[0]

@@ -116,12 +116,12 @@ _STORED: Final = _row(
 _KINDS: Final = " ".join(f"WHEN '{kind.name.lower()}' THEN {kind.value}" for kind in EventType)
 _MODES: Final = " ".join(f"WHEN '{mode.name.lower()}' THEN {mode.value}" for mode in Mode)
 
-_READING_VALUES: Final = """
+READING_VALUES: Final = """
     r.pump, r.position, 0::smallint, r.mode, r.measured_at, r.received_at,
     r.program_ml_d::float8, r.flow_ml_d::float8, r.reservoir_ml::float8, r.battery_v::float8,
     coalesce(r.delivered_ul, 'NaN'), 'NaN'::float8, 'NaN'::float8, (-1)::smallint
 """
-_EVENT_VALUES: Final = f"""
+EVENT_VALUES: Final = f"""
     e.pump, e.position, (CASE e.type {_KINDS} END)::smallint,
     (CASE e.body->>'mode' {_MODES} ELSE -1 END)::smallint, e.measured_at, e.received_at,
     'NaN', 'NaN', 'NaN', 'NaN', 'NaN', coalesce(e.value, 'NaN'), coalesce(e.second, 'NaN'), e.code
@@ -132,18 +132,18 @@ _READ_BACK: Final = f"""
     WITH wanted AS (
         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS wanted (pump, after, since)
     )
-    SELECT {_READING_VALUES}
+    SELECT {READING_VALUES}
     FROM wanted JOIN reading r ON r.pump = wanted.pump AND r.position > wanted.after
         AND r.measured_at >= wanted.since - interval '1 day' AND r.measured_at >= $4::timestamptz
     UNION ALL
-    SELECT {_EVENT_VALUES}
+    SELECT {EVENT_VALUES}
     FROM wanted JOIN event e ON e.pump = wanted.pump AND e.position > wanted.after
     ORDER BY 1, 2
 """
 _MEASURED_BETWEEN: Final = f"""
-    SELECT {_READING_VALUES} FROM reading r WHERE r.measured_at >= $1 AND r.measured_at < $2
+    SELECT {READING_VALUES} FROM reading r WHERE r.measured_at >= $1 AND r.measured_at < $2
     UNION ALL
-    SELECT {_EVENT_VALUES} FROM event e WHERE e.measured_at >= $1 AND e.measured_at < $2
+    SELECT {EVENT_VALUES} FROM event e WHERE e.measured_at >= $1 AND e.measured_at < $2
     ORDER BY 1, 2
 """
 
@@ -159,15 +159,16 @@ async def read_back(connection: asyncpg.Connection, keys: list[int], after: list
     if not keys:
         return np.zeros(0, ITEM)
     earliest = min(since) - (BEGINNING - datetime(1970, 1, 1, tzinfo=UTC)) / 2
-    return await _items(connection, _READ_BACK, keys, after, since, earliest)
+    return await copy_out(connection, _READ_BACK, keys, after, since, earliest)
 
 
 async def measured_between(connection: asyncpg.Connection, from_at: datetime, until: datetime) -> Items:
     """Return what all pumps measured and did in [from_at, until), sorted by key and position; as `read_back` has it."""
-    return await _items(connection, _MEASURED_BETWEEN, from_at, until)
+    return await copy_out(connection, _MEASURED_BETWEEN, from_at, until)
 
 
-async def _items(connection: asyncpg.Connection, query: str, *arguments: object) -> Items:
+async def copy_out(connection: asyncpg.Connection, query: str, *arguments: object) -> Items:
+    """Return what the query, which selects READING_VALUES and EVENT_VALUES, finds."""
     parts: list[bytes] = []
 
     async def keep(part: bytes) -> None:

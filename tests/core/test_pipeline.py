@@ -3,19 +3,9 @@
 import numpy as np
 import pytest
 
-from service.core.decode import Decoded
 from service.core.fleet import Fleet, PumpEntry
-from service.core.pipeline import (
-    ITEMS_A_BATCH,
-    ROUNDS_A_BATCH,
-    Decisions,
-    messages_done,
-    on_batch,
-    publish,
-    receipts_due,
-    take,
-)
-from service.core.reading import ITEM, Items, position_of
+from service.core.pipeline import Decisions, on_batch, publish, receipts_due
+from service.core.reading import Items, position_of
 from service.core.rulebook import DEFAULT_RULEBOOK
 from tests.pumps import MINUTE_MS, NOON_MS, SENSOR, readings
 
@@ -78,31 +68,27 @@ def test_duplicates_are_not_stored_and_are_told_again(fleet: Fleet) -> None:
     assert (len(decisions.stored), decisions.admission.duplicates, decisions.admission.repeated) == (2, 10, [0])
 
 
-def test_at_most_64_items_of_a_pump_are_evaluated_in_one_batch() -> None:
-    long, short = readings(200), readings(3, pump=1)
-    long["message"], short["message"] = 0, 1
-    decoded = Decoded(np.concatenate([long, short]), np.zeros(2, np.int64), np.zeros(2, np.bool_), {}, [], {}, [])
-    now, later = take(decoded)
-    assert np.bincount(now["pump"]).tolist() == [ROUNDS_A_BATCH, 3]
-    assert later["position"].tolist() == long["position"][ROUNDS_A_BATCH:].tolist()
-    assert messages_done(2, later).tolist() == [1], "a message is settled with its last item"
-
-
-def test_every_batch_takes_something_and_each_pump_in_order_however_the_messages_came() -> None:
-    """Pumps that send again put the oldest positions into the newest messages."""
-    pumps, length = 50, 2_000
-    items = np.zeros(pumps * length, ITEM)
-    items["pump"] = np.tile(np.arange(pumps), length)
-    items["position"] = np.repeat(np.arange(length), pumps)
-    items["message"] = np.arange(len(items))[::-1] // 60
-    left, taken = items, []
-    while len(left):
-        now, left = take(Decoded(left, np.zeros(0, np.int64), np.zeros(0, np.bool_), {}, [], {}, []))
-        assert 0 < len(now) <= ITEMS_A_BATCH
-        taken.append(now)
-    of_one = np.concatenate([now["position"][now["pump"] == 7] for now in taken])
-    assert of_one.tolist() == list(range(length))
-    assert len(np.concatenate(taken)) == len(items)
+def test_of_each_pump_so_many_items_are_evaluated_at_once_and_what_is_left_after_them(fleet: Fleet) -> None:
+    long, short = readings(200, flow=[1.0] * 90 + [0.0] * 110), readings(3, pump=1)
+    items = np.concatenate([long, short])
+    items["message"] = 0
+    first = on_batch(fleet, items, np.full(1, position_of(1, 0)), NOON_MS, most_of_a_pump=64)
+    publish(fleet, first)
+    assert len(first.stored) == 203
+    assert fleet.ledger.through[:2].tolist() == [position_of(1, 199), position_of(1, 2)]
+    assert fleet.ledger.evaluated[:2].tolist() == [position_of(1, 63), position_of(1, 2)]
+    assert first.left["position"].tolist() == long["position"][64:].tolist()
+    fleet.behind[0] = True
+    new = readings(2, first_seq=200, flow=0.0)
+    new["message"] = 0
+    no_limit = on_batch(fleet, new, np.full(1, position_of(1, 0)), NOON_MS, waiting=first.left)
+    assert (len(no_limit.stored), no_limit.left["position"].tolist()) == (2, new["position"].tolist())
+    publish(fleet, no_limit)
+    assert fleet.ledger.evaluated[0] == position_of(1, 199)
+    at_once = Fleet(DEFAULT_RULEBOOK)
+    at_once.enter([PumpEntry(100, "p0", SENSOR)])
+    decided(at_once, readings(200, flow=[1.0] * 90 + [0.0] * 110))
+    assert fleet.state[0].tobytes() == at_once.state[0].tobytes()
 
 
 def test_a_receipt_is_sent_at_most_every_ten_seconds(fleet: Fleet) -> None:

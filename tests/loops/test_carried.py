@@ -1,35 +1,62 @@
-"""What is left of long messages: in front of what comes next, and no reason for other pumps to wait."""
+"""Long backlogs: stored and settled at once, evaluated after and after, and no reason for other pumps to wait."""
 
-import msgspec
-import numpy as np
+import asyncpg
 
-from service.core.decode import decode
-from service.loops.carried import MOST_OF_A_PUMP, Carried
-from service.ports import RawMessage, Token
-from tests.loops.driven import telemetry
+from service.core.reading import position_of
+from service.loops.carried import MOST_OF_A_PUMP
+from tests.loops.driven import Driven, telemetry
 
-
-def a_message(number: int, readings: int) -> RawMessage:
-    payload = msgspec.json.encode(telemetry(0, [1.0] * readings))
-    return RawMessage(Token(1, number), b"pumps/v1/p1/telemetry", payload, 1_795_400_000_000)
+STALLING = [1.0] * 60 + [0.0] * 60
+A_MESSAGE = 4_000
 
 
-def test_what_was_kept_comes_before_what_is_new_with_all_that_belongs_to_its_message() -> None:
-    first = [a_message(1, 1), a_message(2, 100)]
-    decoded = decode(first, {b"p1": 0})
-    carried = Carried()
-    carried.keep(first, decoded, decoded.items[51:])
-    assert [message.token.packet_id for message in carried.messages] == [2]
-    again = decode([a_message(3, 1)], {b"p1": 0})
-    messages = carried.put_before([a_message(3, 1)], again)
-    assert [message.token.packet_id for message in messages] == [2, 3]
-    assert again.ends_ms.tolist() == [decoded.ends_ms[1], decoded.ends_ms[0]]
-    assert np.unique(again.items["message"]).tolist() == [0, 1]
+def send_backlog(driven: Driven, pump_id: str, items: int) -> None:
+    for first in range(0, items, A_MESSAGE):
+        driven.send(pump_id, telemetry(first, [1.0] * min(A_MESSAGE, items - first)))
 
 
-def test_one_pump_counts_for_its_share_however_much_it_has_sent() -> None:
-    carried = Carried()
-    assert carried.share == 0
-    carried.items = np.zeros(10 * MOST_OF_A_PUMP + 7, carried.items.dtype)
-    carried.items["pump"][-7:] = 3
-    assert carried.share == MOST_OF_A_PUMP + 7
+async def stalled(connection: asyncpg.Connection) -> list[str]:
+    rows = await connection.fetch("SELECT pump_id FROM alert JOIN pump USING (pump) WHERE condition = 'stall'")
+    return [row["pump_id"] for row in rows]
+
+
+async def test_a_long_backlog_is_settled_with_its_batch_and_no_other_pump_waits_for_its_evaluation(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    driven.now_ms += 30 * 86_400_000
+    backlog = 2 * MOST_OF_A_PUMP + 500
+    send_backlog(driven, "long", backlog)
+    await driven.ingester.turn()
+    assert len(driven.feed.settled) == 5
+    assert driven.ingester.carries
+    for first in (0, 60):  # as live telemetry comes: no more than a batch evaluates
+        driven.send("other", telemetry(first, STALLING[first : first + 60]))
+        await driven.ingester.turn()
+    assert await stalled(connection) == ["other"]
+    behind = driven.fleet.row_of[b"long"]
+    assert driven.fleet.ledger.evaluated[behind] < driven.fleet.ledger.through[behind]
+    await driven.wait_ms(10_000)
+    assert ("long", 1, backlog - 1) in driven.feed.receipts, "it is stored: the pump need not send it again"
+
+
+async def test_a_backlog_that_a_stop_interrupts_comes_to_the_state_of_one_that_was_evaluated_at_once(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    driven.now_ms += 30 * 86_400_000
+    flows = [1.0] * 1_500 + [0.0] * 100 + [1.0] * 900
+    driven.send("stopped", telemetry(0, flows))
+    await driven.ingester.turn()
+    await driven.restart()
+    row = driven.fleet.row_of[b"stopped"]
+    assert position_of(1, 0) < driven.fleet.ledger.evaluated[row] < position_of(1, 2_499)
+    driven.send("stopped", telemetry(2_500, [1.0]))
+    await driven.turn()
+    for number, flow in enumerate([*flows, 1.0]):
+        driven.send("live", telemetry(number, [flow]))
+        if number % 50 == 0:
+            await driven.turn()
+    await driven.turn()
+    live = driven.fleet.row_of[b"live"]
+    assert driven.fleet.state[row].tobytes() == driven.fleet.state[live].tobytes()
+    assert not driven.fleet.behind.any()
+    assert sorted(await stalled(connection)) == ["live", "stopped"]

@@ -16,15 +16,6 @@ async def test_verdicts_follow_the_fold(driven: Driven, connection: asyncpg.Conn
     assert row == ("stall", "does_not_hold")
 
 
-async def test_a_batch_with_a_long_message_is_settled_when_its_last_reading_is_committed(driven: Driven) -> None:
-    long = driven.send("long", telemetry(0, [1.0] * 150))
-    short = driven.send("short", telemetry(0, [1.0]))
-    await driven.ingester.turn()
-    assert driven.feed.settled == [short]
-    await driven.turn()
-    assert driven.feed.settled == [short, long]
-
-
 async def test_what_cannot_be_understood_is_kept_settled_and_blocks_nothing(
     driven: Driven, connection: asyncpg.Connection
 ) -> None:
