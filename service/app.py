@@ -31,12 +31,12 @@ from service.mqtt.inbox import MqttInbox
 from service.ports import FencedError, StoreUnavailableError
 from service.postgres.alerts import AlertStore
 from service.postgres.heartbeat import beat
+from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES, outages_told
 from service.postgres.outbox import PLANS, PostgresOutbox
 from service.postgres.overrides import open_overrides
-from service.postgres.partitions import PostgresHousekeeping
 from service.postgres.rulebooks import enter_into_force, newest_text
 from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower

@@ -261,7 +261,7 @@ class Housekeeping(Protocol):
     """What the store needs now and then. Raises StoreUnavailableError while the database is away."""
 
     async def make_ahead(self, first: date, last: date) -> list[str]:
-        """Make room for the days from `first` to `last`; return the days that could not have their own."""
+        """Make room for the days from `first` to `last`; return the days that needed some."""
 
     async def drop_before(self, first_kept: date) -> list[str]:
         """Forget readings measured before that day; return what was dropped."""

@@ -31,6 +31,6 @@ async def maintain(store: Housekeeping, clock: Clock, retention_d: int, stop: as
 async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> None:
     today = clock().date()
     for day in await store.make_ahead(today - timedelta(days=DAYS_BACK), today + timedelta(days=DAYS_AHEAD)):
-        tell("partition_refused", day=day, reason="readings of that day lie in the default partition")
+        tell("partition_made", day=day)
     for name in await store.drop_before(today - timedelta(days=retention_d)):
         tell("partition_dropped", name=name)

@@ -5,16 +5,20 @@ from typing import Final
 
 import asyncpg
 
-from service.postgres.outage import outages_told
-
 _LOCK: Final = 0x70756D70  # one process at a time makes or drops partitions
+# Whoever waits to make or drop one holds up all who come behind, readers too.
+_SHORTLY: Final = "SET LOCAL lock_timeout = '2s'"
+# `reading_before`: what was stored before readings were whole numbers (0017_whole_numbers.sql).
 _PARTITIONS: Final = """
-    SELECT inhrelid::regclass::text AS name FROM pg_inherits
-    WHERE inhparent = 'reading'::regclass AND inhrelid::regclass::text ~ '^reading_[0-9]{8}$'
+    SELECT inhrelid::regclass::text AS name, to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
+    FROM pg_inherits
+    WHERE inhparent IN (to_regclass('stored_reading'), to_regclass('reading_before'))
+        AND inhrelid::regclass::text ~ '^(stored_)?reading_[0-9]{8}$'
+    ORDER BY 2
 """
 
 # TimescaleDB's table is an ordinary one to PostgreSQL.
-_PLAIN: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'reading'::regclass"
+_PLAIN: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'stored_reading'::regclass"
 _READINGS_A_DAY: Final = "SELECT coalesce(sum(86400 / interval_s), 0)::float8 FROM pump WHERE in_service"
 # The chunk that is written should stay in memory with its key, and hold a thousand readings of a pump: so many are
 # compressed together.
@@ -22,74 +26,66 @@ _READINGS_A_CHUNK: Final = 20e6
 _CHUNKS: Final = (timedelta(days=7), timedelta(days=3), timedelta(days=1), timedelta(hours=12), timedelta(hours=6))
 _CHUNK: Final = """
     SELECT time_interval FROM timescaledb_information.dimensions
-    WHERE hypertable_schema = current_schema() AND hypertable_name = 'reading'
+    WHERE hypertable_schema = current_schema() AND hypertable_name = 'stored_reading'
 """
-_SET_CHUNK: Final = "SELECT set_chunk_time_interval('reading', $1::interval)"
+_SET_CHUNK: Final = "SELECT set_chunk_time_interval('stored_reading', $1::interval)"
 _DROP_CHUNKS: Final = "SELECT drop_chunks($1::text::regclass, older_than => $2::timestamptz) AS name"
-_HYPERTABLES: Final = ("reading", "reading_hour", "reading_day")
+_HYPERTABLES: Final = ("stored_reading", "reading_hour", "reading_day")
+
+# What came of a day before it had a partition makes way for it, and is merged (postgres/late.py).
+_MAKE_WAY: Final = """
+    WITH gone AS (DELETE FROM stored_reading_default WHERE measured_at >= $1 AND measured_at < $2 RETURNING *)
+    INSERT INTO late_reading SELECT * FROM gone ON CONFLICT DO NOTHING
+"""
+_FORGET_LATE: Final = "DELETE FROM late_reading WHERE measured_at < $1"
 
 
-class PostgresHousekeeping:
-    """`ports.Housekeeping` on PostgreSQL."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-
-    async def make_ahead(self, first: date, last: date) -> list[str]:
-        with outages_told():
-            async with self._pool.acquire() as connection:
-                return await make_ahead(connection, first, last)
-
-    async def drop_before(self, first_kept: date) -> list[str]:
-        with outages_told():
-            async with self._pool.acquire() as connection:
-                return await drop_before(connection, first_kept)
+async def is_plain(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval(_PLAIN))
 
 
-async def make_ahead(connection: asyncpg.Connection, first: date, last: date) -> list[str]:
-    """Make the missing partitions of the days from `first` to `last`; return the days that could not have one.
+async def make_ahead(
+    connection: asyncpg.Connection, first: date, last: date, chunk: timedelta | None = None
+) -> list[str]:
+    """Make the missing partitions of the days from `first` to `last`; return the days that were made.
 
-    A day of which readings already lie in the default partition stays there: they would have to be moved.
-    TimescaleDB makes its chunks itself; what it is told is how long one is, for this fleet, from the next one on.
+    TimescaleDB makes its chunks itself; what it is told is how long one is, `chunk` or what suits this fleet, from the
+    next one on.
     """
-    refused: list[str] = []
+    made: list[str] = []
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if not await connection.fetchval(_PLAIN):
-            wanted = chunk_for(await connection.fetchval(_READINGS_A_DAY))
+        await connection.execute(_SHORTLY)
+        if not await is_plain(connection):
+            wanted = chunk or chunk_for(await connection.fetchval(_READINGS_A_DAY))
             if await connection.fetchval(_CHUNK) != wanted:
                 await connection.execute(_SET_CHUNK, wanted)
             return []
         have = {row["name"] for row in await connection.fetch(_PARTITIONS)}
-        for day in _days(first, last):
-            name = f"reading_{day:%Y%m%d}"
-            if name in have:
-                continue
-            try:
-                async with connection.transaction():
-                    await connection.execute(
-                        f"CREATE TABLE {name} PARTITION OF reading FOR VALUES FROM ('{day}T00:00Z')"
-                        f" TO ('{day + timedelta(days=1)}T00:00Z')"
-                    )
-            except asyncpg.CheckViolationError:
-                refused.append(str(day))
-    return refused
+        for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+            name = f"stored_reading_{day:%Y%m%d}"
+            if name not in have:
+                since, until = _midnight(day), _midnight(day + timedelta(days=1))
+                await connection.execute(_MAKE_WAY, since, until)
+                await connection.execute(
+                    f"CREATE TABLE {name} PARTITION OF stored_reading FOR VALUES FROM ('{since}') TO ('{until}')"
+                )
+                made.append(str(day))
+    return made
 
 
 async def drop_before(connection: asyncpg.Connection, first_kept: date) -> list[str]:
     """Drop the partitions, or the chunks, of nothing but days before `first_kept`; return their names."""
+    before = _midnight(first_kept)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if not await connection.fetchval(_PLAIN):
-            before = datetime.combine(first_kept, time(), UTC)
+        await connection.execute(_SHORTLY)
+        await connection.execute(_FORGET_LATE, before)
+        if not await is_plain(connection):
             return [
                 row["name"] for table in _HYPERTABLES for row in await connection.fetch(_DROP_CHUNKS, table, before)
             ]
-        old = [
-            row["name"]
-            for row in await connection.fetch(_PARTITIONS)
-            if datetime.strptime(row["name"], "reading_%Y%m%d").replace(tzinfo=UTC).date() < first_kept
-        ]
+        old = [row["name"] for row in await connection.fetch(_PARTITIONS) if row["day"] < first_kept]
         for name in old:
             await connection.execute(f"DROP TABLE {name}")
     return old
@@ -101,5 +97,5 @@ def chunk_for(readings_a_day: float) -> timedelta:
     return next(fit, _CHUNKS[-1])
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -17,15 +17,24 @@ _TRAILER: Final = b"\xff\xff"
 _COLUMNS: Final = (
     ("measured_at", ">i8"),
     ("position", ">i8"),
-    ("received_at", ">i8"),
+    ("received_after_ms", ">i8"),
     ("pump", ">i4"),
-    ("program_ml_d", ">f4"),
-    ("flow_ml_d", ">f4"),
-    ("reservoir_ml", ">f4"),
-    ("battery_v", ">f4"),
+    ("program_100nl_d", ">i4"),
+    ("flow_100nl_d", ">i4"),
+    ("reservoir_ul", ">i4"),
+    ("battery_mv", ">i2"),
     ("mode", ">i2"),
-    ("delivered_ul", ">f8"),
+    ("delivered_10nl", ">i8"),
 )
+# What is stored as a whole number, and how many of it make one of what rules and readers see.
+_SCALED: Final = {
+    "program_100nl_d": ("program_ml_d", 1e4),
+    "flow_100nl_d": ("flow_ml_d", 1e4),
+    "reservoir_ul": ("reservoir_ml", 1e3),
+    "battery_mv": ("battery_v", 1e3),
+    "delivered_10nl": ("delivered_ul", 1e2),
+}
+COLUMNS: Final = [name for name, _ in _COLUMNS]
 
 
 def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
@@ -37,7 +46,7 @@ def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
 
 
 _FULL: Final = _row(_COLUMNS)
-_WITHOUT_DELIVERED: Final = np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_ul_length", ">i4")])
+_WITHOUT_DELIVERED: Final = np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_10nl_length", ">i4")])
 
 
 # Which positions of a pump are stored within a span of both positions and time; events by position alone.
@@ -61,8 +70,8 @@ async def stored_among(connection: asyncpg.Connection, runs: Sequence[Run]) -> s
     return {(row["pump"], row["position"]) for row in rows}
 
 
-async def copy_in(connection: asyncpg.Connection, readings: Items) -> None:
-    """Copy `readings` (`pump` being the database's key) straight into the table.
+async def copy_in(connection: asyncpg.Connection, readings: Items, table: str = "stored_reading") -> None:
+    """Copy `readings` (rounded to stored precision, `pump` being the database's key) straight into a table.
 
     Raises UniqueViolationError where one is stored already; the ledger should have known.
     """
@@ -70,9 +79,7 @@ async def copy_in(connection: asyncpg.Connection, readings: Items) -> None:
         return
     said = ~np.isnan(readings["delivered_ul"])
     stream = _HEADER + _encode(readings[said], _FULL) + _encode(readings[~said], _WITHOUT_DELIVERED) + _TRAILER
-    await connection.copy_to_table(
-        "reading", source=_once(stream), format="binary", columns=[name for name, _ in _COLUMNS]
-    )
+    await connection.copy_to_table(table, source=_once(stream), format="binary", columns=COLUMNS)
 
 
 def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
@@ -83,8 +90,13 @@ def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
         table[f"{name}_length"] = -1 if absent else np.dtype(kind).itemsize
         if absent:
             continue
-        if name.endswith("_at"):
-            table[name] = readings[name.replace("_at", "_ms")] * 1000 - _EPOCH_2000_US
+        if name == "measured_at":
+            table[name] = readings["measured_ms"] * 1000 - _EPOCH_2000_US
+        elif name == "received_after_ms":
+            table[name] = readings["received_ms"] - readings["measured_ms"]
+        elif name in _SCALED:
+            value, scale = _SCALED[name]
+            table[name] = np.rint(readings[value] * scale)
         else:
             table[name] = readings[name]
     return table.tobytes()

@@ -26,6 +26,7 @@ RUN_BY = {
     "service/postgres/batches.py": "tests/loops/test_ingest.py",
     "service/postgres/checkpoint.py": "tests/loops/test_recover.py",
     "service/postgres/deliveries.py": "tests/api/test_deliveries.py",
+    "service/postgres/housekeeping.py": "tests/loops/test_maintain.py",
     "service/postgres/links.py": "tests/api/test_links.py",
     "service/postgres/health.py": "tests/api/test_health.py",
     "service/postgres/heartbeat.py": "tests/api/test_health.py",

@@ -47,14 +47,14 @@ _CHART = """
     FROM reading_hour WHERE pump = $1 AND bucket_at >= $2 AND bucket_at < $3 ORDER BY bucket_at
 """
 _DAYS = _CHART.replace("reading_hour", "reading_day")
-_OLD_CHUNKS = "SELECT c::text FROM show_chunks('reading', older_than => $1::timestamptz) AS c"
-_BEFORE = "SELECT total_bytes FROM hypertable_detailed_size('reading')"
+_OLD_CHUNKS = "SELECT c::text FROM show_chunks('stored_reading', older_than => $1::timestamptz) AS c"
+_BEFORE = "SELECT total_bytes FROM hypertable_detailed_size('stored_reading')"
 _COMPRESSED = """
     SELECT sum(after_compression_total_bytes)::bigint AS bytes, sum(before_compression_total_bytes)::bigint AS before
-    FROM chunk_columnstore_stats('reading') WHERE compression_status = 'Compressed'
+    FROM chunk_columnstore_stats('stored_reading') WHERE compression_status = 'Compressed'
 """
 _PLAIN_SIZE = (
-    "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'reading'::regclass"
+    "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'stored_reading'::regclass"
 )
 
 

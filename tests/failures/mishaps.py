@@ -11,8 +11,8 @@ from tests.patience import until_found, until_true
 Mishap = Callable[[Stage], Awaitable[None]]
 
 FORGOTTEN_A_PUMP = 50
-_HOLD = "LOCK TABLE reading IN SHARE MODE"  # COPY waits for it; whoever reads does not
-_HELD = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'reading'::regclass)"
+_HOLD = "LOCK TABLE stored_reading IN SHARE MODE"  # COPY waits for it; whoever reads does not
+_HELD = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'stored_reading'::regclass)"
 
 
 async def ingester_killed(stage: Stage) -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import asyncpg
 
 from service.loops.maintain import look_after
-from service.postgres.partitions import PostgresHousekeeping, make_ahead
+from service.postgres.housekeeping import PostgresHousekeeping
+from service.postgres.partitions import make_ahead
 
 
 async def test_there_is_room_for_the_next_week_and_none_for_what_is_past_retention(plain_postgres_url: str) -> None:
@@ -17,8 +18,8 @@ async def test_there_is_room_for_the_next_week_and_none_for_what_is_past_retenti
         names = {
             row["name"]
             for row in await pool.fetch(
-                "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass"
+                "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'stored_reading'::regclass"
             )
         }
-        assert {"reading_20261120", "reading_20261129", "reading_default"} <= names
-        assert "reading_20250105" not in names
+        assert {"stored_reading_20261120", "stored_reading_20261129", "stored_reading_default"} <= names
+        assert "stored_reading_20250105" not in names

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -16,7 +16,7 @@ from service.embedded.postgres import PostgresServer
 from service.postgres import queries
 from service.postgres.migrate import DIRECTORY, migrate
 from service.postgres.partitions import chunk_for, drop_before, make_ahead
-from service.postgres.readings import _READ_BACK, BEGINNING, instant, read_back
+from service.postgres.readings import _READ_BACK, BEGINNING, copy_in, instant, read_back
 from tests.postgres.stores import Store, by_url, on_pglite
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
@@ -34,10 +34,7 @@ async def store(request: pytest.FixtureRequest, postgres_server_of_session: Post
     """A migrated database of each kind; tests share it, each with a pump of its own."""
     async with AsyncExitStack() as stack:
         if request.param == "plain":
-            control = await asyncpg.connect(postgres_server_of_session.url())
-            await control.execute("CREATE DATABASE same_names")
-            await control.close()
-            found = Store("plain", postgres_server_of_session.url("same_names"))
+            found = Store("plain", await stack.enter_async_context(on_plain(postgres_server_of_session, "same_names")))
         elif request.param == "pglite":
             assert request.config.cache is not None
             directory = request.config.cache.mkdir("pglite")
@@ -112,10 +109,21 @@ async def held(connection: asyncpg.Connection, view: str, pump: int) -> dict[int
     return rows
 
 
+@asynccontextmanager
+async def on_plain(server: PostgresServer, name: str) -> AsyncIterator[str]:
+    control = await asyncpg.connect(server.url())
+    await control.execute(f"CREATE DATABASE {name}")
+    try:
+        yield server.url(name)
+    finally:
+        await control.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await control.close()
+
+
 async def settle_down(store: Store, connection: asyncpg.Connection) -> None:
     """What TimescaleDB's own jobs do in time: compress, and keep hours and days."""
     if store.timescale:
-        await connection.fetch("SELECT compress_chunk(chunk, true) FROM show_chunks('reading') AS chunk")
+        await connection.fetch("SELECT compress_chunk(chunk, true) FROM show_chunks('stored_reading') AS chunk")
         for view in VIEWS:
             await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
 
@@ -176,7 +184,7 @@ async def test_retention_takes_old_days_and_nothing_else(
     store: Store, connection: asyncpg.Connection, pump: int
 ) -> None:
     old = TODAY - timedelta(days=30)
-    assert await make_ahead(connection, old, old) == []
+    await make_ahead(connection, old, old)
     await store.put(connection, readings(3, pump=pump, start_ms=NOON_MS - 30 * DAY_MS))
     await store.put(connection, readings(3, pump=pump, start_ms=NOON_MS))
     assert len(await drop_before(connection, TODAY - timedelta(days=10))) == 1
@@ -194,7 +202,7 @@ async def test_a_restart_reads_no_more_days_than_it_must(
         await store.put(connection, readings(3, pump=pump, start_ms=start_ms, first_seq=start_ms // DAY_MS))
     last = instant(starts_ms[-1])
     plan = await connection.fetch(f"EXPLAIN {_READ_BACK}", [pump], [0], [last], last - timedelta(days=1))
-    read = set(re.findall(r"Scan.* (_hyper_\w+_chunk|reading_\d{8}) ", "\n".join(row[0] for row in plan)))
+    read = set(re.findall(r"Scan.* (_hyper_\w+_chunk|stored_reading_\d{8}) ", "\n".join(row[0] for row in plan)))
     assert len(read) == 1
 
 
@@ -213,7 +221,7 @@ async def test_a_chunk_is_as_long_as_suits_the_fleet(store: Store, connection: a
     async with connection.transaction():
         await make_ahead(connection, TODAY, TODAY)
         chunk = await connection.fetchval(
-            "SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_name = 'reading'"
+            "SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_name = 'stored_reading'"
         )
         assert chunk == timedelta(days=7)
 
@@ -226,22 +234,39 @@ def test_a_larger_fleet_has_shorter_chunks_down_to_six_hours(pumps: int, chunk: 
     assert chunk_for(1e12) == timedelta(hours=6)
 
 
-async def test_readings_that_were_there_before_are_moved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["plain", "url"])
+async def test_readings_that_were_there_before_are_still_there(
+    kind: str, tmp_path: Path, postgres_server_of_session: PostgresServer
+) -> None:
+    """As version 0.1.0 stored them: fractions, in partitions."""
     directory = copytree(DIRECTORY, tmp_path / "before")
-    for later in ("0009", "0010", "0011"):
-        for file in directory.glob(f"{later}_*.sql"):
+    for file in directory.glob("*.sql"):
+        if int(file.name[:4]) > 8:
             file.unlink()
-    async with by_url() as url:
+    async with AsyncExitStack() as stack:
+        database = on_plain(postgres_server_of_session, "of_before") if kind == "plain" else by_url()
+        url = await stack.enter_async_context(database)
         await migrate(url, directory)
         connection = await asyncpg.connect(url)
+        stack.push_async_callback(connection.close)
         key = await connection.fetchval("INSERT INTO pump (pump_id) VALUES ('a') RETURNING pump")
-        await make_ahead(connection, TODAY, TODAY)
+        await connection.execute(
+            f"CREATE TABLE reading_{TODAY:%Y%m%d} PARTITION OF reading"
+            f" FOR VALUES FROM ('{TODAY}T00:00Z') TO ('{TODAY + timedelta(days=1)}T00:00Z')"
+        )
         items = uneven(key)
-        await Store("url", url).put(connection, items)
-        await connection.close()
+        await Store(kind, url, copies=False).put(connection, items)
         await migrate(url)
-        connection = await asyncpg.connect(url)
+        later = readings(3, pump=key, start_ms=NOON_MS + DAY_MS * 3, first_seq=2000)
+        await make_ahead(connection, TODAY, TODAY + timedelta(days=4))
+        await copy_in(connection, later)
         back = await read_back(connection, [key], [-1], [BEGINNING])
-        assert back["position"].tolist() == items["position"].tolist()
-        assert await connection.fetchval("SELECT count(*) FROM timescaledb_information.chunks") >= 3
-        await connection.close()
+        expected_back = np.concatenate([items, later])
+        for name in ("position", "measured_ms", "received_ms", "mode", *QUANTITIES):
+            assert back[name].tolist() == expected_back[name].tolist(), name
+        hours = await held(connection, "reading_hour", key)
+        assert list(hours) == list(expected(expected_back, HOUR_MS))
+        gone = await drop_before(connection, TODAY + timedelta(days=1))
+        assert gone
+        kept = await connection.fetchval("SELECT min(measured_at) FROM reading")
+        assert kept >= instant(MIDNIGHT_MS + DAY_MS)

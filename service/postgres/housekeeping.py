@@ -1,0 +1,34 @@
+"""What does the store need now and then? `ports.Housekeeping` on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+
+import asyncpg
+
+from service.ports import StoreUnavailableError
+from service.postgres.outage import outages_told
+from service.postgres.partitions import drop_before, make_ahead
+
+
+class PostgresHousekeeping:
+    def __init__(self, pool: asyncpg.Pool, chunk: timedelta | None = None) -> None:
+        self._pool, self._chunk = pool, chunk
+
+    async def make_ahead(self, first: date, last: date) -> list[str]:
+        async with self._connection() as connection:
+            return await make_ahead(connection, first, last, self._chunk)
+
+    async def drop_before(self, first_kept: date) -> list[str]:
+        async with self._connection() as connection:
+            return await drop_before(connection, first_kept)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Work that must not wait for others is postponed where it would."""
+        with outages_told():
+            try:
+                async with self._pool.acquire() as connection:
+                    yield connection
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError) as error:
+                raise StoreUnavailableError(f"{type(error).__name__}: {error}") from None
