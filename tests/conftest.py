@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +14,7 @@ from service.embedded import child
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
-from tests.servers import TIMESCALE_URL, MosquittoServer, database_url, mosquitto_binary
+from tests.servers import TIMESCALE_URL, MosquittoServer, database_url, in_memory_if_there_is_room, mosquitto_binary
 
 RUN = uuid4().hex[:8]  # several may run on one server
 # Nothing here survives a power cut, and nothing tests one; a process's crash loses nothing by it.
@@ -30,20 +31,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"), settings=QUICK)
+def clusters() -> Iterator[Path]:
+    """Where PostgreSQL keeps what it writes."""
+    with in_memory_if_there_is_room() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def postgres_server_of_session(clusters: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(clusters / "shared", settings=QUICK)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def postgres_server(tmp_path: Path) -> Iterator[PostgresServer]:
+def postgres_server(clusters: Path) -> Iterator[PostgresServer]:
     """A PostgreSQL of the test's own, to kill."""
-    server = PostgresServer(tmp_path / "postgres", settings=QUICK)
+    directory = clusters / f"own_{next(_numbers)}"
+    server = PostgresServer(directory, settings=QUICK)
     server.start()
     yield server
     server.stop()
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,16 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 from service.embedded.child import LOOPBACK, Child, free_port, listens, need_free
 
 TIMESCALE_URL = "TIMESCALE_URL"  # names the environment's TimescaleDB: tests then have their databases there
+MEMORY, ROOM_BYTES, NAME = Path("/dev/shm"), 2 << 30, "pumpwatch-tests-"  # noqa: S108
 # No durability is asked of it here: receipts must hold with a broker that forgets.
 MOSQUITTO_CONFIGURATION = """\
 listener {port} {host}
@@ -28,6 +31,17 @@ persistence_location {directory}/
 def database_url(url: str, name: str) -> str:
     """Another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def in_memory_if_there_is_room() -> Iterator[Path]:
+    """A directory for PostgreSQL: a database is a thousand small files, which take a disk longer than most tests do."""
+    place = MEMORY if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
+    for left in place.glob(f"{NAME}*") if place else ():  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[-2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{NAME}{os.getpid()}-", dir=place) as directory:
+        yield Path(directory)
 
 
 def mosquitto_binary() -> str | None:
