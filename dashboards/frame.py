@@ -47,5 +47,5 @@ def board() -> TextBoxVariable:
         TextBoxVariable("board")
         .label("Board")
         .description("Address of the board")
-        .default_value("http://127.0.0.1:8000")
+        .default_value("http://127.0.0.1:8480")
     )
