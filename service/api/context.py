@@ -1,6 +1,6 @@
 """What does a route need? The pool, the settings, the clock and the rest, and who is asking."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,6 +14,8 @@ from pydantic import AwareDatetime
 from service.api.cursor import FIRST_INSTANT, LAST_INSTANT
 from service.api.problems import Problem, not_found
 from service.core.address import Allowed
+from service.core.change import Change
+from service.core.lifecycle import AlertWritten
 from service.core.rulebook import Problem as RulebookProblem
 from service.core.rulebook import Rulebook
 from service.metrics import Metrics
@@ -29,6 +31,11 @@ DATABASE_PATIENCE_S: Final = 5.0
 
 class AlertStore(Protocol):
     """What the API may do to an alert: what a person did."""
+
+    async def apply(
+        self, connection: asyncpg.Connection, changes: Sequence[Change], now: datetime
+    ) -> list[AlertWritten]:
+        """Begin or end a drill."""
 
     async def acknowledge(
         self, connection: asyncpg.Connection, alert_id: UUID, actor: str, note: str, now: datetime

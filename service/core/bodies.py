@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from service.core.alert import Alert, Reason
-from service.core.change import Priority
+from service.core.change import Condition, Priority
 from service.core.lifecycle import NotificationKind
 from service.core.sentences import clock_time, short, span, what_is_over, what_is_wrong
 from service.core.subject import Subject
@@ -41,6 +41,7 @@ def body_of(
             "detected_at": _instant(alert.detected_at),
             "found_late": alert.found_late,
             "simulated": alert.simulated,
+            **({"drill": True} if alert.condition is Condition.DRILL else {}),
             "what": _what(kind, alert, now),
             "do_now": NOTHING_TO_DO if kind is NotificationKind.RESOLVED else do_now,
             "program_ml_d": program_ml_d,
@@ -95,6 +96,12 @@ def endpoint_test(endpoint: UUID, name: str, now: datetime) -> dict[str, Any]:
 
 
 def _what(kind: NotificationKind, alert: Alert, now: datetime) -> str:
+    """A drill says so before anything else, whatever is told of it."""
+    said = _said(kind, alert, now)
+    return f"DRILL, for practice only. {said}" if alert.condition is Condition.DRILL else said
+
+
+def _said(kind: NotificationKind, alert: Alert, now: datetime) -> str:
     if kind is NotificationKind.RESOLVED:
         return what_is_over(alert, now)
     wrong = what_is_wrong(alert, now)

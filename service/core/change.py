@@ -38,6 +38,16 @@ class Condition(StrEnum):
     NOT_WATCHING = "not_watching"  # of the service: a shard is not caught up
     BROKER_SESSION_LOST = "broker_session_lost"  # of the service
     ESCALATION_BROKEN = "escalation_broken"  # of the service: an alert may reach nobody
+    STORAGE_UNAVAILABLE = "storage_unavailable"  # of the service, like all that follow but the last
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    BROKER_DROPPING = "broker_dropping"
+    INGEST_LAGGING = "ingest_lagging"
+    ROLE_SILENT = "role_silent"
+    DELIVERY_GIVEN_UP = "delivery_given_up"
+    ENDPOINT_FAILING = "endpoint_failing"
+    ENDPOINT_DISABLED = "endpoint_disabled"
+    CANARY_LOST = "canary_lost"
+    DRILL = "drill"  # nothing is wrong: for practice
 
 
 class Kind(StrEnum):
@@ -47,33 +57,44 @@ class Kind(StrEnum):
     TECHNICAL = "technical"
 
 
+OF_THE_SERVICE: Final = frozenset(
+    {
+        Condition.NOT_WATCHING,
+        Condition.BROKER_SESSION_LOST,
+        Condition.ESCALATION_BROKEN,
+        Condition.STORAGE_UNAVAILABLE,
+        Condition.BROKER_UNAVAILABLE,
+        Condition.BROKER_DROPPING,
+        Condition.INGEST_LAGGING,
+        Condition.ROLE_SILENT,
+        Condition.DELIVERY_GIVEN_UP,
+        Condition.ENDPOINT_FAILING,
+        Condition.ENDPOINT_DISABLED,
+        Condition.CANARY_LOST,
+    }
+)
+"""What can be wrong with our own way from a pump to a person."""
+
+NOT_OF_A_PUMP: Final = OF_THE_SERVICE | {Condition.SITE_SILENCE, Condition.DRILL}
+"""Conditions of a site or of the service."""
+
+NEVER_LATCHES: Final = OF_THE_SERVICE | {Condition.DRILL}
+"""Once over, there is nothing that a person has yet to look after at a patient's."""
+
 KINDS: dict[Condition, Kind] = {
     condition: Kind.TECHNICAL
-    if condition
+    if condition in NOT_OF_A_PUMP
+    or condition
     in {
         Condition.SILENCE,
-        Condition.SITE_SILENCE,
         Condition.SEQUENCE_GAP,
         Condition.CLOCK_OFF,
         Condition.UNREGISTERED,
         Condition.IMPLAUSIBLE_BOOT,
-        Condition.NOT_WATCHING,
-        Condition.BROKER_SESSION_LOST,
-        Condition.ESCALATION_BROKEN,
     }
     else Kind.PHYSIOLOGICAL
     for condition in Condition
 }
-
-NOT_OF_A_PUMP: Final = frozenset(
-    {
-        Condition.SITE_SILENCE,
-        Condition.NOT_WATCHING,
-        Condition.BROKER_SESSION_LOST,
-        Condition.ESCALATION_BROKEN,
-    }
-)
-"""Conditions of a site or of the service."""
 
 
 class Priority(StrEnum):

@@ -50,7 +50,7 @@ def title(own: Body) -> str:
     about = said.get("pump_id") or said.get("site") or "the service"
     site = f" ({said['site']})" if said.get("site") and said.get("pump_id") else ""
     state = {"activated": said["priority"], "priority_rose": f"now {said['priority']}"}.get(kind, kind)
-    simulated = "[simulated] " if said.get("simulated") else ""
+    simulated = "[DRILL] " if said.get("drill") else "[simulated] " if said.get("simulated") else ""
     return f"{simulated}{state.replace('_', ' ').upper()}: {what}, {about}{site}"
 
 
@@ -63,6 +63,7 @@ def alertmanager(notification_id: str, own: Body) -> dict[str, Any]:
         "severity": _PROMETHEUS[said["priority"]],
         **{name: said[name] for name in ("pump_id", "site", "alert_id") if said.get(name)},
         "simulated": "true" if said.get("simulated") else "false",
+        **({"drill": "true"} if said.get("drill") else {}),
     }
     notes = {"summary": title(own), "description": said["what"], "do_now": said["do_now"]}
     notes |= {name: said[name] for name in ("program", "last_heard", "acknowledge_url") if said.get(name)}

@@ -74,7 +74,7 @@ class AlertRules(Protocol):
     def priority(
         self, condition: Condition, drug_class: DrugClass, step: int, *, site: str | None = None, pump_id: str = ""
     ) -> Priority: ...
-    def latches(self, priority: Priority) -> bool: ...
+    def latches(self, condition: Condition, priority: Priority) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def begin(change: Change, previous: Alert | None, given: Circumstances) -> Move:
         priority=priority,
         state=AlertState.ACTIVE,
         state_since=given.now,
-        latching=given.rules.latches(priority),
+        latching=given.rules.latches(change.condition, priority),
         began_at=pump_time(change.began_ms),
         detected_at=pump_time(change.at_ms),
         raised_at=given.now,
@@ -287,7 +287,7 @@ def _raised(alert: Alert, event: AlertEvent, change: Change, given: Circumstance
     return replace(
         advance(alert, event, given.now),
         priority=priority,
-        latching=given.rules.latches(priority),
+        latching=given.rules.latches(change.condition, priority),
         last_position=max(alert.last_position, change.position),
         reason=Reason.LATE_DATA if given.late_data else alert.reason,
         rulebook_version=given.version(change),

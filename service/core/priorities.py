@@ -41,6 +41,16 @@ PRIORITIES: Final[dict[Condition, Ladder]] = {
     Condition.NOT_WATCHING: (_M,),
     Condition.BROKER_SESSION_LOST: (_L,),
     Condition.ESCALATION_BROKEN: (_M,),
+    Condition.STORAGE_UNAVAILABLE: (_H,),
+    Condition.BROKER_UNAVAILABLE: (_M,),
+    Condition.BROKER_DROPPING: (_M,),
+    Condition.INGEST_LAGGING: (_M,),
+    Condition.ROLE_SILENT: (_H,),
+    Condition.DELIVERY_GIVEN_UP: (_H,),
+    Condition.ENDPOINT_FAILING: (_M,),
+    Condition.ENDPOINT_DISABLED: (_L,),
+    Condition.CANARY_LOST: (_H,),
+    Condition.DRILL: (_L, _M, _H),
 }
 _LESS_URGENT: Final[dict[Condition, Ladder]] = {
     Condition.STALL: (_L, _M),

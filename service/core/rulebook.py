@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from service.core.advice import DO_NOW
-from service.core.change import Condition, Priority, Standing
+from service.core.change import NEVER_LATCHES, Condition, Priority, Standing
 from service.core.limits import LIMITS, LIMITS_ROW
 from service.core.override import ENABLED, PRIORITY, SHADOW, Override, Scope, Whose, canonical
 from service.core.priorities import Ladder, default_ladder
@@ -153,9 +153,9 @@ class Rulebook:
             whose.pump_id if whose.pump_id in self.names(Scope.PUMP) else "",
         )
 
-    def latches(self, priority: Priority) -> bool:
-        """Whether an alert of this priority waits for a person's reset after its condition has ended."""
-        return priority is Priority.HIGH
+    def latches(self, condition: Condition, priority: Priority) -> bool:
+        """Whether its alert waits for a person's reset after the condition has ended."""
+        return priority is Priority.HIGH and condition not in NEVER_LATCHES
 
     def silence_after_s(
         self,

@@ -6,6 +6,7 @@ from typing import Final
 
 from service.core import sentences_of_device as device
 from service.core import sentences_of_flow as flow
+from service.core import sentences_of_service as own
 from service.core.alert import Alert, AlertState
 from service.core.change import Condition
 from service.core.wording import Evidence, clock_time, short, span
@@ -56,14 +57,6 @@ def _site_silence(of: Evidence) -> str:
 
 def _sequence_gap(of: Evidence) -> str:
     return f"{of.number('lost'):,.0f} readings of this pump were lost for good since {of.since}."
-
-
-def _escalation_broken(of: Evidence) -> str:
-    return f"Alerts do not go the way that was chosen for them: {of.text('reason')}."
-
-
-def _not_watching(of: Evidence) -> str:
-    return f"The service has not heard its pumps since {of.since}; how they are doing is unknown."
 
 
 def _clock_off(of: Evidence) -> str:
@@ -119,9 +112,7 @@ _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
         "Messages came whose place in the pump's history cannot be; they are kept aside.",
         _plain,
     ),
-    Condition.NOT_WATCHING: ("The service does not hear its pumps; how they are doing is unknown.", _not_watching),
-    Condition.BROKER_SESSION_LOST: ("The broker has forgotten what it held for the service.", _plain),
-    Condition.ESCALATION_BROKEN: ("Alerts do not go the way that was chosen for them.", _escalation_broken),
+    **own.WRONG,
 }
 _OVER: Final[dict[Condition, str]] = {
     Condition.STALL: "The motor advances again",
@@ -150,7 +141,5 @@ _OVER: Final[dict[Condition, str]] = {
     Condition.CLOCK_OFF: "The pump's clock agrees with ours again",
     Condition.UNREGISTERED: "The pump is in the registry now",
     Condition.IMPLAUSIBLE_BOOT: "No such message has come for a day",
-    Condition.NOT_WATCHING: "The service hears its pumps again",
-    Condition.BROKER_SESSION_LOST: "The session at the broker stands again, and pumps had time to send again",
-    Condition.ESCALATION_BROKEN: "Every open alert goes the way that was chosen for it again",
+    **own.OVER,
 }

@@ -15,7 +15,7 @@ _PLACE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]*)\s*\}\}")
 NAMES: Final = (
     *("id", "type", "timestamp", "title", "what", "do_now", "alert_id", "subject", "pump_id", "site", "condition"),
     *("priority", "state", "began_at", "detected_at", "program", "last_heard", "told", "board_url", "acknowledge_url"),
-    *("simulated", "test"),
+    *("simulated", "test", "drill"),
 )
 
 SAMPLE: Final[Mapping[str, Any]] = {

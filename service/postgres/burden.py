@@ -17,7 +17,7 @@ MOST_LISTED: Final = 50
 _BY_CONDITION: Final = """
 SELECT condition, priority, count(*) AS alerts, count(*) FILTER (WHERE chattering) AS chattering,
        count(*) FILTER (WHERE inhibited_by IS NOT NULL) AS inhibited, count(*) FILTER (WHERE found_late) AS found_late
-FROM alert WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated)
+FROM alert WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated) AND condition <> 'drill'
 GROUP BY condition, priority ORDER BY alerts DESC, condition, priority
 """
 # From when an alert first asked until a person first answered; those that nobody has answered do not count here.
@@ -30,7 +30,7 @@ FROM (
         SELECT min(h.at) FROM alert_history AS h WHERE h.alert_id = a.id AND h.event = 'acknowledged'
     ) AS answered_at
     FROM alert AS a
-    WHERE a.raised_at >= $1 AND a.raised_at < $2 AND ($3 OR NOT a.simulated)
+    WHERE a.raised_at >= $1 AND a.raised_at < $2 AND ($3 OR NOT a.simulated) AND a.condition <> 'drill'
         AND EXISTS (SELECT FROM notification AS n WHERE n.alert_id = a.id AND n.state <> 'collapsed')
 ) AS asking
 """

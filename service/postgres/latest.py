@@ -44,7 +44,8 @@ _HEARD: Final = """
 _SHARD: Final = """
     UPDATE shard
     SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4,
-        session_lost_at = coalesce($5, session_lost_at)
+        session_lost_at = coalesce($5, session_lost_at),
+        trouble_since = CASE WHEN $4 <> '' THEN coalesce(trouble_since, now()) END
     WHERE shard = $1
 """
 

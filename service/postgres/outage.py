@@ -13,6 +13,7 @@ OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, terminated by an administrator
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or one that somebody has made read-only: another may be primary
     asyncpg.InternalClientError,  # the server has said that it ends the connection, and not hung up yet
 )
 

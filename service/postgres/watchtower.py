@@ -1,5 +1,6 @@
 """Who watches, and what did it see? One leader, by a lock that ends with its connection."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -7,21 +8,33 @@ import asyncpg
 
 from service.core.lifecycle import AlertWritten
 from service.core.rulebook import Rulebook
+from service.core.way import Broken
 from service.ports import StoreUnavailableError
-from service.postgres import chains, escalations, shards, silence, standing, unraised
+from service.postgres import chains, drills, escalations, shards, silence, standing, unraised, way
 from service.postgres.alerts import AlertStore
 from service.postgres.outage import outages_told
 
 _LOCK: Final = 0x70770001  # held by the process that watches
 ROOTS_EVERY: Final = timedelta(minutes=5)
+OUTAGE_AFTER: Final = timedelta(seconds=20)
 _TRY_TO_LEAD: Final = "SELECT pg_try_advisory_lock($1)"
 
 
 class PostgresWatchtower:
     """`loops.watch.Watchtower` on PostgreSQL, over a connection of its own."""
 
-    def __init__(self, url: str, alert_store: AlertStore, rulebook: Rulebook) -> None:
+    def __init__(
+        self,
+        url: str,
+        alert_store: AlertStore,
+        rulebook: Rulebook,
+        *,
+        outage_after: timedelta = OUTAGE_AFTER,
+        also: Callable[[datetime], Sequence[Broken]] = lambda _: (),
+    ) -> None:
+        """A part of the service that is broken for `outage_after` is told of; `also`: what no table shows."""
         self._url, self._alert_store, self._rulebook = url, alert_store, rulebook
+        self._outage_after, self._also = outage_after, also
         self._connection: asyncpg.Connection | None = None
         self._leads = False
         self._roots_due_at = datetime.min.replace(tzinfo=UTC)
@@ -42,6 +55,8 @@ class PostgresWatchtower:
                 written += await standing.look_once(connection, self._alert_store, self._rulebook, now)
                 written += await unraised.look_once(connection, self._alert_store, standing.JUDGED_HERE, now)
                 written += await shards.look_once(connection, self._alert_store, self._rulebook, now)
+                written += await way.look_once(connection, self._alert_store, self._also(now), self._outage_after, now)
+                written += await drills.look_once(connection, self._alert_store, now)
                 written += await escalations.look_once(connection, self._alert_store, now)
                 await self._add_roots(connection, now)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:

@@ -1,0 +1,167 @@
+"""Which parts of our own way from a pump to a person do the tables show to be broken?"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from service.core.change import Condition
+from service.core.lifecycle import AlertWritten
+from service.core.way import JUDGED, Broken, turns
+from service.postgres.alerts import AlertStore
+
+MARK_EVERY: Final = timedelta(seconds=5)
+"""What a marker may take although nothing is wrong: the ingester sends one so often."""
+SLOW_S: Final = 5.0
+FAILING_FOR: Final = timedelta(seconds=60)
+NEWS_HELD_S: Final = 600.0
+"""That an endpoint is gone is told to the others at once (postgres/outbox.py); the alert is for what stays so."""
+DROPS_TOLD_FOR: Final = timedelta(minutes=10)
+
+_TOLD: Final = "SELECT subject, condition FROM alert WHERE state = 'active' AND condition = ANY ($1::text[])"
+
+
+async def look_once(
+    connection: asyncpg.Connection,
+    alert_store: AlertStore,
+    also: Iterable[Broken],
+    after: timedelta,
+    now: datetime,
+) -> list[AlertWritten]:
+    """Make the alerts of the service say what is broken at `now`, and has been for `after`; `also`: seen elsewhere."""
+    found = [*await broken(connection, after, now), *also]
+    told = {(row["subject"], Condition(row["condition"])) for row in await connection.fetch(_TOLD, sorted(JUDGED))}
+    changes = turns(found, told, now)
+    if not changes:
+        return []
+    async with connection.transaction():
+        return await alert_store.apply(connection, changes, now)
+
+
+async def broken(connection: asyncpg.Connection, after: timedelta, now: datetime) -> list[Broken]:
+    return [
+        *await _ingest(connection, after, now),
+        *await _deliver(connection, after, now),
+        *await _given_up(connection, now),
+        *await _endpoints(connection, now),
+        *await _broker(connection, now),
+    ]
+
+
+# Each shard with its ingester: what that says, and whether it waits for the database at this moment.
+_INGEST: Final = """
+SELECT s.shard, s.reason, s.trouble_since, s.marker_at, beat.at AS heard_at, (
+    SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'pumpwatch-ingest-' || s.shard
+) AS writing_for_s
+FROM shard AS s LEFT JOIN role_heartbeat AS beat ON beat.role = 'ingest' AND beat.instance = 'shard-' || s.shard
+ORDER BY s.shard
+"""
+
+
+async def _ingest(connection: asyncpg.Connection, after: timedelta, now: datetime) -> list[Broken]:
+    rows = await connection.fetch(_INGEST)
+    found = (_of_shard(row, after, now) for row in rows)
+    return [each for each in found if each is not None]
+
+
+def _of_shard(row: asyncpg.Record, after: timedelta, now: datetime) -> Broken | None:
+    shard, marker_at, heard_at = row["shard"], row["marker_at"], row["heard_at"]
+    writing_for_s = row["writing_for_s"] or 0.0
+    if heard_at is not None and now - heard_at >= after and writing_for_s < SLOW_S:
+        return _silent(f"ingest-{shard}", f"the ingester of shard {shard}", "takes what pumps send", heard_at)
+    if row["trouble_since"] is not None:
+        if now - row["trouble_since"] < after:
+            return None
+        return Broken(
+            condition=Condition.BROKER_UNAVAILABLE,
+            part=f"shard-{shard}",
+            since=row["trouble_since"],
+            evidence={"shard": str(shard), "reason": row["reason"]},
+        )
+    if marker_at is None or now - marker_at < MARK_EVERY + after:
+        return None
+    waited_s = (now - marker_at).total_seconds()
+    slow = f"a transaction has been under way for {writing_for_s:.0f} s; the database is slow, or something holds it up"
+    behind = f"its marker through the broker has not come back for {waited_s:.0f} s; more comes than can be stored"
+    return Broken(
+        condition=Condition.INGEST_LAGGING,
+        part=f"shard-{shard}",
+        since=marker_at,
+        evidence={"shard": str(shard), "reason": slow if writing_for_s >= SLOW_S else behind},
+    )
+
+
+def _silent(part: str, role: str, does: str, heard_at: datetime) -> Broken:
+    return Broken(
+        condition=Condition.ROLE_SILENT,
+        part=part,
+        since=heard_at,
+        evidence={"role": role, "does": does},
+        by_since=True,
+    )
+
+
+# Any of them will do.
+_DELIVER: Final = "SELECT max(at) FROM role_heartbeat WHERE role = 'deliver'"
+
+
+async def _deliver(connection: asyncpg.Connection, after: timedelta, now: datetime) -> list[Broken]:
+    heard_at: datetime | None = await connection.fetchval(_DELIVER)
+    if heard_at is None or now - heard_at < after:
+        return []
+    return [_silent("deliver", "the role deliver", "sends what people are to be told", heard_at)]
+
+
+# What people were to be told of pumps and sites, and were not. Of the service's own alerts it is not told: that would
+# be given up as well, for ever.
+_GIVEN_UP: Final = """
+SELECT count(*) AS count, min(n.settled_at) AS since, string_agg(DISTINCT e.name, ', ') AS endpoints
+FROM notification AS n JOIN endpoint AS e ON e.id = n.endpoint JOIN alert AS a ON a.id = n.alert_id
+WHERE n.state = 'failed' AND n.settled_at > $1::timestamptz - interval '24 hours'
+    AND n.kind NOT IN ('acknowledged', 'resolved') AND NOT starts_with(a.subject, 'service:')
+    AND e.deleted_at IS NULL AND NOT e.canary
+"""
+
+
+async def _given_up(connection: asyncpg.Connection, now: datetime) -> list[Broken]:
+    row = await connection.fetchrow(_GIVEN_UP, now)
+    if not row["count"]:
+        return []
+    evidence = {"count": row["count"], "endpoints": row["endpoints"]}
+    return [Broken(condition=Condition.DELIVERY_GIVEN_UP, part="delivery", since=row["since"], evidence=evidence)]
+
+
+# Endpoints that are only probed, and those that their owner's server has ended.
+_ENDPOINTS: Final = """
+SELECT e.name, e.enabled, e.disabled_reason, c.opened_at FROM endpoint AS e LEFT JOIN circuit AS c ON c.endpoint = e.id
+WHERE e.deleted_at IS NULL AND NOT e.canary
+    AND CASE WHEN e.enabled THEN c.opened_at <= $1 ELSE e.disabled_reason = 'it answered 410' END
+ORDER BY e.name
+"""
+
+
+async def _endpoints(connection: asyncpg.Connection, now: datetime) -> list[Broken]:
+    return [
+        Broken(
+            condition=Condition.ENDPOINT_FAILING if row["enabled"] else Condition.ENDPOINT_DISABLED,
+            part=f"endpoint-{row['name']}",
+            since=row["opened_at"] if row["enabled"] else now,
+            evidence={"endpoint": row["name"]} | ({} if row["enabled"] else {"reason": row["disabled_reason"]}),
+            hold_s=0.0 if row["enabled"] else NEWS_HELD_S,
+        )
+        for row in await connection.fetch(_ENDPOINTS, now - FAILING_FOR)
+    ]
+
+
+_BROKER: Final = "SELECT since, reason FROM broker_trouble WHERE last_at > $1 ORDER BY what"
+
+
+async def _broker(connection: asyncpg.Connection, now: datetime) -> Sequence[Broken]:
+    rows = await connection.fetch(_BROKER, now - DROPS_TOLD_FOR)
+    if not rows:
+        return []
+    reason = "; ".join(row["reason"] for row in rows)
+    since = min(row["since"] for row in rows)
+    return [Broken(condition=Condition.BROKER_DROPPING, part="broker", since=since, evidence={"reason": reason})]
