@@ -1,6 +1,7 @@
 # Every target sets up what it needs in .venv first, from nothing but a Python 3.11 or newer and the network.
 #   make demo     everything on this machine: servers, service, 200 simulated pumps, a clinic. ARGS="--for 60" ends it by itself
 #   make test     the tests, over real servers            make lint     style, types, import arrows
+#                 one file, one at a time: make test WORKERS=0 ARGS=tests/core/test_alert.py
 #   make check    both                                    make soak     the tests' full figures; takes long
 #   make bench    messages a second, beside what is possible; writes build/bench.json
 
@@ -10,12 +11,14 @@
 PIP = .venv/bin/python -m pip install --disable-pip-version-check --no-input
 RUN = .venv/.ready-to-run
 DEV = .venv/.ready-to-develop
+# Tests wait more than they work. 0: one after the other, each in this process.
+WORKERS = 4
 
 demo: $(RUN)
 	@.venv/bin/pumpwatch demo $(ARGS)
 
 test: $(DEV)
-	@.venv/bin/pytest -m "not soak" $(ARGS)
+	@.venv/bin/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadgroup --junitxml build/tests.xml --durations 15 $(ARGS)
 
 soak: $(DEV)
 	@.venv/bin/pytest -m soak $(ARGS)
