@@ -26,8 +26,11 @@ COMMANDS: Final = (
     "endpoint",
     "escalation",
     "deliveries",
+    "drill",
     "rules",
     "quarantine",
+    "ledger",
+    "export",
     "audit",
     "alerts",
 )

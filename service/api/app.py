@@ -15,16 +15,21 @@ from service.api import (
     alerts,
     burden,
     deliveries,
+    drills,
     endpoints,
     escalation,
     events,
+    export,
+    fleet,
     health,
+    ledger,
     links,
     problems,
     pumps,
     quarantine,
     readings,
     rules,
+    series,
 )
 from service.api.bodies import Bodies
 from service.api.context import AlertStore, Context
@@ -108,7 +113,23 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
-    for part in (pumps, readings, events, alerts, rules, endpoints, escalation, burden, deliveries, quarantine):
+    for part in (
+        pumps,
+        readings,
+        series,
+        export,
+        events,
+        ledger,
+        fleet,
+        alerts,
+        rules,
+        endpoints,
+        escalation,
+        burden,
+        deliveries,
+        drills,
+        quarantine,
+    ):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -1,14 +1,37 @@
-"""How does the database get its schema? Numbered SQL files, each once, in order, and never changed afterwards."""
+"""How does the database get its schema? Numbered SQL files, each once, in order, and never changed afterwards.
 
+A file is one transaction, which waits for no lock for long: what cannot have its locks makes way and tries again, since
+whoever waits for a lock holds up everybody behind. A file whose first line is `-- online` is for large tables that are
+in use: each of its statements runs by itself (`CREATE INDEX CONCURRENTLY IF NOT EXISTS`, `VALIDATE CONSTRAINT`), and
+all of them again if one did not come to its end.
+"""
+
+import asyncio
 import hashlib
+import re
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import asyncpg
 
 DIRECTORY = Path(__file__).with_name("migrations")
 # One of the database's, so that processes which start together wait for each other. "pump" as a number.
 ADVISORY_LOCK = 0x70756D70
+
+ONLINE: Final = "-- online"
+LOOK_EVERY_S: Final = 0.1
+LOCK_WITHIN_MS: Final = 3_000
+TRIES: Final = 10
+_PAUSE_S: Final = 2.0
+
+# Not `pg_advisory_lock`: whoever waits in it holds a snapshot, and an index made concurrently waits for all of those.
+_TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
+# What was left half made by a statement that did not come to its end.
+_INVALID: Final = """
+SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relname = ANY ($1::text[]) AND pg_table_is_visible(c.oid)
+"""
+_MADE: Final = re.compile(r"INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 
 # The history of this database, made before anything else.
 HISTORY = """
@@ -40,6 +63,15 @@ class Migration(NamedTuple):
     def sha256(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
+    @property
+    def online(self) -> bool:
+        return self.sql.startswith(ONLINE)
+
+    @property
+    def statements(self) -> list[str]:
+        """Of one that is online: no statement of such a file has a semicolon within."""
+        return [part.strip() for part in re.sub(r"--.*", "", self.sql).split(";") if part.strip()]
+
     @classmethod
     def read(cls, path: Path) -> Self:
         return cls(int(path.name.partition("_")[0]), path.name, path.read_text(encoding="utf-8"))
@@ -57,12 +89,12 @@ async def migrate(url: str, directory: Path = DIRECTORY) -> list[str]:
     """
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        while not await connection.fetchval(_TRY_LOCK, ADVISORY_LOCK):  # noqa: ASYNC110 - another process holds it
+            await asyncio.sleep(LOOK_EVERY_S)
         await connection.execute(HISTORY)
         missing = _missing(known(directory), await connection.fetch(APPLIED))
         for migration in missing:
-            async with connection.transaction():
-                await _apply(connection, migration)
+            await _apply(connection, migration)
         return [migration.name for migration in missing]
     finally:
         await connection.close()
@@ -100,7 +132,36 @@ def _missing(ours: list[Migration], applied: list[asyncpg.Record]) -> list[Migra
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
-        await connection.execute(migration.sql)
+        if migration.online:
+            await _by_statement(connection, migration)
+        else:
+            await _at_once(connection, migration)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration.name}: {error}") from None
+
+
+async def _at_once(connection: asyncpg.Connection, migration: Migration) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WITHIN_MS}")
+                await connection.execute(migration.sql)
+                await _record(connection, migration)
+        except asyncpg.LockNotAvailableError:
+            if not left:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            return
+
+
+async def _by_statement(connection: asyncpg.Connection, migration: Migration) -> None:
+    for row in await connection.fetch(_INVALID, _MADE.findall(migration.sql)):
+        await connection.execute(f"DROP INDEX CONCURRENTLY {row['relname']}")
+    for statement in migration.statements:
+        await connection.execute(statement)
+    await _record(connection, migration)
+
+
+async def _record(connection: asyncpg.Connection, migration: Migration) -> None:
     await connection.execute(RECORD, migration.number, migration.name, migration.sha256)

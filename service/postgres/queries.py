@@ -61,6 +61,16 @@ async def key_of(connection: asyncpg.Connection, pump_id: str) -> int | None:
     return key
 
 
+# A page of the fleet's keys.
+_KEYS_AFTER = "SELECT pump_id, pump FROM pump WHERE pump_id > $1 ORDER BY pump_id LIMIT $2"
+
+
+async def keys_after(connection: asyncpg.Connection, after: str, limit: int) -> list[asyncpg.Record]:
+    """(pump_id, pump) of the pumps after the id `after`."""
+    rows: list[asyncpg.Record] = await connection.fetch(_KEYS_AFTER, after, limit)
+    return rows
+
+
 # Readings of a span, oldest first, after the (time, position) where the page before ended.
 _READINGS = """
 SELECT measured_at, received_at, position, mode, program_ml_d, flow_ml_d, reservoir_ml, battery_v, delivered_ul
@@ -80,6 +90,7 @@ async def readings(
     limit: int,
 ) -> list[asyncpg.Record]:
     """Readings measured from `since` to before `until`."""
+    since = max(since, after[0])  # days before the page before ended are left alone
     rows: list[asyncpg.Record] = await connection.fetch(_READINGS, key, since, until, *after, limit)
     return rows
 

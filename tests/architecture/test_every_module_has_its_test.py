@@ -35,6 +35,8 @@ RUN_BY = {
     "service/postgres/history.py": "tests/commands/test_backtest.py",
     "service/postgres/notification_rows.py": "tests/postgres/test_alerts.py",
     "service/postgres/telling.py": "tests/postgres/test_escalations.py",
+    "service/postgres/export.py": "tests/api/test_export.py",
+    "service/postgres/fleet.py": "tests/api/test_fleet.py",
     "service/postgres/queries.py": "tests/api/test_readings.py",
     "service/postgres/rulebooks.py": "tests/journeys/test_roles.py",
     "simulators/__main__.py": "tests/simulators/test_cli.py",
