@@ -16,7 +16,7 @@ from service.core.override import Override
 from service.core.pipeline import Decisions
 from service.core.pump_rules import Term
 from service.core.reading import Items
-from service.core.rejection import Rejection
+from service.core.rejection import Reason, Rejection
 from service.core.relearn import Seed
 from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
@@ -159,6 +159,24 @@ class Checkpoint(NamedTuple):
     state: npt.NDArray[np.float64]
 
 
+class Refused(NamedTuple):
+    """An item that was not stored, why, and what is stored in its place, if anything is."""
+
+    key: int
+    position: int
+    reason: Reason
+    detail: str
+    stored: np.void | None
+
+
+class RefusedError(Exception):
+    """Nothing of a batch was written, since the store does not take these items of it."""
+
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        super().__init__(f"{len(refused)} refused, the first: {refused[0].detail}")
+        self.refused = refused
+
+
 class RulesChange(NamedTuple):
     """Pumps, by key, that are judged by other rules from now on: where they were, and what holds there already."""
 
@@ -236,8 +254,11 @@ class IngestStore(Protocol):
         bodies: Sequence[bytes],
         rejected: Sequence[tuple[RawMessage, Rejection]],
         now: datetime,
-    ) -> None:
-        """Readings, events (`bodies` in their order), gaps, quarantine, alerts, notifications: all or nothing."""
+    ) -> int:
+        """Readings, events (`bodies` in their order), gaps, quarantine, alerts, notifications: all or nothing.
+
+        Returns how many of them were stored already, equal to these. Raises RefusedError, where nothing is written.
+        """
 
     async def commit_fold(self, changes: Sequence[Change], gaps: Mapping[int, Sequence[Gap]], now: datetime) -> None:
         """What followed from items that were stored before. `gaps` by key."""

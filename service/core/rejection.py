@@ -30,6 +30,8 @@ class Reason(StrEnum):
     HELD_FROM_AHEAD = "held_from_ahead"  # the pump says it forgot what it is just sending
     IMPLAUSIBLE_BOOT = "implausible_boot"  # more restarts ahead than can be
     ENROLMENT_CLOSED = "enrolment_closed"
+    CONFLICTS_WITH_STORED = "conflicts_with_stored"  # the same position and time were stored with other values
+    REFUSED_BY_STORE = "refused_by_store"  # the database cannot hold it
 
 
 @dataclass(frozen=True, slots=True)

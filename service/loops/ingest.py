@@ -20,7 +20,7 @@ from service.core.pipeline import (
     publish,
     receipts_due,
 )
-from service.core.reading import EventType
+from service.core.reading import EventType, Items
 from service.core.rejection import Reason, Rejection
 from service.core.sequence import NOTHING
 from service.logs import tell
@@ -29,10 +29,11 @@ from service.loops.carried import Carried
 from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.recover import checkpoints_of, rebuild, to_ms
+from service.loops.refused import go_on_without
 from service.loops.registry import RegistryChanges
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
-from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, ShardStatus
+from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError, ShardStatus
 
 MESSAGES_A_BATCH: Final = 5_000
 LONGEST_WAIT_S: Final = 0.25
@@ -117,11 +118,26 @@ class Ingester:
             decoded = await self._enrol(messages, decoded)
         reject_impossible_boots(decoded, self._fleet.ledger.through)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
+        waiting = await self._carried.next(self._store, self._fleet)
+        while True:
+            decisions = await self._decide(decoded, waiting)
+            try:
+                known = await self._commit(decoded, decisions, rejected)
+            except RefusedError as error:
+                rejected += go_on_without(decoded, messages, self._fleet, error.refused)
+            else:
+                break
+        with self._timed("settle"):
+            publish(self._fleet, decisions)
+            self._carried.keep(self._fleet, decisions)
+            self._inbox.settle([message.token for message in messages])
+        self._count(decisions, rejected, known)
+        return await self._follow_up(decisions)
+
+    async def _decide(self, decoded: Decoded, waiting: Items) -> Decisions:
         with self._timed("decide"):
             items = in_order(decoded.items)
-            of_event = items["message"][items["kind"] != EventType.READING]
-            waiting = await self._carried.next(self._store, self._fleet)
-            decisions = on_batch(
+            return on_batch(
                 self._fleet,
                 items,
                 decoded.held_from,
@@ -131,17 +147,17 @@ class Ingester:
                 waiting=waiting,
                 most_of_a_pump=ROUNDS_A_BATCH,
             )
+
+    async def _commit(
+        self, decoded: Decoded, decisions: Decisions, rejected: Sequence[tuple[RawMessage, Rejection]]
+    ) -> int:
+        """Return how much was stored already although the ledger did not know."""
+        if not (len(decisions.batch.items) or len(decisions.folded.rows) or rejected):
+            return 0
         is_event = decisions.stored["kind"] != EventType.READING
         bodies = [decoded.bodies[index] for index in decisions.stored["message"][is_event].tolist()]
-        if len(items) or len(waiting) or rejected:
-            with self._timed("commit"):
-                await self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
-        with self._timed("settle"):
-            publish(self._fleet, decisions)
-            self._carried.keep(self._fleet, decisions)
-            self._inbox.settle([message.token for message in messages])
-        self._count(decisions, rejected, len(of_event))
-        return await self._follow_up(decisions)
+        with self._timed("commit"):
+            return await self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
 
     async def _follow_up(self, decisions: Decisions) -> list[int]:
         """What has to be worked out from the store, now that the batch is in it."""
@@ -233,14 +249,14 @@ class Ingester:
         fleet.checkpointed[list(rows)] = fleet.ledger.evaluated[list(rows)]
         fleet.checkpointed_ms[list(rows)] = now_ms
 
-    def _count(self, decisions: Decisions, rejected: Sequence[tuple[RawMessage, Rejection]], events: int) -> None:
+    def _count(self, decisions: Decisions, rejected: Sequence[tuple[RawMessage, Rejection]], known: int) -> None:
         metrics = self._metrics
         is_event = decisions.stored["kind"] != EventType.READING
         metrics.batches.inc()
         metrics.readings_stored.inc(int((~is_event).sum()))
         metrics.events_stored.inc(int(is_event.sum()))
-        metrics.messages.labels("event").inc(events)
-        metrics.duplicates.inc(decisions.admission.duplicates)
+        metrics.messages.labels("event").inc(int((decisions.batch.items["kind"] != EventType.READING).sum()))
+        metrics.duplicates.inc(decisions.admission.duplicates + known)
         for _, rejection in rejected:
             metrics.quarantined.labels(rejection.reason).inc()
         for change in decisions.folded.changes:

@@ -11,14 +11,14 @@ import asyncpg
 from service.core.change import Change, Turn
 from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
-from service.core.reading import EventType
 from service.core.rejection import Rejection
 from service.core.sequence import MOST_SPANS, Gap
 from service.ports import RawMessage
 from service.postgres import checkpoint
 from service.postgres.alerts import AlertStore
+from service.postgres.putting import put, put_what_is_new
 from service.postgres.quarantine import keep
-from service.postgres.readings import copy_in, insert_events, instant
+from service.postgres.readings import instant
 
 # How far each pump's clock is off, from the reading on that showed it.
 _INSERT_OFFSETS: Final = """
@@ -60,12 +60,17 @@ async def write_batch(
     now: datetime,
     *,
     reconnected_at: datetime | None = None,
-) -> None:
-    """Write all of it; the caller holds the transaction. `bodies` are those of the new events, in their order."""
-    stored = decisions.stored
-    is_event = stored["kind"] != EventType.READING
-    await copy_in(connection, stored[~is_event])
-    await insert_events(connection, stored[is_event], list(bodies))
+    compared: bool = False,
+) -> int:
+    """Write all of it; the caller holds the transaction. `bodies` are those of the new events, in their order.
+
+    `compared`: something of it is stored already; return how much. See putting.py for what it raises.
+    """
+    known = 0
+    if compared:
+        known = await put_what_is_new(connection, decisions.stored, bodies, now)
+    else:
+        await put(connection, decisions.stored, bodies, now)
     if decisions.offsets:
         await connection.execute(
             _INSERT_OFFSETS,
@@ -90,6 +95,7 @@ async def write_batch(
     await write_changes(connection, decisions.folded.changes, alerts, now)
     if decisions.caught_up:
         await alerts.release(connection, [int(fleet.keys[row]) for row in decisions.caught_up], now)
+    return known
 
 
 async def write_changes(

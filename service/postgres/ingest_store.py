@@ -24,6 +24,7 @@ from service.core.state import DECIDED, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
 from service.postgres.alerts import AlertStore
+from service.postgres.batch_write import BatchWrite
 from service.postgres.fence import FencedWriter
 from service.postgres.reading_on import read_on
 
@@ -188,15 +189,9 @@ class PostgresIngestStore:
         bodies: Sequence[bytes],
         rejected: Sequence[tuple[RawMessage, Rejection]],
         now: datetime,
-    ) -> None:
-        reconnected_at = self._since_reconnect(rejected)
-
-        async def write(connection: asyncpg.Connection) -> None:
-            await batches.write_batch(
-                connection, fleet, decisions, bodies, rejected, self._alerts, now, reconnected_at=reconnected_at
-            )
-
-        await self._writer.write(write)
+    ) -> int:
+        write = BatchWrite(fleet, decisions, bodies, rejected, self._alerts, now, self._since_reconnect(rejected))
+        return await write.through(self._writer)
 
     async def commit_fold(self, changes: Sequence[Change], gaps: Mapping[int, Sequence[Gap]], now: datetime) -> None:
         async def write(connection: asyncpg.Connection) -> None:

@@ -30,6 +30,8 @@ RUN_BY = {
     "service/postgres/deliveries.py": "tests/api/test_deliveries.py",
     "service/postgres/housekeeping.py": "tests/loops/test_maintain.py",
     "service/postgres/links.py": "tests/api/test_links.py",
+    "service/postgres/batch_write.py": "tests/loops/test_refused.py",
+    "service/postgres/putting.py": "tests/loops/test_refused.py",
     "service/postgres/health.py": "tests/api/test_health.py",
     "service/postgres/heartbeat.py": "tests/api/test_health.py",
     "service/postgres/history.py": "tests/commands/test_backtest.py",

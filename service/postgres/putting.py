@@ -1,0 +1,163 @@
+"""How do a batch's readings and events get in, and which of them do not?
+
+Readings go straight in by COPY. Only where the database says that one is there already, what is stored under the same
+keys is looked up, compared and left out; where it says that it cannot take one, that one is found by trying halves.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from service.core.reading import EventType, Items
+from service.core.rejection import Reason, one_line
+from service.core.relearn import HORIZON
+from service.ports import Refused, RefusedError
+from service.postgres.readings import EVENT_VALUES, READING_VALUES, copy_in, copy_out, insert_events, instant
+
+REFUSALS: Final = (
+    asyncpg.DataError,  # no such value can be
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.RaiseError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""What the database says of a row that it cannot take, however often it is asked."""
+
+AHEAD: Final = HORIZON
+"""What is measured still later, by a clock that is off, waits like what came late: there is no partition for it yet."""
+
+_COMPARED: Final = {
+    "kind": "its kind",
+    "mode": "mode",
+    "code": "code",
+    "program_ml_d": "program_ml_d",
+    "flow_ml_d": "flow_ml_d",
+    "reservoir_ml": "reservoir_ml",
+    "battery_v": "battery_v",
+    "delivered_ul": "delivered_ul",
+    "value": "its value",
+    "second": "its second value",
+}
+# What is stored under some keys. The subquery has a limit, so that each key is looked up and no table is read through.
+_KNOWN: Final = f"""
+    WITH given AS (
+        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS given (pump, position, measured_at)
+    )
+    SELECT {READING_VALUES} FROM given CROSS JOIN LATERAL (
+        SELECT * FROM reading
+        WHERE reading.pump = given.pump AND reading.measured_at = given.measured_at
+            AND reading.position = given.position
+        LIMIT 1
+    ) AS r
+    UNION ALL
+    SELECT {EVENT_VALUES} FROM given JOIN event e ON e.pump = given.pump AND e.position = given.position
+    ORDER BY 1, 2
+"""
+
+
+async def put(connection: asyncpg.Connection, stored: Items, bodies: Sequence[bytes], now: datetime) -> None:
+    """Store readings and events; `bodies` are those of the events, in their order.
+
+    Readings that came after the lateness horizon go where they wait to be merged (postgres/late.py). Raises
+    UniqueViolationError where something is stored already, and one of REFUSALS.
+    """
+    is_event = stored["kind"] != EventType.READING
+    readings = stored[~is_event]
+    waits = _waits(readings, now)
+    if waits.any():
+        await copy_in(connection, readings[waits], "late_reading")
+        readings = readings[~waits]
+    await copy_in(connection, readings)
+    await insert_events(connection, stored[is_event], list(bodies))
+
+
+async def put_what_is_new(connection: asyncpg.Connection, stored: Items, bodies: Sequence[bytes], now: datetime) -> int:
+    """The same without what is stored already with the same values; return how much that is.
+
+    Raises RefusedError for what is stored with other values.
+    """
+    known = await _known_among(connection, stored)
+    places = {(int(item["pump"]), int(item["position"])): item for item in known}
+    new = np.ones(len(stored), np.bool_)
+    refused = []
+    for place, item in enumerate(stored):
+        theirs = places.get((int(item["pump"]), int(item["position"])))
+        if theirs is None:
+            continue
+        new[place] = False
+        if said := difference(item, theirs):
+            refused.append(
+                Refused(int(item["pump"]), int(item["position"]), Reason.CONFLICTS_WITH_STORED, said, theirs)
+            )
+    if refused:
+        raise RefusedError(refused)
+    is_event = stored["kind"] != EventType.READING
+    of_new = [body for body, is_new in zip(bodies, new[is_event].tolist(), strict=True) if is_new]
+    await put(connection, stored[new], of_new, now)
+    return int((~new).sum())
+
+
+def difference(ours: np.void, theirs: np.void) -> str:
+    """What is said differently, a line for a person; empty where the values are the same."""
+    parts = []
+    for name, shown in _COMPARED.items():
+        mine, stored = ours[name].item(), theirs[name].item()
+        if mine != stored and not (mine != mine and stored != stored):  # noqa: PLR0124 - NaN: not said
+            parts.append(f"{shown} is {mine:.6g}, stored is {stored:.6g}")
+    return "; ".join(parts)
+
+
+async def refused_among(
+    connection: asyncpg.Connection, stored: Items, bodies: Sequence[bytes], now: datetime
+) -> list[Refused]:
+    """Find by halves what the database refuses. Nothing stays stored of it."""
+    body_of = dict(zip(np.flatnonzero(stored["kind"] != EventType.READING).tolist(), bodies, strict=True))
+    to_try = [(0, len(stored))]
+    refused = []
+    while to_try:
+        first, last = to_try.pop()
+        error = await _refusal(
+            connection, stored[first:last], [body_of[place] for place in range(first, last) if place in body_of], now
+        )
+        if error is None:
+            continue
+        if last - first == 1:
+            item = stored[first]
+            said = one_line(str(error))
+            refused.append(Refused(int(item["pump"]), int(item["position"]), Reason.REFUSED_BY_STORE, said, None))
+        else:
+            middle = (first + last) // 2
+            to_try += [(middle, last), (first, middle)]
+    return refused
+
+
+async def _refusal(
+    connection: asyncpg.Connection, stored: Items, bodies: Sequence[bytes], now: datetime
+) -> asyncpg.PostgresError | None:
+    trial = connection.transaction()
+    await trial.start()
+    try:
+        await put(connection, stored, bodies, now)
+    except asyncpg.UniqueViolationError:
+        return None
+    except asyncpg.PostgresError as error:
+        if not isinstance(error, REFUSALS):
+            raise
+        return error
+    finally:
+        await trial.rollback()
+    return None
+
+
+async def _known_among(connection: asyncpg.Connection, stored: Items) -> Items:
+    measured = [instant(ms) for ms in stored["measured_ms"].tolist()]
+    return await copy_out(connection, _KNOWN, stored["pump"].tolist(), stored["position"].tolist(), measured)
+
+
+def _waits(readings: Items, now: datetime) -> npt.NDArray[np.bool_]:
+    first_ms, last_ms = ((now + shift).timestamp() * 1000 for shift in (-HORIZON, AHEAD))
+    waits: npt.NDArray[np.bool_] = (readings["measured_ms"] < first_ms) | (readings["measured_ms"] > last_ms)
+    return waits
