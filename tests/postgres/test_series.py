@@ -60,7 +60,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         await store.put(connection, items)
         if store.timescale:
             for view in ("reading_hour", "reading_day"):
-                await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, $1)", MIDNIGHT + DAY)
+                await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, '{MIDNIGHT + DAY}')")
         await connection.close()
         yield store
 
