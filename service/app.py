@@ -35,11 +35,12 @@ from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES, outages_told
-from service.postgres.outbox import PLANS, PostgresOutbox
+from service.postgres.outbox import PLANS, PostgresOutbox, no_reset
 from service.postgres.overrides import open_overrides
 from service.postgres.rulebooks import enter_into_force, newest_text
 from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower
+from service.postgres.workers import at_work
 from service.settings import Settings
 from service.vault import vault_of
 from service.webhooks.destination import Checked
@@ -132,10 +133,11 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
         _pool(settings, most=8, plans=PLANS) as pool,
         HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as sender,
         woken_by(settings.database_url) as wake,
+        at_work(settings.database_url) as worker,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(_heartbeat(pool, "deliver", stop))
-        outbox = PostgresOutbox(pool, vault)
+        outbox = PostgresOutbox(pool, vault, worker)
         tasks.create_task(
             deliver_loop(outbox, sender, metrics=metrics, clock=_now, stop=stop, wake=wake, letters=letters)
         )
@@ -187,7 +189,13 @@ def _now() -> datetime:
 async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = None) -> AsyncIterator[asyncpg.Pool]:
     """A pool that connects when it is first used: a database that is away keeps nobody from starting."""
     pool = asyncpg.create_pool(
-        settings.database_url, min_size=0, max_size=most, timeout=5, command_timeout=60, server_settings=plans
+        settings.database_url,
+        min_size=0,
+        max_size=most,
+        timeout=5,
+        command_timeout=60,
+        server_settings=plans,
+        reset=no_reset if plans else None,
     )
     await pool.__aenter__()
     try:

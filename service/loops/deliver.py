@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from service.carriage import Claimed, LeasesLostError, Outbox, Recorded, Sender
 from service.core.change import Priority
 from service.core.delivery import LEAST_PATIENCE_S, WAITS_S, Attempt, Outcome, Waits, lease_s, patience_s, wait_after
 from service.logs import tell
 from service.loops.letters import Letters
 from service.metrics import Metrics
-from service.ports import Claimed, Clock, Outbox, Recorded, Sender, StoreUnavailableError
+from service.ports import Clock, StoreUnavailableError
 
 POLL_S: Final = 2.0
 """The floor: nothing waits longer for a wake-up call that got lost, or for the lease of a worker that died."""
 MOST_REQUESTS: Final = 256
+CLAIM_EVERY_S: Final = 0.02
+"""Under load: what became due meanwhile is claimed together, which costs no more than claiming one."""
 STORE_AGAIN_S: Final = 1.0
 SWEEP_EVERY_S: Final = 5.0
+LOOK_EVERY_S: Final = 0.15
+"""How often workers look whether the others live: a killed one's leases are free after four looks."""
 
 
 async def deliver(
@@ -58,18 +63,22 @@ class _Worker:
     monotonic_s: Callable[[], float]
     jitter: Callable[[], float] = random.random
     busy: set[str] = field(default_factory=set)
+    posting: set[asyncio.Future[Attempt]] = field(default_factory=set)
     swept_at_s: float = float("-inf")
 
     async def run(self) -> None:
         reachable = True
         async with asyncio.TaskGroup() as requests:
             requests.create_task(self._wake_at_stop())
+            requests.create_task(self._look_after_the_others())
             while not self.stop.is_set():
                 self.wake.clear()
+                asked_at_s = self.monotonic_s()
                 try:
                     pause_s = await self._begin_what_is_due(requests)
                     await self._sweep()
                 except StoreUnavailableError as error:
+                    self._let_go_if_lost(error)
                     if reachable:
                         tell("outbox_unreachable", logging.WARNING, reason=error)
                     reachable = False
@@ -79,14 +88,35 @@ class _Worker:
                     tell("outbox_reached_again")
                 reachable = True
                 await _first_of(self.wake, pause_s)
+                await _first_of(self.stop, CLAIM_EVERY_S - (self.monotonic_s() - asked_at_s))
             tell("delivery_stopping", under_way=len(self.busy))
+
+    async def _look_after_the_others(self) -> None:
+        while not self.stop.is_set() or self.busy:
+            try:
+                if freed := await self.outbox.free_the_dead():
+                    tell("leases_freed", logging.WARNING, notifications=len(freed), reason="their worker is gone")
+                    self.wake.set()
+            except StoreUnavailableError as error:
+                self._let_go_if_lost(error)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _let_go_if_lost(self, error: StoreUnavailableError) -> None:
+        """Never two requests at once for one notification: what others may take is broken off here."""
+        if isinstance(error, LeasesLostError) and self.posting:
+            tell("requests_broken_off", logging.WARNING, requests=len(self.posting), reason=error)
+            for request in self.posting:
+                request.cancel()
 
     async def _begin_what_is_due(self, requests: asyncio.TaskGroup) -> float:
         """Claim and begin; return how long to wait at most before the next look."""
         asked_at_s = self.monotonic_s()  # before the database's clock read: a lease is never longer than we believe
-        for each in await self.outbox.claim(MOST_REQUESTS - len(self.busy)):
+        claimed = await self.outbox.claim(MOST_REQUESTS - len(self.busy))
+        for each in claimed:
             self.busy.add(each.notification_id)
             requests.create_task(self._carry(each, asked_at_s + lease_s(each.deadline_s)))
+        if claimed:
+            return CLAIM_EVERY_S
         due_s = await self.outbox.next_due_s()
         return POLL_S if due_s is None else min(POLL_S, max(due_s, 0.0))
 
@@ -138,7 +168,10 @@ class _Worker:
         # One body that cannot be put into its form must not end the worker that pages for all the others.
         except Exception as error:  # noqa: BLE001
             return Attempt(Outcome.NOT_SENT, None, 0.0, f"not written: {type(error).__name__}")
-        return await self.sender.post(letter, self.clock(), claimed.deadline_s)
+        posting = asyncio.ensure_future(self.sender.post(letter, self.clock(), claimed.deadline_s))
+        self.posting.add(posting)
+        posting.add_done_callback(self.posting.discard)
+        return await posting
 
     async def _record(self, claimed: Claimed, attempt: Attempt, wait_s: float | None) -> Recorded | None:
         """None if we were stopped while the database was away."""
@@ -187,6 +220,8 @@ def _tell(claimed: Claimed, attempt: Attempt, wait_s: float | None, recorded: Re
 
 async def _first_of(event: asyncio.Event, wait_s: float) -> None:
     """Return when `event` is set, and at the latest after `wait_s`."""
+    if wait_s <= 0:
+        return
     try:
         async with asyncio.timeout(wait_s):
             await event.wait()

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from service.carriage import Claimed
 from service.core.bodies import with_links
 from service.core.delivery import ASKS_NOTHING
 from service.core.formats import render
 from service.core.link import VALID_FOR, Link, token_of
-from service.ports import Claimed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Which notifications may be sent now, and what became of them? All by the database's clock: workers' may differ."""
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,12 +9,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from service.carriage import Claimed, GivenUp, Recorded, Swept
 from service.core.bodies import endpoint_disabled
 from service.core.change import Priority
 from service.core.delivery import ANSWERED, ASKS_NOTHING, OPENS_AFTER, Attempt, Outcome, attempt_deadline_s, pause_after
-from service.ports import Claimed, GivenUp, Recorded, Swept
 from service.postgres.outage import outages_told
 from service.postgres.waking import CHANNEL, UNDELIVERED
+from service.postgres.workers import Worker
 from service.vault import Vault, VaultError
 
 # Claims take turns: each sees what the one before has leased, so limits hold over all workers.
@@ -21,7 +23,8 @@ _MY_TURN: Final = "SELECT pg_advisory_xact_lock(hashtext('pumpwatch claim'))"
 
 # Each lane gives up to what it has room for, of what is due and has nothing older of its alert before it. An endpoint
 # whose circuit is open is asked once at a time, when it may be probed. A lease moves due_at to its own end, so "due"
-# alone means "may be taken".
+# alone means "may be taken". Of equal priority, endpoints that failed last come last: were there so many that they
+# took all the room of a worker, those that answer would wait for them.
 # MATERIALIZED: were it inlined, the planner might run it, and lock rows, once for each row it updates.
 _CLAIM: Final = """
 WITH chosen AS MATERIALIZED (
@@ -55,12 +58,12 @@ WITH chosen AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS next
     WHERE endpoint.enabled
-    ORDER BY lane.turn, next.due_at
+    ORDER BY lane.turn, coalesce(circuit.failures, 0) > 0, next.due_at
     LIMIT $3
 )
 UPDATE notification n
 SET lease_token = gen_random_uuid(), lease_until = statement_timestamp() + make_interval(secs => 2 * deadline_s),
-    due_at = statement_timestamp() + make_interval(secs => 2 * deadline_s),
+    due_at = statement_timestamp() + make_interval(secs => 2 * deadline_s), leased_by = $4,
     claimed_at = coalesce(claimed_at, statement_timestamp())
 FROM chosen
 WHERE n.id = chosen.notification
@@ -180,7 +183,7 @@ _DEADLINES_S: Final = [attempt_deadline_s(Priority(priority)) for priority in _P
 # statements above use their indexes whatever the planner believes. The last one: a worker that is stopped in the
 # middle of its turn must not keep the others from theirs.
 PLANS: Final = {
-    "plan_cache_mode": "force_custom_plan",
+    "plan_cache_mode": "force_generic_plan",  # there is one good plan, and making it costs more than running it
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
@@ -191,20 +194,29 @@ PLANS: Final = {
 """The `server_settings` for the pool of a PostgresOutbox."""
 
 
+async def no_reset(connection: asyncpg.Connection) -> None:
+    """The `reset` of that pool: nothing here leaves a trace in a session, and a round trip each time adds up."""
+    if connection.is_in_transaction():
+        await connection.reset()
+
+
 class PostgresOutbox:
     """Any number of workers may share the rows; leases keep them apart."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault) -> None:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, worker: Worker | None = None) -> None:
+        """Without a `worker` nobody can tell that we died: our leases then end with their time."""
         self._pool = pool
         self._vault = vault
+        self._worker = worker
 
     async def claim(self, limit: int) -> list[Claimed]:
         if limit < 1:
             return []
         with outages_told():
-            async with self._pool.acquire() as connection, connection.transaction():
+            numbered = self._worker.claiming() if self._worker else nullcontext()
+            async with numbered as number, self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_MY_TURN)
-                rows = await connection.fetch(_CLAIM, _PRIORITIES, _DEADLINES_S, limit)
+                rows = await connection.fetch(_CLAIM, _PRIORITIES, _DEADLINES_S, limit, number)
         rows.sort(key=lambda row: _PRIORITIES.index(row["priority"]))
         return [self._claimed(dict(row)) for row in rows]
 
@@ -252,6 +264,9 @@ class PostgresOutbox:
             opens = failures >= OPENS_AFTER
             await connection.execute(_PAUSE, endpoint, opens, pause.pages_s, pause.reports_s)
         return opens and opened_at is None
+
+    async def free_the_dead(self) -> list[str]:
+        return await self._worker.free_the_dead() if self._worker else []
 
     async def next_due_s(self) -> float | None:
         with outages_told():

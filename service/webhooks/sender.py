@@ -2,10 +2,12 @@
 
 import asyncio
 import ssl
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime
 from http.client import responses
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +15,14 @@ from typing import Self
 import httpcore
 import httpx
 
+from service.carriage import Claimed
 from service.core.delivery import Attempt, Outcome, asked_wait_s, outcome_of
 from service.core.webhook import BadSecretError, headers
-from service.ports import Claimed
 from service.webhooks.destination import BlockedError, Checked
+
+# httpcore looks for it six times a request, and the search of every folder for what is not there took a quarter of it.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 _IDLE_CONNECTION_S = 30.0
 _ANSWER_BYTES = 4096  # read so that the connection can be used again; nothing in an answer decides but its head

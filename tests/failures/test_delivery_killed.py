@@ -14,7 +14,7 @@ from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
 from tests.loops.worker import working
 from tests.servers import eventually
-from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when
+from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when, never_answers
 from tests.webhooks.rows import Rows, until
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +80,27 @@ async def _waits_for_a_lock(rows: Rows) -> bool:
 
 async def _end_what_waits(rows: Rows) -> None:
     await rows.pool.fetch(f"SELECT pg_terminate_backend(pid, 10000) {_WAITING}")
+
+
+async def test_what_a_killed_worker_had_under_way_does_not_wait_for_the_end_of_its_lease(
+    postgres_url: str, rows: Rows
+) -> None:
+    async with Endpoint() as endpoint:
+        endpoint.conducts.append(never_answers)
+        target = await rows.an_endpoint(endpoint, answer_within_s=30)
+        async with a_worker_process(postgres_url) as worker:
+            notification = await rows.a_notification(target)
+            await rows.announce()
+            await eventually(lambda: len(endpoint.requests) == 1, 30)
+            async with working(postgres_url):
+                worker.kill()
+                await until(lambda: _is_delivered(rows, notification), 30)
+                assert (await rows.of(notification))["lease_until"] is None
+    assert [request.id for request in endpoint.requests] == [notification] * 2
+
+
+async def _is_delivered(rows: Rows, notification: str) -> bool:
+    return bool((await rows.of(notification))["state"] == "delivered")
 
 
 async def test_workers_killed_at_random_lose_nothing_and_keep_the_order(postgres_url: str, rows: Rows) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from service.core.change import Priority
+from service.postgres import workers
 from tests.loops.worker import Working, working
 from tests.servers import eventually
 from tests.webhooks.endpoint import Conduct, Endpoint, Request, answers, answers_when, never_answers
@@ -255,6 +256,31 @@ async def test_a_slow_endpoint_holds_up_only_itself_and_only_its_reports(postgre
         assert slow.most_at_once == 5
         go.set()
         await rows.until_settled()
+
+
+async def test_a_worker_that_others_may_take_for_dead_breaks_off_what_it_has_under_way(
+    postgres_url: str, rows: Rows, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+
+    async with Endpoint() as endpoint, working(postgres_url):
+        endpoint.conducts.append(never_answers)
+        notification = await rows.a_notification(await rows.an_endpoint(endpoint, answer_within_s=30))
+        await rows.announce()
+        await eventually(lambda: len(endpoint.requests) == 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(workers.asyncpg, "connect", full)
+            await rows.pool.execute(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                WHERE locktype = 'advisory' AND classid = $1 AND datname = current_database()
+                """,
+                workers.LOCK_CLASS,
+            )
+            await eventually(lambda: "requests_broken_off" in [record.message for record in caplog.records])
+        await until(lambda: _is(rows, notification, "delivered"), 30)
+    assert [request.id for request in endpoint.requests] == [notification] * 2
 
 
 async def test_a_graceful_stop_finishes_what_is_under_way_and_begins_nothing(postgres_url: str, rows: Rows) -> None:

@@ -18,8 +18,9 @@ from service.loops.deliver import deliver
 from service.loops.letters import Letters
 from service.metrics import Metrics
 from service.ports import Clock
-from service.postgres.outbox import PLANS, PostgresOutbox
+from service.postgres.outbox import PLANS, PostgresOutbox, no_reset
 from service.postgres.waking import woken_by
+from service.postgres.workers import at_work
 from service.webhooks.destination import Checked
 from service.webhooks.sender import HttpSender
 from tests.keys import LOOPBACK_ALLOWED, VAULT
@@ -34,13 +35,14 @@ async def work(
 ) -> None:
     """What the role `deliver` is made of."""
     async with (
-        asyncpg.create_pool(database_url, min_size=1, max_size=4, server_settings=PLANS) as pool,
+        asyncpg.create_pool(database_url, min_size=1, max_size=4, server_settings=PLANS, reset=no_reset) as pool,
         HttpSender(network=Checked(Allowed.parse(LOOPBACK_ALLOWED))) as sender,
         woken_by(database_url) as wake,
+        at_work(database_url) as worker,
     ):
         letters = Letters("https://board.example", VAULT.link_keys[0])
         given = {"letters": letters, "metrics": metrics, "clock": clock, "stop": stop, "wake": wake} | how
-        await deliver(PostgresOutbox(pool, VAULT), sender, **given)
+        await deliver(PostgresOutbox(pool, VAULT, worker), sender, **given)
 
 
 @dataclass

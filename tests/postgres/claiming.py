@@ -1,7 +1,7 @@
 """What comes of an attempt, and the two steps of a worker around it: claim, record."""
 
+from service.carriage import Claimed
 from service.core.delivery import Attempt, Outcome
-from service.ports import Claimed
 from service.postgres.outbox import PostgresOutbox
 from tests.webhooks.rows import now
 

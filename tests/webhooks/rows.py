@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from service.ports import Claimed
+from service.carriage import Claimed
 from tests.keys import VAULT
 from tests.webhooks.endpoint import Endpoint
 
