@@ -47,11 +47,11 @@ Advance = Callable[[Columns, Step, Items], None]
 
 _MINIMUM: Final = int(Mode.MINIMUM)  # comparing with the member itself takes NumPy five times as long
 _ON_EVENT: Final[dict[EventType, tuple[OnEvent, ...]]] = {
-    EventType.REFILL: (refill.on_refill, level.on_refill, reservoir.on_refill),
+    EventType.REFILL: (refill.on_refill, level.on_refill, reservoir.on_refill, program.on_refill),
     EventType.BOLUS_DELIVERED: (dosing.on_delivered,),
     EventType.BOLUS_DENIED: (dosing.on_denied,),
-    EventType.PROGRAM_CHANGED: (battery.on_program_changed, program.on_program_changed),
-    EventType.STARTED: (program.on_broken_time,),
+    EventType.PROGRAM_CHANGED: (battery.on_program_changed, program.on_program_changed, device.on_program_changed),
+    EventType.STARTED: (program.on_broken_time, device.on_started),
     EventType.DEVICE_ALARM_RAISED: (stall.on_device_alarm, flutter.on_device_alarm, device.on_raised),
     EventType.DEVICE_ALARM_CLEARED: (device.on_cleared,),
     EventType.MRI_BEGAN: (mri.on_began,),
@@ -64,6 +64,7 @@ _ON_HOUR: Final[tuple[Advance, ...]] = (
     battery.close_hour,
     dosing.close_hour,
     device.close_hour,
+    program.close_hour,
     delivery.close_hour,
     reservoir.close_hour,
     step.begin_hour,

@@ -42,7 +42,7 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
         "reference": Limit(0.45, "of program", 0.2, 0.9, "flow above the program by more than this adds up"),
         "decision": Limit(0.6, "program-minutes", 0.3, 60, "to so much, in three steps at least"),
         "floor_ml_d": Limit(
-            0.133, "mL/d", 0, 0.5, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
+            0.133, "mL/d", 0, 0.2, "a smaller program counts as this: the sensor's noise floor is 15 % of it"
         ),
         "burst_ul": Limit(50.0, "µL", 20, 1000, "or at once: so much more than programmed in one step,"),
         "burst_ratio": Limit(10.0, "times program", 2, 1000, "and so many times what was programmed"),

@@ -141,10 +141,14 @@ class Field(_Counted):
     REFILL_PENDING = auto()  # 1 until the level after it has been judged
     REFILL_STEPS = auto()  # judged so far
     REFILL_SHORT_ML = auto()  # their sum: how far the level is below what was put in
+    BEFORE_ML = auto()  # the level at the last hour's end, or before it rose
+    RISEN_HOURS = auto()  # hours' ends in a row at which it stands above that
     STOPPED_MS = auto()  # for how long nothing has been programmed
     STOPPED_CLEAR_MS = auto()
     STOPPED_SEEN_MS = auto()  # when that was seen last; 0 where the time until the next step may not count
     MINIMUM_COMMANDED = auto()  # 1 while the minimum rate is what was asked for
+    OTHER_MODE_SEEN = auto()  # 1 once the pump was heard in another mode than at its minimum rate
+    RESET_CLEAR_HOURS = auto()  # in a row that it has run as programmed since a battery reset
 
     OVER_DELIVERY_SUM = auto()
     OVER_DELIVERY_CLEAR_HOURS = auto()
@@ -188,6 +192,8 @@ class Field(_Counted):
     BOLUS_DENIED_COUNT = auto()  # in the last 24 h
     BOLUS_DENIED_CLEAR_HOURS = auto()
     PROGRAM_SET_ML_D = auto()  # by the last change without authority
+    PROGRAM_USUAL_ML_D = auto()  # what was programmed before the first of them
+    PROGRAM_CLEAR_HOURS = auto()  # in a row that this is programmed again
     MEMORY_SAID = auto()
     MEMORY_CLEAR_HOURS = auto()
 
@@ -195,7 +201,7 @@ class Field(_Counted):
 BOLUSES_KEPT: Final = 12  # of a day: what is allowed comes in a handful, and each has its lockout time
 DENIALS_KEPT: Final = 8
 BOLUS_MS: Final = slice(len(Field), len(Field) + BOLUSES_KEPT)
-"""Behind the fields: when the last boluses were given, the newest first; then how much; then when one was denied."""
+"""Behind the fields: when the last boluses began, the newest first; then how much; then when one was denied."""
 BOLUS_UL: Final = slice(BOLUS_MS.stop, BOLUS_MS.stop + BOLUSES_KEPT)
 DENIED_MS: Final = slice(BOLUS_UL.stop, BOLUS_UL.stop + DENIALS_KEPT)
 FIELDS: Final = int(DENIED_MS.stop)

@@ -31,7 +31,7 @@ below_fraction = 0.15
 [over_delivery_gross]
 reference = 0.9
 decision = 60
-floor_ml_d = 0.5
+floor_ml_d = 0.2
 burst_ul = 1000
 burst_ratio = 1000
 [reservoir_empty]

@@ -7,8 +7,10 @@ higher.
 
 End: the pump says so, or its life is over, or its service is and it no longer delivers.
 
-Reset: the pump says so, or runs at its minimum rate though nobody has asked for it. Only a change of the program with
-authority ends that. Cannot see: a cell that fails between two hours' ends; a life without an implantation date.
+Reset: the pump says so, or runs at its minimum rate though nobody has asked for it. A change of the program with
+authority ends that; where its event is lost, three covered hours in a row in which the pump runs as programmed do. Of a
+pump that has never been heard in another mode it is not known what was asked for: its minimum rate alone says nothing.
+Cannot see: a cell that fails between two hours' ends; a life without an implantation date.
 """
 
 from typing import Final
@@ -23,12 +25,13 @@ from service.core.state import Columns, Field
 
 YEAR_MS: Final = 365.25 * DAY_MS
 _MINIMUM: Final = float(Mode.MINIMUM)  # comparing with the member itself takes NumPy five times as long
+_RUNS_FOR_H: Final = 3.0
 _FAR_D: Final = 36_525.0  # stands for "not in sight"
 
 _UNDER_WAY: Final = np.array(
     [
         *(Field.BATTERY_LOW_LEVEL, Field.BATTERY_LOW_MS, Field.BATTERY_LOW_SAID, Field.BATTERY_HOURS),
-        *(Field.BATTERY_END_LEVEL, Field.BATTERY_END_SAID),
+        *(Field.BATTERY_END_LEVEL, Field.BATTERY_END_SAID, Field.BATTERY_RESET_LEVEL),
     ]
 )
 STATISTICS: Final = {
@@ -55,6 +58,7 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
     if len(chosen):
         part = state[:, chosen]
         _judge(part, step.of(chosen), limits.take(chosen))
+        _end_reset(part)
         state[:, chosen] = part
 
 
@@ -88,13 +92,24 @@ def _judge(state: Columns, step: Step, limits: Items) -> None:
 
 def advance_reset(state: Columns, step: Step, _limits: Items) -> None:
     """Judge one step; almost no pump runs at its minimum rate."""
-    minimum = np.flatnonzero(state[Field.MODE] == _MINIMUM)
+    at_minimum = state[Field.MODE] == _MINIMUM
+    state[Field.OTHER_MODE_SEEN] = np.where(at_minimum, state[Field.OTHER_MODE_SEEN], 1.0)
+    minimum = np.flatnonzero(at_minimum)
     if not len(minimum):
         return
+    state[Field.RESET_CLEAR_HOURS, minimum] = -1.0
     unasked = (state[Field.MINIMUM_COMMANDED, minimum] == 0) & (state[Field.BATTERY_RESET_LEVEL, minimum] == 0)
-    chosen = minimum[unasked]
+    chosen = minimum[unasked & (state[Field.OTHER_MODE_SEEN, minimum] > 0)]
     state[Field.BATTERY_RESET_LEVEL, chosen] = 1.0
     state[Field.BATTERY_RESET_SINCE_MS, chosen] = step.began_ms[chosen]
+
+
+def _end_reset(state: Columns) -> None:
+    """What it was asked for has changed, although nobody told us: it no longer runs at its minimum rate."""
+    runs = (state[Field.MODE] != _MINIMUM) & (state[Field.HOUR_ALL_PROGRAM_UL] > 0) & covered(state)
+    clear = (state[Field.BATTERY_RESET_LEVEL] > 0) & runs
+    over = ends_after(state, Field.RESET_CLEAR_HOURS, clear, np.full(len(clear), _RUNS_FOR_H))
+    state[Field.BATTERY_RESET_LEVEL] = np.where(over, 0.0, state[Field.BATTERY_RESET_LEVEL])
 
 
 def on_program_changed(pump: Pump, change: np.void, _limits: np.void) -> None:
@@ -103,7 +118,7 @@ def on_program_changed(pump: Pump, change: np.void, _limits: np.void) -> None:
     if authorised:
         pump[Field.BATTERY_RESET_LEVEL] = 0.0
     elif minimum:
-        begin(pump, Condition.BATTERY_RESET, float(change["measured_ms"]))
+        on_reset(pump, float(change["measured_ms"]))
 
 
 def on_replace_soon(pump: Pump, at_ms: float) -> None:
@@ -118,6 +133,7 @@ def on_end_of_service(pump: Pump, at_ms: float) -> None:
 
 
 def on_reset(pump: Pump, at_ms: float) -> None:
+    pump[Field.RESET_CLEAR_HOURS] = -1.0
     begin(pump, Condition.BATTERY_RESET, at_ms)
 
 

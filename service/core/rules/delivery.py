@@ -94,7 +94,7 @@ def _advance(
     reference, cap = limits[f"{side}_reference"], grown * limits[f"{side}_cap"]
     if side == "under_delivery":
         reference = np.where(measured, reference, limits["under_delivery_rotor_reference"])
-        cap = np.where(measured, cap, decision)
+        cap = np.where(measured, cap, 2.0 * decision)  # an hour is rarely covered to the last second
     design = cusum.Design(reference, decision, cap, limits[f"{side}_clear_hours"])
     before = cusum.Side(state[level], state[total], state[clear_hours])
     after = cusum.advance(before, excess, share, design)

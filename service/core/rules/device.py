@@ -2,7 +2,9 @@
 
 Each is told at its event, whatever the rules have computed. While the pump says so the condition does not end by
 computation alone; once it says that it is over, the condition's own rule decides, so that an alarm that comes and goes
-makes one alert. An error of the memory has no rule but this: it ends a whole hour after the pump has said so.
+makes one alert. An error of the memory has no rule but this: it ends a whole hour after the pump has said that it is
+over; or, since that may be lost, after it has started anew, which tests its memory, or was programmed with authority,
+unless it says so again.
 """
 
 from collections.abc import Callable
@@ -28,6 +30,15 @@ def on_raised(pump: Pump, said: np.void, _limits: np.void) -> None:
 def on_cleared(pump: Pump, said: np.void, _limits: np.void) -> None:
     if said["code"] in _SAID:
         pump[_SAID[DeviceCode(said["code"])]] = 0.0
+
+
+def on_started(pump: Pump, _started: np.void, _limits: np.void) -> None:
+    pump[Field.MEMORY_SAID] = 0.0
+
+
+def on_program_changed(pump: Pump, change: np.void, _limits: np.void) -> None:
+    if change["second"] > 0:
+        pump[Field.MEMORY_SAID] = 0.0
 
 
 def close_hour(state: Columns, _step: Step, limits: Items) -> None:

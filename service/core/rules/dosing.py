@@ -1,13 +1,18 @@
 """Dosing: does the pump give more by patient boluses than it may, and how often does it deny one? Exact 24 h windows.
 
-    sum of the boluses delivered in (t − 24 h, t] > cap · (1 + above_fraction)        at each bolus
-    denials in (t − 24 h, t] ≥ count                                                  at each denial
+    sum of the boluses that began in (t − 24 h + edge, t] > cap · (1 + above_fraction)        t: a bolus begins
+    denials in (t − 24 h, t] ≥ count                                                          t: a denial
+
+A pump counts a bolus from its beginning, by a clock that nobody sets; what it tells of is the end, by one that is set.
+So the beginning is taken, the end less its duration, and one that lies at the edge of the day, by EDGE_MS or less, is
+out of it: else the last bolus that a pump allows would be one too many.
 
 The last twelve boluses are kept with their times. What comes on top within a day is added to the oldest kept, which
 leaves the window later than it should: too much is counted, never too little. Both end when the window is clear again
 at an hour's end, a whole hour after the last bolus or denial that was too much.
 
-Not available without a cap in the registry. Cannot see: boluses whose events are lost for good.
+Not available without a cap in the registry. Cannot see: boluses whose events are lost for good; one that a pump gives
+up to EDGE_MS too soon.
 """
 
 from typing import Final
@@ -20,6 +25,8 @@ from service.core.rules.holding import DAY_MS, Pump, begin, covered, ends_after
 from service.core.rules.step import Step
 from service.core.state import BOLUS_MS, BOLUS_UL, DENIED_MS, Columns, Field
 
+EDGE_MS: Final = 60_000.0
+"""A clock that drifts by 20 s before it is set, twice, and rounding."""
 _UNDER_WAY: Final = [
     *(Field.BOLUS_GIVEN_UL, Field.BOLUS_DENIED_COUNT),
     *(Field.BOLUS_CAP_LEVEL, Field.BOLUS_DENIED_LEVEL),
@@ -31,17 +38,19 @@ STATISTICS: Final = {
 
 
 def on_delivered(pump: Pump, bolus: np.void, limits: np.void) -> None:
-    at_ms = float(bolus["measured_ms"])
+    told_ms, lasted_ms = float(bolus["measured_ms"]), float(bolus["second"]) * 1000.0
+    at_ms = told_ms - lasted_ms if lasted_ms > 0 else told_ms  # without a duration it is not known
     times_ms, doses_ul = pump[BOLUS_MS], pump[BOLUS_UL]
-    if times_ms[-1] > at_ms - DAY_MS:
+    after_ms = at_ms - DAY_MS + EDGE_MS
+    if times_ms[-1] > after_ms:
         doses_ul[-2] += doses_ul[-1]
     times_ms[1:], doses_ul[1:] = times_ms[:-1].copy(), doses_ul[:-1].copy()
     times_ms[0], doses_ul[0] = at_ms, float(bolus["value"])
-    pump[Field.BOLUS_GIVEN_UL] = np.where(times_ms > at_ms - DAY_MS, doses_ul, 0.0).sum()
+    pump[Field.BOLUS_GIVEN_UL] = np.where(times_ms > after_ms, doses_ul, 0.0).sum()
     cap_ul = float(limits["bolus_daily_cap_ul"])
     if cap_ul > 0 and pump[Field.BOLUS_GIVEN_UL] > cap_ul * (1 + limits["bolus_cap_above_fraction"]):
         pump[Field.BOLUS_CAP_CLEAR_HOURS] = -1.0
-        begin(pump, Condition.BOLUS_CAP, at_ms)
+        begin(pump, Condition.BOLUS_CAP, told_ms)
 
 
 def on_denied(pump: Pump, denied: np.void, limits: np.void) -> None:

@@ -9,6 +9,10 @@ Step 2, a suspected pocket fill, is one of:
 - a visit within `within_s` of a refill finds less than the limit allows, or any later one less by `beside_fraction`
   of what the refill before had put in.
 
+A refill of which the event is lost is inferred from a level that stands above that of the hour before it by RISE_ML and
+RISE_OF_CAPACITY at two hours' ends in a row, ten standard deviations of a measured level: what waits for a refill ends,
+and what counts from one begins anew. Such a refill says nothing of what was drawn off.
+
 Ends by a later refill that agrees. A refill that agrees also tells the pump's bias: −off / delivered, as exact as the
 drawing off is. Cannot see: a pocket fill of a pump that computes its level, before the next visit; over-infusion and a
 pocket fill look alike at that visit.
@@ -24,9 +28,17 @@ from service.core.rules.holding import DAY_MS, Pump, begin
 from service.core.rules.step import Column, Step, hour_of
 from service.core.state import Columns, Field
 
+RISE_ML: Final = 1.0
+RISE_OF_CAPACITY: Final = 0.05
+_RISEN_FOR_H: Final = 2.0
 _REMEMBERED: Final = 0.8  # of what earlier refills said of the bias, at each refill: a bias may drift
 _LEFT_BEHIND_ML: Final = 0.1  # about so much stays in the pump when it is emptied; unknown, so a part of the error
 _LONGEST_MISSED_H: Final = 24.0 * 366
+
+_SINCE_REFILL: Final = (
+    *(Field.SINCE_REFILL_UL, Field.REFILL_PENDING, Field.RISEN_HOURS),
+    *(Field.LEVEL_HOUR, Field.LEVEL_FAST_ML, Field.LEVEL_SLOW_ML, Field.RESERVOIR_LOW_SAID, Field.EMPTY_SAID),
+)
 
 UNDER_WAY: Final = (Field.REFILL_PENDING,)
 STATISTICS: Final = {
@@ -54,7 +66,7 @@ def on_refill(pump: Pump, refill: np.void, limits: np.void) -> None:
         _judge(pump, limits, aspirated_ml - expected_ml, max(full_ml - expected_ml, 0.0), at_ms, expected_ml)
     taken_ml = expected_ml if np.isnan(aspirated_ml) else aspirated_ml
     pump[Field.PUT_IN_ML] = max(after_ml - taken_ml, 0.0)
-    pump[Field.REFILL_MS] = at_ms
+    pump[Field.REFILL_MS], pump[Field.BEFORE_ML] = at_ms, after_ml
     pump[Field.REFILL_PENDING] = 1.0 if sensor else 0.0
     pump[Field.REFILL_STEPS] = pump[Field.REFILL_SHORT_ML] = 0.0
     # What the hour and the step under way hold is added when they end, as are hours that nobody heard of; and was
@@ -89,12 +101,35 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     state[Field.REFILL_PENDING, chosen] = np.where(judged | ~tells, 0.0, 1.0)
 
 
-def close_hour(state: Columns, step: Step, _limits: Items) -> None:
-    """Add the hour that has ended, and whole hours that nobody heard of at the usual rate."""
+def close_hour(state: Columns, step: Step, limits: Items) -> None:
+    """Add the hour that has ended, and whole hours that nobody heard of at the usual rate. Was there a refill?"""
     state[Field.SINCE_REFILL_UL] += state[Field.HOUR_ALL_PROGRAM_UL]
     gaps = np.flatnonzero(hour_of(step.ended_ms) - state[Field.HOUR] > 1.0)
     if len(gaps):
         state[Field.SINCE_REFILL_UL, gaps] += _missed_ul(state[:, gaps], step.ended_ms[gaps])
+    left_ml, before_ml = state[Field.RESERVOIR_ML], state[Field.BEFORE_ML]
+    least_ml = np.maximum(RISE_ML, RISE_OF_CAPACITY * limits["capacity_ml"])
+    risen = (left_ml > before_ml + least_ml) & (state[Field.HOUR] > 0)
+    state[Field.BEFORE_ML] = np.where(risen, before_ml, left_ml)
+    state[Field.RISEN_HOURS] = np.where(risen, state[Field.RISEN_HOURS] + 1, 0.0)
+    chosen = np.flatnonzero(risen)
+    if len(chosen):
+        part = state[:, chosen]
+        _infer(part, step.ended_ms[chosen])
+        state[:, chosen] = part
+
+
+def _infer(state: Columns, now_ms: Column) -> None:
+    """Of pumps whose level has risen: a refill, if it has stayed so."""
+    state[Field.LEVEL_SPOILT] = 1.0
+    filled = state[Field.RISEN_HOURS] >= _RISEN_FOR_H
+    left_ml = state[Field.RESERVOIR_ML]
+    put_in_ml = left_ml - state[Field.BEFORE_ML]
+    for field, value in ((Field.FULL_ML, left_ml), (Field.PUT_IN_ML, put_in_ml), (Field.REFILL_MS, now_ms)):
+        state[field] = np.where(filled, value, state[field])
+    state[Field.BEFORE_ML] = np.where(filled, left_ml, state[Field.BEFORE_ML])
+    for field in _SINCE_REFILL:
+        state[field] = np.where(filled, 0.0, state[field])
 
 
 def _missed_ul(state: Columns, now_ms: Column | float) -> Column:

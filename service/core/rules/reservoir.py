@@ -7,8 +7,10 @@ q is programmed over about a day, `boluses` what the patient may still add to th
 pump's bias: N(1, 4) % at first, and narrower with every refill that told it (core/rules/refill.py). Nominal is V / q;
 optimistic takes the lower end of the bias.
 
-Low at t ≤ min(low_d, low_cycle_fraction of V_full / q) or V ≤ low_volume_ml; medium and high likewise with nearer
-limits. Judged when an hour of pump time ends; the level rises and never falls until a refill ends the condition.
+Low at t ≤ min(low_d, low_cycle_fraction of V_full / (q + boluses)) or V ≤ low_volume_ml; medium and high likewise with
+nearer limits. The cycle allots what the time does: where patients may take more than is programmed, a full reservoir
+lasts shorter, and is no less full. Judged when an hour of pump time ends; the level rises and never falls until a
+refill ends the condition.
 
 Empty at V ≤ volume_ml: at once where the level is computed, in three steps in a row where it is measured, or when the
 pump itself says so. Cannot see: a computed reservoir that over-infusion has emptied (docs/rules.md).
@@ -77,10 +79,7 @@ def close_hour(state: Columns, step: Step, limits: Items) -> None:
 
 
 def conservative_d(state: Columns, limits: Items) -> Column:
-    rate_ml_d, cap_ul = state[Field.RATE_ML_D], limits["bolus_daily_cap_ul"]
-    if cap_ul.any():
-        rate_ml_d = rate_ml_d + np.maximum(cap_ul - state[Field.BOLUS_GIVEN_UL], 0.0) / 1000.0
-    return _time_d(state, rate_ml_d, np.maximum(_bias(state, limits, 1.0), 0.0))
+    return _time_d(state, _allotted_ml_d(state, limits), np.maximum(_bias(state, limits, 1.0), 0.0))
 
 
 def nominal_d(state: Columns) -> Column:
@@ -100,7 +99,7 @@ def times_to_empty_d(state: Columns, limits: Items) -> npt.NDArray[np.float64]:
 def _judge(state: Columns, now_ms: Column, limits: Items, ratio: Column) -> None:
     state[Field.EMPTY_NOMINAL_D] = nominal_d(state)
     state[Field.EMPTY_OPTIMISTIC_D] = optimistic_d(state, limits)
-    empty_in_d, left_ml, rate_ml_d = state[Field.EMPTY_IN_D], state[Field.RESERVOIR_ML], state[Field.RATE_ML_D]
+    empty_in_d, left_ml, rate_ml_d = state[Field.EMPTY_IN_D], state[Field.RESERVOIR_ML], _allotted_ml_d(state, limits)
     cycle_d = np.where(rate_ml_d > 0, state[Field.FULL_ML] / np.where(rate_ml_d > 0, rate_ml_d, 1.0), _LONG_D)
     low_d = np.minimum(limits["reservoir_low_low_d"], limits["reservoir_low_low_cycle_fraction"] * cycle_d)
     medium_d = np.minimum(limits["reservoir_low_medium_d"], limits["reservoir_low_medium_cycle_fraction"] * cycle_d)
@@ -148,6 +147,14 @@ def advance_empty(state: Columns, step: Step, limits: Items) -> None:
     state[Field.EMPTY_CLEAR_MS, chosen] = np.where(counting, clear_ms, 0.0)
     state[Field.EMPTY_CLEAR_STEPS, chosen] = np.where(counting, clear_steps, 0.0)
     state[Field.RESERVOIR_EMPTY_LEVEL, chosen] = np.where(begins, 1.0, np.where(ends, 0.0, holds * 1.0))
+
+
+def _allotted_ml_d(state: Columns, limits: Items) -> Column:
+    """What is programmed, and what the patient may still ask for."""
+    rate_ml_d, cap_ul = state[Field.RATE_ML_D], limits["bolus_daily_cap_ul"]
+    if not cap_ul.any():
+        return np.asarray(rate_ml_d)
+    return np.asarray(rate_ml_d + np.maximum(cap_ul - state[Field.BOLUS_GIVEN_UL], 0.0) / 1000.0)
 
 
 def _bias(state: Columns, limits: Items, side: float) -> Column:

@@ -10,7 +10,8 @@ own clearing may come late, or not before it is interrogated. The delay is misse
 behind a turning rotor. While nothing is programmed it is unknown: an open stall stays open.
 
 A stall that began in an MRI (rules/mri.py) is at step 1 while the exam explains it, and at step 2 as soon as infusion
-has not restarted, or the hold after the exam is over. Any other stall is at step 2.
+has not restarted, or the hold after the exam is over; and however many exams are said to begin, no longer than the
+longest of one, mri_exam_s + mri_hold_s, since its onset. Any other stall is at step 2.
 """
 
 from typing import Final
@@ -74,7 +75,10 @@ def advance(state: Columns, step: Step, limits: Items) -> None:
     first = np.where(explained & (state[Field.STALL_IN_MRI] > 0), EXPLAINED, UNEXPLAINED)
     unanswered = state[Field.STALL_IN_MRI] > 0  # nothing has shown yet that infusion restarted
     still = (step.program_ul > 0) & ~recovered
-    rises = (before == EXPLAINED) & (answer.did_not | (~explained & still & (unanswered | long_enough)))
+    age_ms = step.ended_ms - state[Field.STALL_SINCE_MS]
+    too_long = (age_ms < 0) | (age_ms > (limits["stall_mri_exam_s"] + limits["stall_mri_hold_s"]) * 1000)
+    over = too_long | (~explained & (unanswered | long_enough))
+    rises = (before == EXPLAINED) & (answer.did_not | (still & over))
     ends = holds & _recovered_for_long(state, step, limits, recovered)
     level = np.where(holds, before, np.where(long_enough, first, 0.0))
     state[Field.STALL_LEVEL] = np.where(ends, 0.0, np.where(rises, UNEXPLAINED, level))

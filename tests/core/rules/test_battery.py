@@ -131,3 +131,29 @@ def test_the_minimum_rate_that_nobody_asked_for_is_a_reset_and_one_that_was_aske
         assert pumps.told == ([] if asked else [("battery_reset", "began")])
         if not asked:
             assert minutes_after(pumps.turns[0]) <= 12
+
+
+def test_a_reset_of_which_the_new_program_is_lost_ends_once_the_pump_has_run_for_three_hours() -> None:
+    at_ms = NOON_MS + 10 * MINUTE_MS
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(readings(10))
+    pumps.take(readings(300, first_seq=10, start_ms=at_ms, mode=Mode.MINIMUM, program_ml_d=0.006))
+    pumps.take(readings(150, first_seq=320, start_ms=at_ms + 310 * MINUTE_MS))
+    assert pumps.told == [("battery_reset", "began")]
+    pumps.take(readings(120, first_seq=470, start_ms=at_ms + 460 * MINUTE_MS))
+    assert pumps.told == [("battery_reset", "began"), ("battery_reset", "ended")]
+    assert minutes_after(pumps.turns[1]) == 9 * 60 + 1
+
+
+def test_a_pump_that_is_first_heard_at_its_minimum_rate_may_have_been_asked_for_that() -> None:
+    minimum = readings(300, mode=Mode.MINIMUM, program_ml_d=0.006)
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(minimum)
+    assert pumps.told == []
+    later_ms = NOON_MS + 300 * MINUTE_MS
+    pumps.take(readings(30, first_seq=300, start_ms=later_ms))
+    pumps.take(readings(5, first_seq=330, start_ms=later_ms + 30 * MINUTE_MS, mode=Mode.MINIMUM, program_ml_d=0.006))
+    assert pumps.told == [("battery_reset", "began")]
+    said = Pumps(facts=ROTOR)
+    said.take(readings(10, mode=Mode.MINIMUM, program_ml_d=0.006), alarm("RAISED", "battery_reset", 10, 0.2))
+    assert said.told == [("battery_reset", "began")]

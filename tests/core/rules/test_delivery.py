@@ -145,6 +145,13 @@ def test_what_a_rotor_misses_is_known_when_an_hour_ends_that_shows_it(minute: in
     assert (pumps.turns[0].condition, minutes_after(pumps.turns[0])) == ("under_delivery", (4 + hours) * HOUR + 1)
 
 
+def test_a_rotor_s_hour_decides_although_it_is_not_covered_to_the_last_second() -> None:
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(readings(8 * HOUR, flow=with_flow_from(4 * HOUR + 2, 0.62, 8 * HOUR), spacing_ms=59_990))
+    assert pumps.turns[0].condition == "under_delivery"
+    assert minutes_after(pumps.turns[0]) <= 5 * HOUR + 2
+
+
 @pytest.mark.parametrize("rate_ml_d", [0.02, 0.05, 0.2])
 def test_a_rotor_that_misses_a_twentieth_or_turns_in_steps_that_minutes_cannot_hold_misses_nothing(
     rate_ml_d: float,

@@ -46,3 +46,17 @@ def test_an_error_of_the_memory_is_over_a_whole_hour_after_the_pump_has_said_so(
     pumps.take(alarm(EventType.DEVICE_ALARM_CLEARED, DeviceCode.MEMORY_ERROR, 211, 211 * 60))
     pumps.take(readings(150, first_seq=212, start_ms=NOON_MS + 212 * MINUTE_MS))
     assert pumps.told == [("memory_error", "began"), ("memory_error", "ended")]
+
+
+def test_a_start_or_a_program_with_authority_ends_an_error_of_the_memory_unless_the_pump_says_it_again() -> None:
+    started = event(EventType.STARTED, seq=0, boot=2, code="watchdog", at_ms=NOON_MS + 11 * MINUTE_MS)
+    programmed = event(
+        EventType.PROGRAM_CHANGED, seq=0, boot=2, mode=0, value=0.5, second=1.0, at_ms=NOON_MS + 11 * MINUTE_MS
+    )
+    again = alarm(EventType.DEVICE_ALARM_RAISED, DeviceCode.MEMORY_ERROR, 1, 690)
+    again["position"] = started["position"] + 1
+    for followed, ends in (([started], True), ([programmed], True), ([started, again], False)):
+        pumps = Pumps(facts=ROTOR)
+        pumps.take(readings(10), alarm(EventType.DEVICE_ALARM_RAISED, DeviceCode.MEMORY_ERROR, 10, 580))
+        pumps.take(*followed, readings(200, first_seq=2, boot=2, start_ms=NOON_MS + 12 * MINUTE_MS))
+        assert (("memory_error", "ended") in pumps.told) is ends

@@ -54,13 +54,27 @@ def test_boluses_up_to_the_cap_are_nothing_and_the_one_beyond_it_is_told_at_once
     assert began.evidence["given_ul"] == 225
 
 
-def test_the_window_is_any_day_to_the_minute() -> None:
+def test_the_window_is_any_day_less_the_minute_that_two_clocks_may_differ_by() -> None:
     patient = Patient()
     patient.gets(60, 150.0)
     patient.gets(60 + 1440, 150.0)  # exactly a day later: the first is out of the window
+    patient.gets(60 + 1440 + 1439, 150.0)  # by the pump's clock it may be too
     assert patient.turns == []
-    patient.gets(60 + 1440 + 1439, 150.0)
+    patient.gets(60 + 1440 + 1439 + 1438, 150.0)
     assert patient.told == [("bolus_cap", "began")]
+
+
+def test_a_bolus_counts_from_its_beginning_as_the_pump_has_it() -> None:
+    """Three of the cap's four doses; the fourth is broken off, and the last begins a day after the first."""
+    patient = Patient()
+    for minute, dose_ul, lasted_min in ((70, 65.0, 10), (600, 65.0, 10), (900, 65.0, 10), (1511, 65.0, 1)):
+        given = event(EventType.BOLUS_DELIVERED, seq=patient.seq, value=dose_ul, second=60.0 * lasted_min)
+        patient._item(given, minute)
+    assert patient.turns == []  # by their ends, all four lie within a day of each other: 260 of 200 µL
+    early = Patient()
+    for minute, lasted_min in ((70, 10), (600, 10), (900, 10), (1490, 1)):
+        early._item(event(EventType.BOLUS_DELIVERED, seq=early.seq, value=65.0, second=60.0 * lasted_min), minute)
+    assert early.told == [("bolus_cap", "began")]
 
 
 def test_it_ends_a_whole_hour_after_the_window_is_clear_and_does_not_chatter() -> None:

@@ -103,3 +103,16 @@ def test_noise_of_a_sensor_is_taken_for_what_it_is() -> None:
     pumps.take(*(history(flow[pump].tolist(), *EXAM, pump=pump) for pump in range(100)))
     assert {(change.condition, change.step) for change in pumps.turns} == {("stall", 1)}
     assert (pumps.state[:, Field.MRI_PHASE] == 0).all()
+
+
+def test_exams_that_are_said_to_begin_again_and_again_hold_a_stall_no_longer_than_the_longest_of_one() -> None:
+    repeated: list[Happening] = [(60 + 30 * number, BEGAN) for number in range(20)]
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(history(minutes((61, 1), (640, 0)), *repeated))
+    assert told(pumps) == [("stall began", 1, 89), ("stall rose", 2, 60 + 210 + 1)]
+    ends: list[Happening] = [(60 + 30 * number, BEGAN if number % 2 == 0 else ENDED) for number in range(20)]
+    pumps = Pumps(facts=ROTOR)
+    pumps.take(history(minutes((61, 1), (45, 0)) + [0.0, 0.99] * 320, *ends))
+    rose = [minutes_after(change) for change in pumps.turns if change.turn is Turn.ROSE]
+    assert rose
+    assert rose[0] <= 60 + 210 + 2

@@ -38,6 +38,24 @@ def test_a_change_without_authority_is_told_at_its_event_and_ended_by_one_with_a
     assert pumps.told == [("program_unauthorised", "began"), ("program_unauthorised", "ended")]
 
 
+def test_where_the_change_with_authority_is_lost_a_refill_or_a_day_of_the_old_program_ends_it() -> None:
+    def changed_in(pumps: Pumps) -> Pumps:
+        pumps.take(span(2 * DAY, 0, program=0.5), changed(2 * DAY, 2 * DAY - 0.5, authorised=False, rate=1.0))
+        pumps.take(span(DAY, 2 * DAY, program=1.0, seq=2 * DAY + 1))
+        assert pumps.told == [("program_unauthorised", "began")]
+        assert pumps.turns[0].evidence["usual_ml_d"] == 0.5
+        return pumps
+
+    refilled = changed_in(Pumps(facts=ROTOR))
+    refilled.take(event(EventType.REFILL, seq=3 * DAY + 1, value=18.0, at_ms=NOON_MS + 3 * DAY * HALF_HOUR_MS))
+    assert refilled.told[1:] == [("program_unauthorised", "ended")]
+    left, back = changed_in(Pumps(facts=ROTOR)), changed_in(Pumps(facts=ROTOR))
+    left.take(span(20 * DAY, 3 * DAY, program=1.0, seq=3 * DAY + 1))
+    assert len(left.turns) == 1
+    back.take(span(6 * DAY, 3 * DAY, program=0.5, seq=3 * DAY + 1))
+    assert back.told[1:] == [("program_unauthorised", "ended")]
+
+
 def test_changes_with_authority_boluses_and_a_flex_program_are_nothing() -> None:
     pumps = Pumps(facts=ROTOR)
     pumps.take(span(4, 0, program=0.5), changed(4, 3.5, authorised=True, rate=0.8), span(4, 5, program=0.8))

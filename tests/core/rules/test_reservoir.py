@@ -62,6 +62,17 @@ def test_the_conservative_time_allots_the_boluses_that_the_patient_may_still_ask
     assert nominal_d(with_boluses.state.T) == pytest.approx(24.0)
 
 
+@pytest.mark.parametrize("cap_ul", [250.0, 1350.0, 5000.0])
+def test_a_full_reservoir_is_not_low_however_much_the_patient_may_ask_for(cap_ul: float) -> None:
+    pumps = Pumps(facts=ROTOR._replace(bolus_daily_cap_ul=cap_ul))
+    pumps.take(readings(60, reservoir_ml=3.0))
+    pumps.take(
+        refilled(60, 60, 20.0), readings(600, reservoir_ml=20.0, first_seq=61, start_ms=NOON_MS + 61 * MINUTE_MS)
+    )
+    low = [str(change.turn) for change in pumps.turns if change.condition == "reservoir_low"]
+    assert (low[0], low[-1]) == ("began", "ended")
+
+
 def test_a_flex_program_is_judged_by_its_mean_over_about_a_day() -> None:
     program = np.where(np.arange(6 * DAY) % DAY < DAY // 2, 0.8, 0.2)
     pumps = Pumps(facts=ROTOR)
@@ -92,6 +103,35 @@ def test_what_the_pump_says_is_low_is_low_until_it_is_refilled() -> None:
     pumps.take(readings(120, first_seq=31, start_ms=NOON_MS + 30 * MINUTE_MS))
     pumps.take(refilled(151, 150), readings(120, first_seq=152, start_ms=NOON_MS + 151 * MINUTE_MS, reservoir_ml=19.5))
     assert pumps.told == [("reservoir_low", "began"), ("reservoir_low", "ended")]
+
+
+@pytest.mark.parametrize("facts", [ROTOR, SENSOR])
+def test_a_refill_of_which_the_event_is_lost_is_inferred_from_a_level_that_has_risen_for_two_hours(
+    facts: object,
+) -> None:
+    pumps = Pumps(facts=facts)
+    pumps.take(readings(90, reservoir_ml=1.0, flow=1.0), alarm("RAISED", "reservoir_low", 90, 89.2))
+    pumps.take(alarm("RAISED", "reservoir_empty", 91, 89.3))
+    wild = np.where(np.arange(150) < 40, 18.0, 1.0)  # one hour's end of a wild level is no refill
+    pumps.take(readings(150, reservoir_ml=wild, first_seq=92, start_ms=NOON_MS + 90 * MINUTE_MS))
+    assert {condition for condition, turn in pumps.told if turn == "ended"} == set()
+    assert pumps.state[0, Field.EMPTY_SAID] == 1
+    pumps.take(readings(240, reservoir_ml=19.0, first_seq=242, start_ms=NOON_MS + 240 * MINUTE_MS))
+    assert sorted(pumps.told) == [
+        ("reservoir_empty", "began"),
+        ("reservoir_empty", "ended"),
+        ("reservoir_low", "began"),
+        ("reservoir_low", "ended"),
+    ]
+    assert pumps.state[0, Field.FULL_ML] == 19.0
+
+
+def test_a_measured_level_that_drifts_and_trembles_is_no_refill() -> None:
+    noise = np.random.default_rng(8)
+    level_ml = 8.0 + 0.3 * np.sin(np.arange(6000) / 900) + 0.1 * noise.standard_normal(6000)
+    pumps = Pumps(facts=SENSOR)
+    pumps.take(readings(6000, reservoir_ml=level_ml))
+    assert pumps.state[0, Field.FULL_ML] == 20.0
 
 
 def test_a_computed_reservoir_is_empty_at_once_and_a_measured_one_in_three_steps() -> None:
