@@ -224,6 +224,26 @@ class Housekeeping(Protocol):
     async def drop_before(self, first_kept: date) -> list[str]:
         """Forget readings measured before that day; return what was dropped."""
 
+    async def waiting(self, until: date, most: int) -> list["Waiting"]:
+        """Days of pumps before `until` of which readings wait that came late, the oldest first."""
+
+    async def merge(self, slot: "Waiting", most: int, now: datetime) -> "Merged":
+        """Merge at most so many of them."""
+
+
+class Waiting(NamedTuple):
+    """A day of a pump of which readings wait to be merged."""
+
+    key: int
+    pump_id: str
+    day: date
+
+
+class Merged(NamedTuple):
+    readings: int
+    known: int  # were stored already, with the same values
+    conflicts: int  # were stored already, with others, and are kept aside
+
 
 class FencedError(Exception):
     """Another ingester has taken the shard over."""

@@ -1,31 +1,42 @@
-"""What must be done now and then so that the store stays fit? Partitions made ahead, old ones dropped."""
+"""What must be done now and then so that the store stays fit? Room made ahead, old days dropped, late ones merged."""
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 from typing import Final
 
+from service.core.relearn import HORIZON
 from service.logs import tell
 from service.ports import Clock, Housekeeping, StoreUnavailableError
 
 EVERY_S: Final = 3600.0
+MERGE_EVERY_S: Final = 60.0
 AGAIN_AFTER_TROUBLE_S: Final = 10.0
-DAYS_BACK: Final = 2  # pumps deliver what they kept while they were offline
-DAYS_AHEAD: Final = 7
+DAYS_BACK: Final = HORIZON.days + 1  # what comes later than that waits to be merged
+DAYS_AHEAD: Final = HORIZON.days
+
+SLOTS_AT_ONCE: Final = 200
+LONGEST_SLICE_S: Final = 0.5
+FEWEST_A_SLICE, MOST_A_SLICE = 50, 20_000
 
 
 async def maintain(store: Housekeeping, clock: Clock, retention_d: int, stop: asyncio.Event) -> None:
-    """Look after the store once an hour until `stop`. Trouble is told and tried again; it stops nobody else."""
+    """Look after the store until `stop`. Trouble is told and tried again; it stops nobody else."""
+    looked_s = -EVERY_S
+    slices = Slices()
     while not stop.is_set():
         try:
-            await look_after(store, clock, retention_d)
-            pause_s = EVERY_S
+            if monotonic() - looked_s >= EVERY_S:
+                await look_after(store, clock, retention_d)
+                looked_s = monotonic()
+            pause_s = 0.0 if await merge_some(store, clock, slices, stop) else MERGE_EVERY_S
         except StoreUnavailableError as error:
             tell("maintenance_postponed", reason=error)
             pause_s = AGAIN_AFTER_TROUBLE_S
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause_s)
-        except TimeoutError:
-            continue
 
 
 async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> None:
@@ -34,3 +45,36 @@ async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> Non
         tell("partition_made", day=day)
     for name in await store.drop_before(today - timedelta(days=retention_d)):
         tell("partition_dropped", name=name)
+
+
+class Slices:
+    """How many readings are merged at once: as many as take half a second here."""
+
+    def __init__(self) -> None:
+        self.most = 1_000
+
+    def took(self, seconds: float) -> None:
+        if seconds > LONGEST_SLICE_S:
+            self.most = max(FEWEST_A_SLICE, self.most // 2)
+        elif seconds < LONGEST_SLICE_S / 4:
+            self.most = min(MOST_A_SLICE, self.most * 2)
+
+
+async def merge_some(store: Housekeeping, clock: Clock, slices: Slices, stop: asyncio.Event) -> bool:
+    """Merge what waits of some days of pumps, a slice a transaction; return whether something may be left.
+
+    What is measured still later than the days made ahead, by a clock that is off, waits for its time to come.
+    """
+    counted: Counter[str] = Counter()
+    slots = await store.waiting(clock().date() + timedelta(days=DAYS_AHEAD + 1), SLOTS_AT_ONCE)
+    for slot in slots:
+        whole = False
+        while not whole and not stop.is_set():
+            began, most = monotonic(), slices.most
+            merged = await store.merge(slot, most, clock())
+            slices.took(monotonic() - began)
+            whole = sum(merged) < most
+            counted.update(merged._asdict())
+    if slots:
+        tell("late_readings_merged", days_of_pumps=len(slots), **counted)
+    return len(slots) == SLOTS_AT_ONCE and not stop.is_set()

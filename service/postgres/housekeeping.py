@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import asyncpg
 
-from service.ports import StoreUnavailableError
+from service.ports import Merged, StoreUnavailableError, Waiting
+from service.postgres import late
 from service.postgres.outage import outages_told
 from service.postgres.partitions import drop_before, make_ahead
 
@@ -22,6 +23,14 @@ class PostgresHousekeeping:
     async def drop_before(self, first_kept: date) -> list[str]:
         async with self._connection() as connection:
             return await drop_before(connection, first_kept)
+
+    async def waiting(self, until: date, most: int) -> list[Waiting]:
+        async with self._connection() as connection:
+            return await late.waiting(connection, until, most)
+
+    async def merge(self, slot: Waiting, most: int, now: datetime) -> Merged:
+        async with self._connection() as connection:
+            return await late.merge(connection, slot, most, now)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:

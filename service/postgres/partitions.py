@@ -32,10 +32,15 @@ _SET_CHUNK: Final = "SELECT set_chunk_time_interval('stored_reading', $1::interv
 _DROP_CHUNKS: Final = "SELECT drop_chunks($1::text::regclass, older_than => $2::timestamptz) AS name"
 _HYPERTABLES: Final = ("stored_reading", "reading_hour", "reading_day")
 
-# What came of a day before it had a partition makes way for it, and is merged (postgres/late.py).
-_MAKE_WAY: Final = """
-    WITH gone AS (DELETE FROM stored_reading_default WHERE measured_at >= $1 AND measured_at < $2 RETURNING *)
-    INSERT INTO late_reading SELECT * FROM gone ON CONFLICT DO NOTHING
+# A table of its own first, and then a part of the whole: nobody who reads or writes other days waits. What came of the
+# day before there was one moves there.
+_MAKE: Final = """
+    CREATE TABLE {name} (LIKE stored_reading INCLUDING ALL);
+    LOCK TABLE stored_reading_default IN ACCESS EXCLUSIVE MODE;
+    WITH gone AS (
+        DELETE FROM stored_reading_default WHERE measured_at >= '{since}' AND measured_at < '{until}' RETURNING *
+    ) INSERT INTO {name} SELECT * FROM gone;
+    ALTER TABLE stored_reading ATTACH PARTITION {name} FOR VALUES FROM ('{since}') TO ('{until}');
 """
 _FORGET_LATE: Final = "DELETE FROM late_reading WHERE measured_at < $1"
 
@@ -66,10 +71,7 @@ async def make_ahead(
             name = f"stored_reading_{day:%Y%m%d}"
             if name not in have:
                 since, until = _midnight(day), _midnight(day + timedelta(days=1))
-                await connection.execute(_MAKE_WAY, since, until)
-                await connection.execute(
-                    f"CREATE TABLE {name} PARTITION OF stored_reading FOR VALUES FROM ('{since}') TO ('{until}')"
-                )
+                await connection.execute(_MAKE.format(name=name, since=since, until=until))
                 made.append(str(day))
     return made
 

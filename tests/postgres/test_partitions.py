@@ -33,11 +33,11 @@ async def test_old_days_are_dropped_and_nothing_else(plain_postgres_url: str) ->
     await connection.close()
 
 
-async def test_what_lay_in_no_partition_makes_way_for_the_one_of_its_day(plain_postgres_url: str) -> None:
+async def test_what_lay_in_no_partition_moves_into_the_one_of_its_day(plain_postgres_url: str) -> None:
     connection = await asyncpg.connect(plain_postgres_url)
     await connection.execute("INSERT INTO pump (pump_id) VALUES ('a')")
     await copy_in(connection, readings(3, pump=1, start_ms=NOON_MS))
     assert await make_ahead(connection, TODAY, TODAY + timedelta(days=1)) == ["2026-11-22", "2026-11-23"]
     assert await connection.fetchval("SELECT count(*) FROM reading") == 3
-    assert await connection.fetchval("SELECT count(*) FROM late_reading") == 3
+    assert await connection.fetchval("SELECT count(*) FROM stored_reading_20261122") == 3
     await connection.close()
