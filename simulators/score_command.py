@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drift-tau-h", type=argument.from_zero, default=6.0, metavar="H", help="of the flow sensor's slow noise"
     )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="what each stretch gave: none is run a second time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the whole score")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument(
@@ -45,6 +46,7 @@ def score(arguments: argparse.Namespace) -> int:
         each=arguments.each,
         interval_s=arguments.interval,
         drift_tau_h=arguments.drift_tau_h,
+        keep=arguments.keep,
         pumpwatch=tuple(arguments.pumpwatch),
     )
     with Steps() as steps:

@@ -1,7 +1,8 @@
 """What does a rulebook find in a labelled fleet? Its messages go through a pipe into `pumpwatch rules backtest`.
 
-A trial is a few stretches: one in which every fault is injected into pumps of its own, and stretches of a healthy
-fleet, which only decoys and ordinary life disturb. Generator and rules run side by side, a process each.
+A trial is a row of stretches, by turns one in which faults are injected, into pumps of their own, and one of a healthy
+fleet, which only decoys and ordinary life disturb. Generator and rules run side by side, a process each. What a stretch
+gave can be kept (simulators/kept.py): a trial that was interrupted goes on with the next.
 """
 
 import shutil
@@ -20,14 +21,18 @@ import msgspec
 from simulators.cast import pumps_for
 from simulators.fleet import fleet_of, write_registry
 from simulators.generate import Stream, lines_of
+from simulators.kept import Kept, KeptError
 from simulators.plan import BOOTS_SINCE_MS
 from simulators.score import Finding, Score, Tried
 
 FAULTY_HOURS: Final = 240.0
-CLEAN_PUMPS: Final = 1_000
+EACH_AT_ONCE: Final = 30
+CLEAN_PUMPS: Final = 500
 CLEAN_HOURS: Final = 1_000.0
+FIRST_CLEAN: Final = 500  # the numbers of stretches: faulty ones come before
 READINGS_A_MESSAGE: Final = 60
 LINES_AT_ONCE: Final = 200
+_FAULTY_HOURS_A_FAULT: Final = FAULTY_HOURS * pumps_for(EACH_AT_ONCE) / EACH_AT_ONCE
 
 
 class TrialError(Exception):
@@ -44,6 +49,7 @@ class Trial:
     each: int
     interval_s: float = 60.0
     drift_tau_h: float = 6.0
+    keep: Path | None = None
     pumpwatch: tuple[str, ...] = ()
 
 
@@ -60,6 +66,7 @@ def run(trial: Trial, show: Callable[[str, float], None]) -> tuple[Score, str]:
     `show` is told what is under way, and which share of the whole is done.
     """
     score, version = Score(), ""
+    kept = Kept(trial.keep, "" if trial.rulebook is None else trial.rulebook.read_text(encoding="utf-8"))
     stretches = list(_stretches(trial))
     whole_hours = sum(stream.pumps * stream.hours for stream in stretches)
     done_hours = 0.0
@@ -72,25 +79,31 @@ def run(trial: Trial, show: Callable[[str, float], None]) -> tuple[Score, str]:
             def shown(share: float, what: str = what, done: float = done, own: float = own_hours) -> None:
                 show(what, done + share * own / whole_hours)
 
-            tried, version = _try(trial, stream, Path(directory), shown)
+            tried, version = _tried(trial, kept, stream, Path(directory), shown)
             score.add(tried)
             done_hours += own_hours
     return score, version
 
 
 def _stretches(trial: Trial) -> Iterator[Stream]:
-    """The faulty stretch, then as much health as is wanted."""
-    left = trial.pump_hours
-    number = 0
-    if trial.each:
-        faulty = _stream(trial, number, pumps=pumps_for(trial.each), hours=FAULTY_HOURS, faults=f"each:{trial.each}")
-        yield faulty
-        left -= faulty.pumps * faulty.hours
-    while left > 0:
+    """Faulty stretches until each fault is injected often enough, and between and after them as much health as wanted.
+
+    A longer trial begins as a shorter one does, as far as both go.
+    """
+    left, each, number = trial.pump_hours, trial.each, 0
+    while each > 0 or left > 0:
+        if each > 0:
+            now = min(each, EACH_AT_ONCE)
+            each -= now
+            faulty = _stream(trial, number, pumps=pumps_for(now), hours=FAULTY_HOURS, faults=f"each:{now}")
+            yield faulty
+            left -= faulty.pumps * faulty.hours
+        healthy = left - each * _FAULTY_HOURS_A_FAULT
+        if healthy > 0:
+            hours = max(min(CLEAN_HOURS, healthy / CLEAN_PUMPS), 1.0)
+            yield _stream(trial, FIRST_CLEAN + number, pumps=CLEAN_PUMPS, hours=hours, faults="none")
+            left -= CLEAN_PUMPS * hours
         number += 1
-        hours = max(min(CLEAN_HOURS, left / CLEAN_PUMPS), 1.0)
-        yield _stream(trial, number, pumps=CLEAN_PUMPS, hours=hours, faults="none")
-        left -= CLEAN_PUMPS * hours
 
 
 def _stream(trial: Trial, number: int, *, pumps: int, hours: float, faults: str) -> Stream:
@@ -105,6 +118,20 @@ def _stream(trial: Trial, number: int, *, pumps: int, hours: float, faults: str)
         readings_a_message=READINGS_A_MESSAGE,
         drift_tau_h=trial.drift_tau_h,
     )
+
+
+def _tried(
+    trial: Trial, kept: Kept, stream: Stream, directory: Path, show: Callable[[float], None]
+) -> tuple[Tried, str]:
+    try:
+        known = kept.find(stream)
+    except KeptError as error:
+        raise TrialError(str(error)) from error
+    if known is not None:
+        return known.tried, known.rulebook_version
+    tried, version = _try(trial, stream, directory, show)
+    kept.keep(stream, version, tried)
+    return tried, version
 
 
 def _try(trial: Trial, stream: Stream, directory: Path, show: Callable[[float], None]) -> tuple[Tried, str]:
