@@ -60,7 +60,7 @@ class Metrics:
         self.given_up = counter("pumpwatch_given_up_total", "Notifications given up, by priority.", "priority")
         self.open_circuits = gauge("pumpwatch_open_circuits", "Endpoints that are only probed, since they fail.")
         self.undelivered_pages = gauge(
-            "pumpwatch_undelivered_pages", "High-priority notifications that failed twice or are over 10 s late."
+            "pumpwatch_undelivered_pages", "High-priority notifications that failed twice, are 8 s late or for an endpoint that fails."
         )
         self.reading_to_webhook_seconds = histogram(
             "pumpwatch_reading_to_webhook_seconds",

@@ -94,13 +94,14 @@ def do(alert: Alert, due: Due, now: datetime, why: str = "") -> Move:
     event, kind = _DEEDS[due.deed]
     note = f"{alert.acknowledged_by} did not answer the reminder" if due.deed is Deed.TAKE_BACK else why
     after = advance(alert, event, now)
-    progress = msgspec.structs.replace(done(alert.escalation, due, now), told_number=after.version)
+    progress = msgspec.structs.replace(done(alert.escalation, due, now, alert.priority), told_number=after.version)
     after = replace(after, escalation=progress)
     return Move(after, history_of(after, event, RULES, note, now), kind, targets=due.targets)
 
 
 _DEEDS: Final[Mapping[Deed, tuple[AlertEvent, NotificationKind]]] = {
     Deed.ESCALATE: (AlertEvent.ESCALATED, NotificationKind.ESCALATED),
+    Deed.FALL_BACK: (AlertEvent.ESCALATED, NotificationKind.ESCALATED),
     Deed.REPEAT: (AlertEvent.REPEATED, NotificationKind.REPEATED),
     Deed.REMIND: (AlertEvent.REMINDED, NotificationKind.REMINDER),
     Deed.TAKE_BACK: (AlertEvent.TAKEN_BACK, NotificationKind.REPEATED),

@@ -1,8 +1,9 @@
 """What must be done so that a person answers, and when? The next deadline of one alert, and what it brings.
 
 An alert goes up its policy's steps until somebody acknowledges it: when the next step's time has come, or at once when
-nobody of the last step could be reached. After the last step all are told again, at growing intervals. Whoever has
-acknowledged is reminded while the condition lasts; a reminder without an answer takes the acknowledgement back.
+nobody of the last step could be reached; when nobody of the whole policy could, everybody is told. After the last step
+all are told again, at growing intervals. Whoever has acknowledged is reminded while the condition lasts; a reminder
+without an answer takes the acknowledgement back.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from service.core.alert import Alert, AlertState
-from service.core.policy import FALLBACK, FALLBACKS, Policy, Target
+from service.core.change import Priority
+from service.core.policy import EVERYBODY, FALLBACK, FALLBACKS, Policy, Target
 from service.core.progress import Progress
 
 Reaches = Callable[[tuple[Target, ...]], bool]
@@ -25,6 +27,7 @@ OVERDUE: Final = timedelta(seconds=60)
 
 class Deed(StrEnum):
     ESCALATE = "escalate"
+    FALL_BACK = "fall_back"  # nobody of its policy could be reached
     REPEAT = "repeat"
     REMIND = "remind"
     TAKE_BACK = "take_back"  # the acknowledgement
@@ -57,7 +60,8 @@ def ask(alert: Alert, policy: Policy, reaches: Reaches, now: datetime) -> tuple[
 def next_due(alert: Alert, progress: Progress, unreached_since: datetime | None) -> Due | None:
     """The next thing to be done for this alert; None once no person is needed.
 
-    `unreached_since`: since when it is known that of those told last not one could be reached.
+    `unreached_since`: since when it is known that of those told last not one could be reached; after the last step,
+    that nobody could since the alert began to ask.
     """
     if alert.state is AlertState.RESOLVED:
         return None
@@ -70,12 +74,14 @@ def next_due(alert: Alert, progress: Progress, unreached_since: datetime | None)
         if unreached_since is not None:
             at = min(at, max(unreached_since, progress.told_at or progress.began_at))
         return Due(at, Deed.ESCALATE, step.targets)
+    if unreached_since is not None and policy.name != FALLBACK.name:
+        return Due(max(unreached_since, progress.told_at or progress.began_at), Deed.FALL_BACK, (EVERYBODY,))
     wait_s = min(policy.repeat_after_s * 2.0 ** min(progress.repeats, 20), policy.repeat_at_most_s)
     return Due((progress.told_at or progress.began_at) + timedelta(seconds=wait_s), Deed.REPEAT, _told(progress))
 
 
-def done(progress: Progress, due: Due, now: datetime) -> Progress:
-    """The progress once `due` has been done at `now`."""
+def done(progress: Progress, due: Due, now: datetime, priority: Priority = Priority.HIGH) -> Progress:
+    """The progress of an alert of `priority` once `due` has been done at `now`."""
     late = now - due.at
     match due.deed:
         case Deed.ESCALATE:
@@ -84,6 +90,10 @@ def done(progress: Progress, due: Due, now: datetime) -> Progress:
                 steps_told=progress.steps_told + 1,
                 told_at=now,
                 began_at=progress.began_at + late if late > OVERDUE else progress.began_at,
+            )
+        case Deed.FALL_BACK:
+            return Progress(
+                policy=FALLBACKS[priority], began_at=now, steps_told=1, told_at=now, instead_of=progress.policy.name
             )
         case Deed.REPEAT:
             return msgspec.structs.replace(progress, repeats=progress.repeats + 1, told_at=now)

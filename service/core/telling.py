@@ -130,7 +130,8 @@ def _said_again(move: Move, book: Book, asked: Asked, now: datetime) -> tuple[Mo
 
 
 def _with(move: Move, progress: Progress) -> Move:
-    progress = msgspec.structs.replace(progress, told_number=move.history.number)
+    number = move.history.number
+    progress = msgspec.structs.replace(progress, told_number=number, first_number=number)
     history = move.history
     if progress.instead_of:
         note = f"the policy {progress.instead_of} reaches no endpoint: everybody is told"

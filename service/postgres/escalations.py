@@ -14,9 +14,10 @@ import msgspec
 from service.core import answers
 from service.core.alert import Alert
 from service.core.change import Change, Condition, Turn
-from service.core.escalation import Due, deadline, next_due
+from service.core.delivery import ASKS_NOTHING
+from service.core.escalation import Deed, Due, deadline, next_due
 from service.core.lifecycle import EPOCH, RULES, AlertWritten, Move
-from service.core.policy import quiet_until
+from service.core.policy import FALLBACK, quiet_until
 from service.core.progress import Progress
 from service.core.roster import Roster
 from service.core.subject import NO_PUMP, Subject, service_subject
@@ -31,7 +32,8 @@ TIMES: Final = 20
 OVERDUE: Final = timedelta(seconds=60)
 
 # Alerts of which nobody of those told last could be reached: each of their notifications is an undelivered page, or
-# there is none. Since when that is known.
+# there is none. Since when that is known. After the last step, only where nobody was reached since it asks; where
+# everybody was asked there is nobody else.
 _UNREACHED: Final = """
 SELECT a.id, coalesce((
     SELECT max(page.since) FROM undelivered_page AS page JOIN notification AS n ON n.id = page.notification_id
@@ -39,7 +41,11 @@ SELECT a.id, coalesce((
 ), (a.escalation->>'told_at')::timestamptz) AS since
 FROM alert AS a
 WHERE a.state <> 'resolved' AND a.acknowledged_at IS NULL AND a.shelved_until IS NULL AND a.inhibited_by IS NULL
-    AND (a.escalation->>'steps_told')::integer < jsonb_array_length(a.escalation->'policy'->'steps')
+    AND ((a.escalation->>'steps_told')::integer < jsonb_array_length(a.escalation->'policy'->'steps')
+        OR (a.escalation->'policy'->>'name' <> $2 AND NOT EXISTS (
+            SELECT FROM notification AS n
+            WHERE n.alert_id = a.id AND n.state = 'delivered' AND n.kind <> ALL ($3::text[])
+                AND n.number >= coalesce((a.escalation->>'first_number')::integer, 0))))
     AND (a.escalation->>'told_at')::timestamptz <= $1
     AND NOT EXISTS (
         SELECT FROM notification AS n
@@ -75,7 +81,8 @@ _SUBJECT: Final = service_subject("escalation")
 async def look_once(connection: asyncpg.Connection, alert_store: AlertStore, now: datetime) -> list[AlertWritten]:
     """Do what is due at `now`, the longest due first, and check that nothing was forgotten."""
     written: list[AlertWritten] = []
-    unreached = {row["id"]: row["since"] for row in await connection.fetch(_UNREACHED, now)}
+    reaching = now, FALLBACK.name, sorted(ASKS_NOTHING)
+    unreached = {row["id"]: row["since"] for row in await connection.fetch(_UNREACHED, *reaching)}
     for _ in range(TIMES):
         async with connection.transaction():
             some, more = await _do_due(connection, alert_store, unreached, now)
@@ -129,6 +136,8 @@ async def _moved(
 
 
 def _why(due: Due, progress: Progress, unreached_since: datetime | None) -> str:
+    if due.deed is Deed.FALL_BACK:
+        return f"nobody of the policy {progress.policy.name} could be reached: everybody is told"
     early = progress.steps_told < len(progress.policy.steps) and unreached_since is not None
     in_time = (
         progress.began_at + timedelta(seconds=progress.policy.steps[progress.steps_told].after_s) if early else None

@@ -95,6 +95,38 @@ async def test_a_policy_that_reaches_nobody_gives_way_to_everybody_and_says_so(w
     assert await ward.look(33) == ["condition_ended"]
 
 
+async def test_where_nobody_of_the_whole_policy_could_be_reached_everybody_is_told_and_that_is_said(ward: Ward) -> None:
+    await ward.policy()
+    await ward.apply(turned(Turn.BEGAN, 30, pump=await ward.pump()), minute=30)
+    fails = "UPDATE notification SET failures = 2, attempts = 2, failed_since = $1 WHERE state = 'pending'"
+    seen = []
+    for seconds in range(1, 5):
+        await ward.connection.execute(fails, at(30))
+        seen += await ward.look(30, seconds=seconds)
+    assert seen == ["escalated"] * 3 + ["condition_began"]
+    assert await ward.told() == [
+        *("activated desk", "escalated ada's phone", "escalated head"),
+        *("activated desk", "escalated elsewhere"),  # the first is about the policy, and goes the same way
+    ]
+    notes = await ward.connection.fetch("SELECT note FROM alert_history WHERE event = 'escalated' ORDER BY number")
+    assert notes[-1]["note"] == "nobody of the policy ward could be reached: everybody is told"
+    broken = await ward.connection.fetchval("SELECT evidence->>'reason' FROM alert WHERE pump IS NULL")
+    assert broken == "the policy ward reaches no endpoint"
+    await ward.arrives("elsewhere")
+    assert await ward.look(34.9) == []
+    assert await ward.look(36) != [], "and it is said again"
+
+
+async def test_where_somebody_of_the_policy_was_reached_the_others_do_not_hear(ward: Ward) -> None:
+    await ward.policy()
+    await ward.apply(turned(Turn.BEGAN, 30, pump=await ward.pump()), minute=30)
+    await ward.arrives("desk")
+    assert await ward.look(35) == ["escalated"]
+    assert await ward.look(45) == ["escalated"]
+    await ward.connection.execute("UPDATE notification SET failures = 2 WHERE state = 'pending'")
+    assert await ward.look(46) == []
+
+
 async def test_who_has_no_policies_is_told_as_ever_and_again_while_nobody_answers(ward: Ward) -> None:
     await ward.endpoint("desk", "head")
     pump = await ward.pump()

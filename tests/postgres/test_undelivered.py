@@ -35,7 +35,7 @@ async def test_a_page_that_failed_twice_is_a_fact_that_somebody_is_woken_for(
         assert await undelivered(rows) == []
 
 
-async def test_a_page_that_nobody_has_taken_or_finished_for_ten_seconds_is_one_too(
+async def test_a_page_that_nobody_has_taken_or_finished_for_eight_seconds_is_one_too(
     outbox: PostgresOutbox, rows: Rows
 ) -> None:
     untouched = await rows.a_notification(await rows.an_endpoint())
@@ -43,16 +43,25 @@ async def test_a_page_that_nobody_has_taken_or_finished_for_ten_seconds_is_one_t
     disabled = await rows.a_notification(await rows.an_endpoint(enabled=False))
     assert await undelivered(rows) == [(disabled, "endpoint_disabled")]
     assert len(await claim(outbox)) == 2
-    past = now() - timedelta(seconds=11)
+    past = now() - timedelta(seconds=9)
     await rows.pool.execute("UPDATE notification SET claimed_at = $2 WHERE id = $1", hanging, past)
     await rows.pool.execute(
         "UPDATE notification SET claimed_at = NULL, due_at = $2 WHERE id = $1", untouched, past - timedelta(seconds=1)
     )
     assert await undelivered(rows) == [
-        (untouched, "ten_seconds"),
-        (hanging, "ten_seconds"),
+        (untouched, "eight_seconds"),
+        (hanging, "eight_seconds"),
         (disabled, "endpoint_disabled"),
     ]
+
+
+async def test_a_page_for_an_endpoint_that_is_known_to_fail_is_one_at_once(outbox: PostgresOutbox, rows: Rows) -> None:
+    endpoint = await rows.an_endpoint()
+    await rows.pool.execute("INSERT INTO circuit (endpoint, opened_at) VALUES ($1, now())", endpoint)
+    page = await rows.a_notification(endpoint)
+    assert await undelivered(rows) == [(page, "circuit_open")]
+    await rows.pool.execute("UPDATE notification SET due_at = $1", now() + timedelta(hours=1))
+    assert await undelivered(rows) == [], "it is kept back: nobody has tried"
 
 
 async def test_a_page_that_was_given_up_stays_a_fact(outbox: PostgresOutbox, rows: Rows) -> None:
