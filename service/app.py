@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import asyncpg
@@ -21,10 +21,12 @@ from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kep
 from service.exits import EXIT_PROBLEMS
 from service.logs import tell
 from service.loops.deliver import deliver as deliver_loop
+from service.loops.guard import Guard
 from service.loops.ingest import Ingester
 from service.loops.letters import Letters
 from service.loops.maintain import look_after, maintain
 from service.loops.rulebook import RulebookSource, follow
+from service.loops.watch import Lookout
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
 from service.mqtt.inbox import MqttInbox
@@ -37,6 +39,7 @@ from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES, outages_told
 from service.postgres.outbox import PLANS, PostgresOutbox, no_reset
 from service.postgres.overrides import open_overrides
+from service.postgres.probe import PostgresProbe
 from service.postgres.rulebooks import enter_into_force, newest_text
 from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower
@@ -44,6 +47,7 @@ from service.postgres.workers import at_work
 from service.settings import Settings
 from service.vault import vault_of
 from service.webhooks.destination import Checked
+from service.webhooks.direct import DirectLine
 from service.webhooks.sender import HttpSender, trusted
 
 HEARTBEAT_EVERY_S: Final = 2.0
@@ -106,11 +110,30 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def watch(settings: Settings, stop: asyncio.Event) -> None:
-    """Judge silence from the database alone, and keep the store fit: one leader."""
-    async with _pool(settings, most=4) as pool, asyncio.TaskGroup() as tasks:
+    """Judge silence from the database alone, and keep the store fit: one leader. Guard the way to people: each."""
+    after = timedelta(seconds=settings.outage_after_s)
+    async with (
+        _pool(settings, most=4) as pool,
+        _line(settings, settings.outage_url) as line,
+        _line(settings, settings.heartbeat_url) as outside,
+        asyncio.TaskGroup() as tasks,
+    ):
+        guard = Guard(
+            PostgresProbe(settings.database_url, after),
+            _now,
+            Metrics(CollectorRegistry()),
+            after=after,
+            line=line,
+            outside=outside,
+            heartbeat_every=timedelta(seconds=settings.heartbeat_every_s),
+        )
+        tasks.create_task(guard.run(stop))  # before anything that waits for the database
         source = await rulebook_source(settings, pool)
         rulebook = await _answered(lambda: source.look(_now()))
-        tower = PostgresWatchtower(settings.database_url, AlertStore(rulebook), rulebook)
+        tower = PostgresWatchtower(
+            settings.database_url, AlertStore(rulebook), rulebook, outage_after=after, also=guard.storage
+        )
+        lookout = Lookout(_now)
 
         async def use(rulebook: Rulebook, _: Sequence[Problem]) -> None:
             with outages_told():
@@ -119,9 +142,9 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
             tower.use(rulebook)
 
         tasks.create_task(follow(source, use, _now, stop))
-        tasks.create_task(_heartbeat(pool, "watch", stop))
+        tasks.create_task(_heartbeat(pool, "watch", stop, lambda: lookout.problem))
         tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
-        tasks.create_task(watch_loop(tower, _now, stop))
+        tasks.create_task(watch_loop(tower, _now, stop, lookout))
 
 
 async def deliver(settings: Settings, stop: asyncio.Event) -> None:
@@ -171,12 +194,24 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
         await asyncio.gather(serving, stopping, following, return_exceptions=True)
 
 
-async def _heartbeat(pool: asyncpg.Pool, role: str, stop: asyncio.Event) -> None:
-    """Say that this role lives, while the database is there to hear it."""
+@asynccontextmanager
+async def _line(settings: Settings, url: str) -> AsyncIterator[DirectLine | None]:
+    if not url:
+        yield None
+        return
+    form = settings.outage_format if url == settings.outage_url else "pumpwatch"
+    async with DirectLine(url, settings.outage_secret, form, trusted(settings.webhook_ca)) as line:
+        yield line
+
+
+async def _heartbeat(
+    pool: asyncpg.Pool, role: str, stop: asyncio.Event, problem: Callable[[], str] = lambda: ""
+) -> None:
+    """Say that this role lives, and how it is, while the database is there to hear it."""
     instance = f"{socket.gethostname()}/{os.getpid()}"
     while not stop.is_set():
         with suppress(*OUTAGES):
-            await beat(pool, role, instance, _now())
+            await beat(pool, role, instance, _now(), problem())
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), HEARTBEAT_EVERY_S)
 

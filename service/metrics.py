@@ -16,9 +16,9 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(name, text, labels, registry=registry, buckets=buckets)
 
-        def gauge(name: str, text: str) -> Gauge:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
             """Of the database: whichever process has looked last is right."""
-            return Gauge(name, text, registry=registry, multiprocess_mode="mostrecent")
+            return Gauge(name, text, labels, registry=registry, multiprocess_mode="mostrecent")
 
         self.messages = counter("pumpwatch_messages_total", "Messages taken from the broker.", "kind")
         self.messages_discarded = counter(
@@ -60,12 +60,29 @@ class Metrics:
         self.given_up = counter("pumpwatch_given_up_total", "Notifications given up, by priority.", "priority")
         self.open_circuits = gauge("pumpwatch_open_circuits", "Endpoints that are only probed, since they fail.")
         self.undelivered_pages = gauge(
-            "pumpwatch_undelivered_pages", "High-priority notifications that failed twice, are 8 s late or for an endpoint that fails."
+            "pumpwatch_undelivered_pages",
+            "High-priority notifications that failed twice, are 8 s late or for an endpoint that fails.",
         )
         self.reading_to_webhook_seconds = histogram(
             "pumpwatch_reading_to_webhook_seconds",
             "From the arrival of the reading that crossed a limit to the first webhook request for it.",
             ALERT_SECONDS,
         )
+        self.link_broken = gauge(
+            "pumpwatch_link_broken", "1 while a link of the way from pump to person is broken, by link.", "link"
+        )
+        self.storage_outage_seconds = gauge(
+            "pumpwatch_storage_outage_seconds", "For how long the database has not answered; 0 while it does."
+        )
+        self.heartbeats = counter(
+            "pumpwatch_heartbeats_total",
+            "Calls to the outside while all is well, by outcome; withheld while not.",
+            "outcome",
+        )
+        self.direct_attempts = counter(
+            "pumpwatch_direct_attempts_total", "What was told without the database, by outcome.", "outcome"
+        )
+        self.canary_rounds = counter("pumpwatch_canary_rounds_total", "Faults of the canary, by outcome.", "outcome")
+        self.canary_seconds = gauge("pumpwatch_canary_seconds", "What the canary's last fault took to be delivered.")
         self.requests = counter("pumpwatch_api_requests_total", "API requests.", "method", "route", "status")
         self.request_seconds = histogram("pumpwatch_api_request_seconds", "API request time.", STAGE_SECONDS, "route")

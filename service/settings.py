@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from service.core import webhook
 from service.core.address import Allowed
 
 
@@ -47,12 +48,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """Where people reach the API and the board: for the links in webhooks. Empty: there are none."""
 
+    outage_url: str = ""
+    """Who is told, without the database, that it does not answer or that nothing can be delivered."""
+    outage_secret: str = ""
+    """What signs that: whsec_ and the base64 of 24 to 64 bytes."""
+    outage_format: str = "pumpwatch"
+    outage_after_s: float = 20.0
+    """A part of the service that is broken for so long is told of."""
+    heartbeat_url: str = ""
+    """Called while every link from pump to person holds, and not otherwise."""
+    heartbeat_every_s: float = 60.0
+    broker_monitor_url: str = ""
+    """The monitoring address of NATS; other brokers say of themselves under $SYS what they have dropped."""
+    canary_every_s: float = 300.0
+    """So often a pump of our own has a fault, which must arrive at an endpoint of our own; 0: there is none."""
+    canary_within_s: float = 60.0
+    canary_url: str = ""
+    """Where that endpoint is, as the role deliver reaches it; empty: the API on this machine."""
+
     def redacted(self) -> dict[str, str]:
         """The settings with passwords taken out, for the log line at start."""
         shown = {name: str(getattr(self, name)) for name in self.__struct_fields__}
         for name in ("database_url", "broker_url"):
             shown[name] = without_password(shown[name])
-        shown["secret_key"] = "***" if self.secret_key else ""
+        for name in ("secret_key", "outage_secret", "outage_url", "heartbeat_url"):
+            shown[name] = "***" if shown[name] else ""
         return shown
 
 
@@ -95,7 +115,15 @@ def load(
         what, _, where = str(error).partition(" - at `$.")
         raise SettingsError(f"{_variable(where.rstrip('`'))}: {what}") from None
     _check(settings)
-    return settings
+    return msgspec.structs.replace(settings, database_url=_writable(settings.database_url))
+
+
+def _writable(url: str) -> str:
+    """Of several hosts the one that can be written to, whichever that is now."""
+    parts = urlsplit(url)
+    if "," not in parts.netloc or "target_session_attrs" in parts.query:
+        return url
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, "target_session_attrs=read-write")))))
 
 
 def _check(settings: Settings) -> None:
@@ -118,6 +146,7 @@ def _check(settings: Settings) -> None:
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
     _check_delivery(settings)
+    _check_own_way(settings)
 
 
 def _check_delivery(settings: Settings) -> None:
@@ -131,6 +160,27 @@ def _check_delivery(settings: Settings) -> None:
     public = urlsplit(settings.public_url)
     if settings.public_url and not (public.scheme in {"http", "https"} and public.hostname and not public.query):
         raise SettingsError("PUMPWATCH_PUBLIC_URL: must be https://host, or http://host in a test")
+
+
+def _check_own_way(settings: Settings) -> None:
+    for name in ("outage_url", "heartbeat_url", "broker_monitor_url", "canary_url"):
+        url = urlsplit(getattr(settings, name))
+        if getattr(settings, name) and not (url.scheme in {"http", "https"} and url.hostname):
+            raise SettingsError(f"{_variable(name)}: must be https://host…, or http://host… inside")
+    if settings.outage_url and not settings.outage_secret:
+        raise SettingsError("PUMPWATCH_OUTAGE_SECRET: not set, and PUMPWATCH_OUTAGE_URL needs it")
+    if settings.outage_secret:
+        try:
+            webhook.key(settings.outage_secret)
+        except webhook.BadSecretError as error:
+            raise SettingsError(f"PUMPWATCH_OUTAGE_SECRET: {error}") from None
+    if settings.outage_format not in {"pumpwatch", "alertmanager", "slack"}:
+        raise SettingsError("PUMPWATCH_OUTAGE_FORMAT: must be pumpwatch, alertmanager or slack")
+    for name in ("outage_after_s", "heartbeat_every_s", "canary_within_s"):
+        if not 1 <= getattr(settings, name) <= 86_400:
+            raise SettingsError(f"{_variable(name)}: must be 1 to 86400 seconds")
+    if settings.canary_every_s and not 1 <= settings.canary_every_s <= 86_400:
+        raise SettingsError("PUMPWATCH_CANARY_EVERY_S: must be 1 to 86400 seconds, or 0 for none")
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

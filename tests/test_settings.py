@@ -21,6 +21,14 @@ def test_passwords_are_not_shown() -> None:
     assert "secret" not in load(SOUND).redacted()["broker_url"]
     assert load(SOUND, secret_key="geheim").redacted()["secret_key"] == "***"
     assert "postgresql://u:***@db/p" in load(SOUND).redacted().values()
+    assert "geheim" not in str(load(SOUND, heartbeat_url="https://ping.example/geheim").redacted())
+
+
+def test_of_several_hosts_the_one_that_can_be_written_to_is_wanted() -> None:
+    several = "postgresql://u:p@db1:5432,db2:5433/p?application_name=x"
+    assert load(SOUND, database_url=several).database_url == f"{several}&target_session_attrs=read-write"
+    chosen = f"{several}&target_session_attrs=primary"
+    assert load(SOUND, database_url=chosen).database_url == chosen
 
 
 @pytest.mark.parametrize(
@@ -39,6 +47,12 @@ def test_passwords_are_not_shown() -> None:
         ({"PUMPWATCH_WEBHOOK_CA": "/nowhere.pem"}, "PUMPWATCH_WEBHOOK_CA: /nowhere.pem is not a file"),
         ({"PUMPWATCH_WEBHOOK_ALLOW": "10.0.0.0/99"}, "PUMPWATCH_WEBHOOK_ALLOW: 10.0.0.0/99 is neither"),
         ({"PUMPWATCH_PUBLIC_URL": "ftp://x"}, "PUMPWATCH_PUBLIC_URL: must be https://"),
+        ({"PUMPWATCH_OUTAGE_URL": "mailto:ada"}, "PUMPWATCH_OUTAGE_URL: must be https://"),
+        ({"PUMPWATCH_OUTAGE_URL": "https://x.example"}, "PUMPWATCH_OUTAGE_SECRET: not set"),
+        ({"PUMPWATCH_OUTAGE_SECRET": "secret"}, "PUMPWATCH_OUTAGE_SECRET: a webhook secret begins with whsec_"),
+        ({"PUMPWATCH_OUTAGE_FORMAT": "pagerduty"}, "PUMPWATCH_OUTAGE_FORMAT: must be"),
+        ({"PUMPWATCH_OUTAGE_AFTER_S": "0"}, "PUMPWATCH_OUTAGE_AFTER_S: must be 1 to 86400"),
+        ({"PUMPWATCH_CANARY_EVERY_S": "-1"}, "PUMPWATCH_CANARY_EVERY_S: must be 1 to 86400"),
         ({"PUMPWATCH_PROT": "1"}, "PUMPWATCH_PROT: no such setting; known are"),
     ],
 )

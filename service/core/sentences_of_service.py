@@ -69,9 +69,10 @@ def _endpoint_disabled(of: Evidence) -> str:
 
 
 def _canary_lost(of: Evidence) -> str:
+    within = span(timedelta(seconds=of.number("within_s")))
     return (
-        f"The canary's fault of {of.since} was not delivered within {span(timedelta(seconds=of.number('within_s')))}: "
-        f"{of.text('reason')}."
+        f"The canary's fault of {of.since} was not delivered within {within}: it {of.text('reason')}. "
+        "Real alerts may not be delivered either."
     )
 
 

@@ -2,10 +2,10 @@
 longer ends. Nothing is remembered in between.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.core.change import Change, Condition, Turn
 from service.core.lifecycle import EPOCH
@@ -44,6 +44,13 @@ class Broken:
     @property
     def subject(self) -> str:
         return service_subject(self.part)
+
+
+class Seen(NamedTuple):
+    """What a look at the database shows."""
+
+    links: Sequence[tuple[str, str]]  # every link that is broken, and why: what /ready says
+    beyond_delivery: Sequence[Broken]  # what cannot be told in the usual way, although the database answers
 
 
 def turns(broken: Iterable[Broken], told: Told, now: datetime) -> list[Change]:

@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 
+from service.postgres import canary
 from service.postgres.migrate import MigrationError, pending_on
 
 ROLES: Final = ("ingest", "watch", "deliver")
@@ -16,25 +17,35 @@ _HEARTBEATS = "SELECT role, instance, at, ready, reason FROM role_heartbeat ORDE
 
 
 async def reasons_not_ready(connection: asyncpg.Connection, now: datetime) -> list[str]:
-    """Return every reason, empty when all is well: schema current, shards caught up, each role alive and well."""
+    """Return every reason, empty when all is well."""
+    return [why for _, why in await broken_links(connection, now)]
+
+
+async def broken_links(connection: asyncpg.Connection, now: datetime) -> list[tuple[str, str]]:
+    """Each link that is broken, and why: schema current, shards caught up, each role alive and well, canary heard."""
     if wrong := await _schema(connection):
-        return [wrong]  # what follows may not even be there
+        return [("database", wrong)]  # what follows may not even be there
     shards = await connection.fetch(_SHARDS)
-    reasons = [] if shards else ["no shard has an ingester"]
+    found = [] if shards else [("ingest", "no shard has an ingester")]
     for row in shards:
         at = row["marker_at"]
         if at is None or now - at >= MARKER_FRESH_FOR:
             why = row["reason"] or _ago("its last marker", at, now)
-            reasons.append(f"shard {row['shard']} is not caught up: {why}")
+            link = "broker" if why.startswith("broker") else "ingest"
+            found.append((link, f"shard {row['shard']} is not caught up: {why}"))
     beats = await connection.fetch(_HEARTBEATS)
     for role in ROLES:
         # Rows of processes that are gone stay behind; they say nothing once another has taken over.
         fresh = [row for row in beats if row["role"] == role and now - row["at"] < HEARTBEAT_FRESH_FOR]
         if not fresh:
             last = max((row["at"] for row in beats if row["role"] == role), default=None)
-            reasons.append(f"{role} is not running: {_ago('its last heartbeat', last, now)}")
-        reasons += [f"{role} is not ready: {row['reason'] or 'no reason given'}" for row in fresh if not row["ready"]]
-    return reasons
+            found.append((role, f"{role} is not running: {_ago('its last heartbeat', last, now)}"))
+        found += [
+            (role, f"{role} is not ready: {row['reason'] or 'no reason given'}") for row in fresh if not row["ready"]
+        ]
+    if lost := await canary.lost(connection, now):
+        found.append(("canary", f"not watching: the canary's fault of {lost.since:%H:%M:%S} UTC {lost.reason}"))
+    return found
 
 
 async def _schema(connection: asyncpg.Connection) -> str:

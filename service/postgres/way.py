@@ -9,6 +9,7 @@ import asyncpg
 from service.core.change import Condition
 from service.core.lifecycle import AlertWritten
 from service.core.way import JUDGED, Broken, turns
+from service.postgres import canary
 from service.postgres.alerts import AlertStore
 
 MARK_EVERY: Final = timedelta(seconds=5)
@@ -46,6 +47,7 @@ async def broken(connection: asyncpg.Connection, after: timedelta, now: datetime
         *await _given_up(connection, now),
         *await _endpoints(connection, now),
         *await _broker(connection, now),
+        *await _canary(connection, now),
     ]
 
 
@@ -153,6 +155,15 @@ async def _endpoints(connection: asyncpg.Connection, now: datetime) -> list[Brok
         )
         for row in await connection.fetch(_ENDPOINTS, now - FAILING_FOR)
     ]
+
+
+async def _canary(connection: asyncpg.Connection, now: datetime) -> list[Broken]:
+    lost = await canary.lost(connection, now)
+    if lost is None:
+        return []
+    evidence: dict[str, float | int | str] = {"within_s": lost.within_s, "reason": lost.reason}
+    condition = Condition.CANARY_LOST
+    return [Broken(condition=condition, part="canary", since=lost.since, evidence=evidence, by_since=True)]
 
 
 _BROKER: Final = "SELECT since, reason FROM broker_trouble WHERE last_at > $1 ORDER BY what"

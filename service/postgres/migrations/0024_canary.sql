@@ -6,7 +6,8 @@ CREATE TABLE canary (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     every_s real NOT NULL,
     within_s real NOT NULL,
-    boot bigint NOT NULL DEFAULT 0
+    boot bigint NOT NULL DEFAULT 0, -- of the pump: each process that sends in its name is one
+    asked_at timestamptz NOT NULL DEFAULT now()
 );
 -- A fault at a time, and how far it has come.
 CREATE TABLE canary_round (

@@ -1,0 +1,66 @@
+"""Since when does the database not answer, and is that over? From what came of trying it, again and again."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.core.change import Condition
+from service.core.lifecycle import EPOCH
+from service.core.way import Broken
+
+RECORDED_FOR: Final = timedelta(seconds=60)
+"""An outage that is over is an alert in the database for so long, so that whoever is told by that hears of it too."""
+
+
+class Outage:
+    """An outage counts once it has lasted for `after`, and is over once the database has answered for as long."""
+
+    def __init__(self, after: timedelta) -> None:
+        self._after = after
+        self._since: datetime | None = None
+        self._back_at: datetime | None = None
+        self._counts = False
+        self._reason = ""
+
+    def failed(self, reason: str, now: datetime) -> None:
+        if self._since is None or (self._back_at is not None and now - self._back_at >= self._after):
+            self._since, self._counts = now, False
+        self._back_at, self._reason = None, reason
+        self._counts = self._counts or now - self._since >= self._after
+
+    def answered(self, now: datetime) -> None:
+        if self._since is None:
+            return
+        if not self._counts:
+            self._since = None
+            return
+        self._back_at = self._back_at or now
+        if now - self._back_at >= max(self._after, RECORDED_FOR):
+            self._since, self._back_at, self._counts = None, None, False
+
+    def lasted_s(self, now: datetime) -> float:
+        """0 while it answers."""
+        return 0.0 if self._since is None or self._back_at is not None else (now - self._since).total_seconds()
+
+    def broken(self, now: datetime) -> Broken | None:
+        """To be told of without the database."""
+        if not self._counts or (self._back_at is not None and now - self._back_at >= self._after):
+            return None
+        return self._broken()
+
+    def recorded(self, now: datetime) -> Broken | None:
+        """To be told of by the database: where that can be written all the same, and when it is over."""
+        if not self._counts or (self._back_at is not None and now - self._back_at >= RECORDED_FOR):
+            return None
+        return self._broken()
+
+    def _broken(self) -> Broken | None:
+        if self._since is None:
+            return None
+        until = {} if self._back_at is None else {"until_ms": (self._back_at - EPOCH) // timedelta(milliseconds=1)}
+        return Broken(
+            condition=Condition.STORAGE_UNAVAILABLE,
+            part="storage",
+            since=self._since,
+            evidence={"reason": self._reason, **until},
+            by_since=True,
+        )
