@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "run",
     "pumps",
     "token",
+    "account",
     "endpoint",
     "escalation",
     "deliveries",

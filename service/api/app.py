@@ -1,4 +1,4 @@
-"""What is the API made of? The routers, and around them, from the outside in: observe, gate, bodies."""
+"""What is the API made of? The routers, and around them, from the outside in: headers, observe, gate, bodies."""
 
 import zoneinfo
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from typing import Any
 
 import asyncpg
 from fastapi import APIRouter, FastAPI, Security
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from service.api import (
+    accounts,
     alerts,
     burden,
     deliveries,
@@ -30,12 +31,16 @@ from service.api import (
     readings,
     rules,
     series,
+    sessions,
 )
 from service.api.bodies import Bodies
 from service.api.context import AlertStore, Context
+from service.api.cookies import COOKIE
 from service.api.gate import Gate
+from service.api.headers import Headers
 from service.api.observe import Observe
 from service.api.openapi import describe
+from service.api.passwords import Passwords
 from service.core.address import Allowed
 from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook
 from service.core.rulebook import Problem as RulebookProblem
@@ -49,7 +54,14 @@ _DESCRIPTION = """Pumps, what they said, what is wrong with them and who has ans
 Lists come in pages: ask again with `next_cursor` until it is null. Times are UTC. Errors are problem+json (RFC 9457).
 Every write is recorded with the name of the token that made it."""
 
-_TOKEN = HTTPBearer(description="From `pumpwatch token create`; its role decides what it may do.", auto_error=False)
+_TOKEN = HTTPBearer(
+    description="From `pumpwatch token create`; its role and scopes decide what it may do.", auto_error=False
+)
+_SESSION = APIKeyCookie(
+    name=COOKIE,
+    description="From `POST /api/v1/session`; writes need the header X-CSRF-Token as well.",
+    auto_error=False,
+)
 
 
 def create_app(
@@ -86,13 +98,16 @@ def create_app(
     )
     app.state.context = context
     app.state.link_rate = links.Rate()
+    app.state.passwords = Passwords()
     app.include_router(health.router)
     app.include_router(links.router)
+    app.include_router(sessions.links)
     app.include_router(_version_1(app))
     problems.install(app)
     app.add_middleware(Bodies)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Headers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 
@@ -112,7 +127,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
-    router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN)], responses=every)
+    router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN), Security(_SESSION)], responses=every)
     for part in (
         pumps,
         readings,
@@ -129,6 +144,8 @@ def _version_1(app: FastAPI) -> APIRouter:
         deliveries,
         drills,
         quarantine,
+        sessions,
+        accounts,
     ):
         router.include_router(part.router)
 

@@ -8,6 +8,9 @@ from tests.architecture.source import ROOT, imported_names, modules
 RUN_BY = {
     "service/api/alert_models.py": "tests/api/test_alerts.py",
     "service/api/context.py": "tests/api/test_gate.py",
+    "service/api/cookies.py": "tests/api/test_sessions.py",
+    "service/api/passwords.py": "tests/api/test_sessions.py",
+    "service/postgres/people.py": "tests/api/test_sessions.py",
     "service/api/endpoint_models.py": "tests/api/test_endpoints.py",
     "service/api/link_page.py": "tests/api/test_links.py",
     "service/api/pump_models.py": "tests/api/test_pumps.py",

@@ -1,7 +1,10 @@
 """`pumpwatch token`: who may use the API."""
 
+from datetime import UTC, datetime, timedelta
+
 import asyncpg
 
+from service.core.access import Scope
 from service.postgres.accounts import Role, account_of
 from tests.commands.program import Pumpwatch
 from tests.commands.program import pumpwatch as run
@@ -12,7 +15,7 @@ async def test_a_token_is_printed_once_and_works_until_it_is_revoked(pumpwatch: 
     assert made.code == 0, made.err
     token = made.out.strip()
     connection = await asyncpg.connect(postgres_url)
-    account = await account_of(connection, token)
+    account = await account_of(connection, token, datetime.now(UTC))
     assert account is not None
     assert (account.name, account.role) == ("ward 3", Role.CLINICIAN)
     assert token not in made.err
@@ -21,17 +24,29 @@ async def test_a_token_is_printed_once_and_works_until_it_is_revoked(pumpwatch: 
     assert (again.code, again.out) == (1, "")
     assert "ward 3" in again.err
     listed = pumpwatch("token", "list")
-    assert listed.out.splitlines()[0].split() == ["NAME", "ROLE", "CREATED", "REVOKED"]
-    assert listed.out.splitlines()[1].startswith("ward 3  clinician  20")
+    assert listed.out.splitlines()[0].split() == ["NAME", "ROLE", "SCOPES", "SITES", "CREATED", "EXPIRES", "REVOKED"]
+    assert listed.out.splitlines()[1].startswith("ward 3  clinician  all     all    20")
     assert token not in listed.out
 
     assert pumpwatch("token", "revoke", "ward 3") == (0, "revoked ward 3\n", "")
-    assert await account_of(connection, token) is None
+    assert await account_of(connection, token, datetime.now(UTC)) is None
     assert pumpwatch("token", "revoke", "ward 3").code == 1
     actors = await connection.fetch("SELECT actor FROM audit")
     assert len(actors) == 2
     assert all(row["actor"].startswith("cli:") for row in actors)
     await connection.close()
+
+
+async def test_a_token_can_be_for_less_and_for_a_while(pumpwatch: Pumpwatch, connection: asyncpg.Connection) -> None:
+    words = ("--name", "x", "--role", "clinician", "--scope", "read", "--scope", "alerts", "--site", "north")
+    made = pumpwatch("token", "create", *words, "--days", "2")
+    now = datetime.now(UTC)
+    account = await account_of(connection, made.out.strip(), now)
+    assert account is not None
+    assert (account.scopes, account.sites) == ({Scope.READ, Scope.ALERTS}, {"north"})
+    assert await account_of(connection, made.out.strip(), now + timedelta(days=2, minutes=1)) is None
+    for wrong in (("--days", "0"), ("--days", "soon"), ("--scope", "everything")):
+        assert pumpwatch("token", "create", *words, *wrong).code == 2
 
 
 def test_a_role_that_there_is_not_and_a_name_that_cannot_be_shown_are_usage_errors(pumpwatch: Pumpwatch) -> None:

@@ -1,6 +1,7 @@
 """Tokens: made once, known by their hash, ended at once."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -15,6 +16,8 @@ from service.postgres.accounts import (
     tokens,
 )
 
+NOW = datetime.now(UTC)
+
 
 async def test_the_first_start_makes_one_administrator_and_no_later_one_does(postgres_url: str) -> None:
     pool = await asyncpg.create_pool(postgres_url, min_size=5, max_size=5)
@@ -26,7 +29,7 @@ async def test_the_first_start_makes_one_administrator_and_no_later_one_does(pos
     made = [token for token in await asyncio.gather(*(start() for _ in range(5))) if token]
     assert len(made) == 1
     async with pool.acquire() as connection:
-        account = await account_of(connection, made[0])
+        account = await account_of(connection, made[0], NOW)
         assert account is not None
         assert account.role is Role.ADMINISTRATOR
         assert await revoke_token(connection, account.name, "test")
@@ -37,17 +40,17 @@ async def test_the_first_start_makes_one_administrator_and_no_later_one_does(pos
 async def test_a_token_is_known_as_it_was_made_until_it_is_revoked(postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url)
     token = await create_token(connection, "ward 3", Role.CLINICIAN, "test")
-    account = await account_of(connection, token)
+    account = await account_of(connection, token, NOW)
     assert account is not None
     assert (account.name, account.role) == ("ward 3", Role.CLINICIAN)
     for other in ("", token[:-1], f"{token} ", token.upper()):
-        assert await account_of(connection, other) is None
+        assert await account_of(connection, other, NOW) is None
 
     with pytest.raises(NameTakenError, match="ward 3"):
         await create_token(connection, "ward 3", Role.VIEWER, "test")
     assert await revoke_token(connection, "ward 3", "test")
     assert not await revoke_token(connection, "ward 3", "test")
-    assert await account_of(connection, token) is None
+    assert await account_of(connection, token, NOW) is None
     await create_token(connection, "ward 3", Role.VIEWER, "test")
 
     shown = [(row["name"], row["role"], row["revoked_at"] is None) for row in await tokens(connection)]

@@ -1,0 +1,46 @@
+"""How is a password kept and compared? As Argon2id, beside the event loop, a few at a time: each takes 64 MiB."""
+
+import asyncio
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+LEAST_CHARACTERS: Final = 12
+MOST_CHARACTERS: Final = 200
+_HASHER: Final = PasswordHasher()
+_NOBODYS: Final = _HASHER.hash("nobody has this password")
+_AT_ONCE: Final = 2
+
+
+class Passwords:
+    """Hashes and compares; whoever has no password is compared as slowly as anybody."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def hashed(self, password: str) -> str:
+        async with self._turn:
+            return await asyncio.to_thread(_HASHER.hash, password)
+
+    async def fits(self, kept: str | None, password: str) -> bool:
+        """Whether `password` is the one of which `kept` is the hash."""
+        async with self._turn:
+            fits = await asyncio.to_thread(_fits, kept or _NOBODYS, password)
+        return fits and kept is not None
+
+
+def _fits(kept: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(kept, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def password_problem(password: str, name: str) -> str:
+    """What is wrong with a new password; empty: nothing."""
+    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        return f"must have {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters"
+    if name.lower() in password.lower() or len(set(password)) < 5:
+        return "is too easy to guess: it must not hold the name, and have at least five different characters"
+    return ""

@@ -1,0 +1,130 @@
+"""How does a person come in, and go? By password or by a link that works once; a session is a cookie."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, Field
+
+from service.api.context import Context, Ctx, Database, Viewer
+from service.api.cookies import COOKIE, csrf_token, forget, remember
+from service.api.link_page import HEADERS, page
+from service.api.passwords import MOST_CHARACTERS, Passwords, password_problem
+from service.api.problems import Problem, answers, wrong_field
+from service.postgres import people
+from service.postgres.accounts import Role
+
+router = APIRouter(prefix="/session", tags=["accounts"])
+links = APIRouter(prefix="/login", include_in_schema=False)
+
+_WRONG: Final = "this name and this password do not belong together"
+
+
+class Login(BaseModel):
+    name: str = Field(min_length=1, max_length=100, examples=["dr-weber"])
+    password: str = Field(min_length=1, max_length=MOST_CHARACTERS, examples=["four words of one's own"])
+
+
+class NewPassword(BaseModel):
+    old: str = Field(min_length=1, max_length=MOST_CHARACTERS)
+    new: str = Field(min_length=1, max_length=MOST_CHARACTERS)
+
+
+class WhoAsks(BaseModel):
+    name: str = Field(description="What history and audit call them.", examples=["dr-weber"])
+    role: Role
+    sites: list[str] | None = Field(description="Whose pumps they see; null: all.", examples=[["north"]])
+    scopes: list[str] | None = Field(description="What a token was narrowed to; null: all that the role may do.")
+    csrf_token: str | None = Field(description="To send as `X-CSRF-Token` with each write; null for tokens.")
+    ends_at: datetime | None = Field(description="When the session ends at the latest, UTC; null for tokens.")
+
+
+@router.post("", responses=answers(HTTPStatus.TOO_MANY_REQUESTS))
+async def log_in(context: Ctx, connection: Database, request: Request, response: Response, given: Login) -> WhoAsks:
+    """Log in with a password. The answer sets the cookie of the session. Whoever guesses waits longer and longer."""
+    now, address = context.clock(), _address(request)
+    wait_s = await people.login_wait_s(connection, given.name, address, now)
+    if wait_s:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"too many wrong guesses: try again in {wait_s:.0f} s",
+            headers={"Retry-After": f"{wait_s:.0f}"},
+        )
+    found = await people.credentials(connection, given.name)
+    if not await _passwords(request).fits(found and found.password, given.password) or found is None:
+        await people.login_failed(connection, given.name, address, now)
+        raise Problem(HTTPStatus.UNAUTHORIZED, _WRONG)
+    await people.login_succeeded(connection, given.name)
+    session = await people.begin_session(connection, found.id, found.name, "password", now)
+    remember(response, context.settings, session, int(people.LASTS.total_seconds()))
+    return await _who(context, connection, session)
+
+
+@router.get("")
+async def who_asks(context: Ctx, connection: Database, request: Request, account: Viewer) -> WhoAsks:
+    """Say who asks, and what a page has to send with each write."""
+    session = request.cookies.get(COOKIE)
+    if "authorization" not in request.headers and session:
+        return await _who(context, connection, session)
+    return WhoAsks(
+        name=account.name,
+        role=account.role,
+        sites=None if account.sites is None else sorted(account.sites),
+        scopes=None if account.scopes is None else sorted(account.scopes),
+        csrf_token=None,
+        ends_at=None,
+    )
+
+
+@router.delete("", status_code=HTTPStatus.NO_CONTENT)
+async def log_out(connection: Database, request: Request, response: Response, account: Viewer) -> None:
+    """End this session."""
+    await people.end_session(connection, request.cookies.get(COOKIE, ""), account.name)
+    forget(response)
+
+
+@router.put("/password", status_code=HTTPStatus.NO_CONTENT)
+async def change_password(connection: Database, request: Request, account: Viewer, given: NewPassword) -> None:
+    """Set a password of one's own; every session of the account ends."""
+    found = await people.credentials(connection, account.name)
+    passwords = _passwords(request)
+    if found is None or not await passwords.fits(found.password, given.old):
+        raise wrong_field("body", "old", "is not your password")
+    if problem := password_problem(given.new, account.name):
+        raise wrong_field("body", "new", problem)
+    await people.set_password(connection, account.name, await passwords.hashed(given.new), account.name)
+
+
+@links.get("/{link}")
+async def use_link(context: Ctx, connection: Database, link: Annotated[str, Path(max_length=100)]) -> Response:
+    """Log in by a link, and go to the board."""
+    now = context.clock()
+    found = await people.use_link(connection, link, now)
+    if found is None:
+        text = "It was used, or it is too old: a link works once, within a quarter of an hour. Ask for another one."
+        return Response(page("This link does not work", [text]), HTTPStatus.GONE, HEADERS, "text/html; charset=utf-8")
+    session = await people.begin_session(connection, *found, "link", now)
+    response = Response(status_code=HTTPStatus.SEE_OTHER, headers={"Location": "/", "Cache-Control": "no-store"})
+    remember(response, context.settings, session, int(people.LASTS.total_seconds()))
+    return response
+
+
+async def _who(context: Context, connection: Database, session: str) -> WhoAsks:
+    found = await people.account_in_session(connection, session, context.clock())
+    if found is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, "this session is over: log in again")
+    account, ends_at = found
+    sites = None if account.sites is None else sorted(account.sites)
+    return WhoAsks(
+        name=account.name, role=account.role, sites=sites, scopes=None, csrf_token=csrf_token(session), ends_at=ends_at
+    )
+
+
+def _passwords(request: Request) -> Passwords:
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
