@@ -15,6 +15,7 @@ import pytest
 
 from service.core.reading import Items
 from service.embedded.child import free_port
+from service.postgres.migrate import DIRECTORY as MIGRATIONS
 from service.postgres.readings import copy_in, instant
 from tests.servers import TIMESCALE_URL, database_url
 
@@ -52,6 +53,14 @@ class Store(NamedTuple):
             return
         for first in range(0, len(readings), INSERTED_AT_ONCE):
             await connection.execute(_INSERT, *_columns(readings[first : first + INSERTED_AT_ONCE]))
+
+
+def without_concurrency(directory: Path) -> Path:
+    """The migrations as PGlite can run them, which has one process only and makes no index concurrently."""
+    copied = shutil.copytree(MIGRATIONS, directory)
+    for file in copied.glob("*.sql"):
+        file.write_text(file.read_text().replace("INDEX CONCURRENTLY", "INDEX"))
+    return copied
 
 
 def _columns(readings: Items) -> list[list[object]]:

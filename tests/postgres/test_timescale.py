@@ -17,7 +17,7 @@ from service.postgres import queries
 from service.postgres.migrate import DIRECTORY, migrate
 from service.postgres.partitions import chunk_for, drop_before, make_ahead
 from service.postgres.readings import _READ_BACK, BEGINNING, copy_in, instant, read_back
-from tests.postgres.stores import Store, by_url, on_pglite
+from tests.postgres.stores import Store, by_url, on_pglite, without_concurrency
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
 pytestmark = pytest.mark.xdist_group("timescale")  # one worker prepares what they share
@@ -30,7 +30,9 @@ QUANTITIES = ("program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v")
 
 
 @pytest.fixture(scope="module", params=["plain", "pglite", "url"])
-async def store(request: pytest.FixtureRequest, postgres_server_of_session: PostgresServer) -> AsyncIterator[Store]:
+async def store(
+    request: pytest.FixtureRequest, postgres_server_of_session: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Store]:
     """A migrated database of each kind; tests share it, each with a pump of its own."""
     async with AsyncExitStack() as stack:
         if request.param == "plain":
@@ -41,7 +43,8 @@ async def store(request: pytest.FixtureRequest, postgres_server_of_session: Post
             found = Store("pglite", await stack.enter_async_context(on_pglite(directory)), copies=False)
         else:
             found = Store("url", await stack.enter_async_context(by_url()))
-        await migrate(found.url)
+        whole = without_concurrency(tmp_path_factory.mktemp("migrations") / "each") if not found.copies else DIRECTORY
+        await migrate(found.url, whole)
         yield found
 
 
