@@ -32,6 +32,7 @@ COMMANDS: Final = (
     "quarantine",
     "ledger",
     "export",
+    "erase",
     "audit",
     "alerts",
 )

@@ -224,11 +224,25 @@ class Housekeeping(Protocol):
     async def drop_before(self, first_kept: date) -> list[str]:
         """Forget readings measured before that day; return what was dropped."""
 
+    async def longest_kept_d(self, retention_d: int) -> int:
+        """For how many days somebody keeps readings: a site may keep its own longer, or less long."""
+
+    async def forget_a_day(self, today: date, retention_d: int) -> "Forgotten | None":
+        """Delete one day of a site that keeps its readings less long than others; None: there is none left."""
+
     async def waiting(self, until: date, most: int) -> list["Waiting"]:
         """Days of pumps before `until` of which readings wait that came late, the oldest first."""
 
     async def merge(self, slot: "Waiting", most: int, now: datetime) -> "Merged":
         """Merge at most so many of them."""
+
+
+class Forgotten(NamedTuple):
+    """A day of a site that is kept no longer; empty: of the pumps that are of no site."""
+
+    site: str
+    day: date
+    readings: int
 
 
 class Waiting(NamedTuple):

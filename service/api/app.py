@@ -15,9 +15,11 @@ from service.api import (
     accounts,
     alerts,
     burden,
+    canary,
     deliveries,
     drills,
     endpoints,
+    erasure,
     escalation,
     events,
     export,
@@ -32,12 +34,15 @@ from service.api import (
     rules,
     series,
     sessions,
+    sites,
+    stream,
 )
 from service.api.bodies import Bodies
 from service.api.context import AlertStore, Context
 from service.api.cookies import COOKIE
 from service.api.gate import Gate
 from service.api.headers import Headers
+from service.api.live import Live
 from service.api.observe import Observe
 from service.api.openapi import describe
 from service.api.passwords import Passwords
@@ -99,8 +104,10 @@ def create_app(
     app.state.context = context
     app.state.link_rate = links.Rate()
     app.state.passwords = Passwords()
+    app.state.live = Live(pool, settings.database_url, metrics)
     app.include_router(health.router)
     app.include_router(links.router)
+    app.include_router(canary.router)
     app.include_router(sessions.links)
     app.include_router(_version_1(app))
     problems.install(app)
@@ -135,7 +142,9 @@ def _version_1(app: FastAPI) -> APIRouter:
         export,
         events,
         ledger,
+        erasure,
         fleet,
+        sites,
         alerts,
         rules,
         endpoints,
@@ -146,6 +155,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         quarantine,
         sessions,
         accounts,
+        stream,
     ):
         router.include_router(part.router)
 

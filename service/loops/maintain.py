@@ -30,6 +30,7 @@ async def maintain(store: Housekeeping, clock: Clock, retention_d: int, stop: as
         try:
             if monotonic() - looked_s >= EVERY_S:
                 await look_after(store, clock, retention_d)
+                await forget_by_site(store, clock, retention_d, stop)
                 looked_s = monotonic()
             pause_s = 0.0 if await merge_some(store, clock, slices, stop) else MERGE_EVERY_S
         except StoreUnavailableError as error:
@@ -43,8 +44,16 @@ async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> Non
     today = clock().date()
     for day in await store.make_ahead(today - timedelta(days=DAYS_BACK), today + timedelta(days=DAYS_AHEAD)):
         tell("partition_made", day=day)
-    for name in await store.drop_before(today - timedelta(days=retention_d)):
+    kept_d = await store.longest_kept_d(retention_d)
+    for name in await store.drop_before(today - timedelta(days=kept_d)):
         tell("partition_dropped", name=name)
+
+
+async def forget_by_site(store: Housekeeping, clock: Clock, retention_d: int, stop: asyncio.Event) -> None:
+    """Delete what some sites keep less long than others, a day of one site a transaction."""
+    while not stop.is_set() and (gone := await store.forget_a_day(clock().date(), retention_d)):
+        if gone.readings:
+            tell("readings_forgotten", site=gone.site or None, day=gone.day, readings=gone.readings)
 
 
 class Slices:

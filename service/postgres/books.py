@@ -122,12 +122,16 @@ async def _stored(
 
 async def _claims(connection: asyncpg.Connection, pump_id: str, since: datetime) -> AsyncIterator[Span]:
     """What the pump's quarantined messages would have filled, however many there are."""
-    own = [f"pumps/v1/{pump_id}/{kind}" for kind in ("telemetry", "event")]
-    topics = own + [f"shard/{shard}/{topic}" for shard in range(_SHARDS) for topic in own]
-    async for row in connection.cursor(_ASIDE, topics, since - _OUT_OF_ORDER, prefetch=_ROWS_AT_ONCE):
+    async for row in connection.cursor(_ASIDE, topics_of(pump_id), since - _OUT_OF_ORDER, prefetch=_ROWS_AT_ONCE):
         span = claimed(row["head"])
         if span is not None:
             yield span
+
+
+def topics_of(pump_id: str) -> list[str]:
+    """Every topic under which a pump's messages can have come, as quarantine has them."""
+    own = [f"pumps/v1/{pump_id}/{kind}" for kind in ("telemetry", "event", "status")]
+    return own + [f"shard/{shard}/{topic}" for shard in range(_SHARDS) for topic in own]
 
 
 # So many positions of some pumps came again today.

@@ -36,6 +36,7 @@ LEFT JOIN (
     SELECT pump, jsonb_object_agg(condition, verdict)::text AS written FROM verdict
     WHERE verdict <> 'does_not_hold' GROUP BY pump
 ) AS v USING (pump)
+WHERE p.erased_at IS NULL
 """
 _ALERTS: Final = """
 SELECT priority, state, count(*) AS alerts, count(*) FILTER (WHERE acknowledged_at IS NULL) AS unanswered

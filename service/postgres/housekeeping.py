@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 
 import asyncpg
 
-from service.ports import Merged, StoreUnavailableError, Waiting
-from service.postgres import late
+from service.ports import Forgotten, Merged, StoreUnavailableError, Waiting
+from service.postgres import late, retention
 from service.postgres.outage import outages_told
 from service.postgres.partitions import drop_before, make_ahead
 
@@ -23,6 +23,14 @@ class PostgresHousekeeping:
     async def drop_before(self, first_kept: date) -> list[str]:
         async with self._connection() as connection:
             return await drop_before(connection, first_kept)
+
+    async def longest_kept_d(self, retention_d: int) -> int:
+        async with self._connection() as connection:
+            return await retention.longest_kept_d(connection, retention_d)
+
+    async def forget_a_day(self, today: date, retention_d: int) -> Forgotten | None:
+        async with self._connection() as connection:
+            return await retention.forget_a_day(connection, today, retention_d)
 
     async def waiting(self, until: date, most: int) -> list[Waiting]:
         async with self._connection() as connection:

@@ -30,11 +30,11 @@ ORDER BY p.pump_id
 _PAGE_OF_PUMPS = _PUMPS.format(
     chosen="""
     SELECT * FROM pump
-    WHERE pump_id > $1 AND ($2::text IS NULL OR site = $2)
+    WHERE erased_at IS NULL AND pump_id > $1 AND ($2::text IS NULL OR site = $2)
         AND ($3::text IS NULL OR position(lower($3) IN lower(pump_id)) > 0)
     ORDER BY pump_id LIMIT $4"""
 )
-_ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1")
+_ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1 AND erased_at IS NULL")
 
 
 async def pumps(
@@ -53,7 +53,7 @@ async def pump(connection: asyncpg.Connection, pump_id: str) -> asyncpg.Record |
     return await connection.fetchrow(_ONE_PUMP, pump_id)
 
 
-_KEY = "SELECT pump FROM pump WHERE pump_id = $1"
+_KEY = "SELECT pump FROM pump WHERE pump_id = $1 AND erased_at IS NULL"
 
 
 async def key_of(connection: asyncpg.Connection, pump_id: str) -> int | None:
@@ -62,7 +62,7 @@ async def key_of(connection: asyncpg.Connection, pump_id: str) -> int | None:
 
 
 # A page of the fleet's keys.
-_KEYS_AFTER = "SELECT pump_id, pump FROM pump WHERE pump_id > $1 ORDER BY pump_id LIMIT $2"
+_KEYS_AFTER = "SELECT pump_id, pump FROM pump WHERE pump_id > $1 AND erased_at IS NULL ORDER BY pump_id LIMIT $2"
 
 
 async def keys_after(connection: asyncpg.Connection, after: str, limit: int) -> list[asyncpg.Record]:

@@ -50,7 +50,7 @@ GROUP BY at ORDER BY at
 """
 KEPT: Final = {source: _KEPT.format(unit=source) for source in (Source.HOUR, Source.DAY)}
 
-_SPACING: Final = "SELECT pump, interval_s::float8 FROM pump WHERE pump_id = $1"
+_SPACING: Final = "SELECT pump, interval_s::float8 FROM pump WHERE pump_id = $1 AND erased_at IS NULL"
 
 
 async def pump_of(connection: asyncpg.Connection, pump_id: str) -> tuple[int, float] | None:

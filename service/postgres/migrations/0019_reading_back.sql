@@ -12,6 +12,15 @@ ALTER TABLE site
     ADD COLUMN retention_d integer CHECK (retention_d BETWEEN 8 AND 36500), -- NULL: as PUMPWATCH_RETENTION_D says
     ADD COLUMN version integer NOT NULL DEFAULT 1;
 
+-- Where retention by site has come to: readings of before that day are gone. Empty: pumps that are of no site.
+CREATE TABLE forgotten (
+    site text PRIMARY KEY,
+    before date NOT NULL
+);
+
+-- All that was known of it was erased; what is left is a place that alerts and audit can point to.
+ALTER TABLE pump ADD COLUMN erased_at timestamptz;
+
 -- What a POST with an Idempotency-Key was answered: the same key of the same account is answered so again for a day.
 CREATE TABLE idempotency (
     account text NOT NULL,
