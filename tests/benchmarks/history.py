@@ -1,9 +1,11 @@
-"""How many bytes is a stored reading, how fast do readings go in, and how long does a chart of 30 days take?
+"""How large are months of readings, how fast are more stored, and how long does it take to draw a pump's chart?
 
-    python -m tests.benchmarks.history --url postgresql://… --to docs/measurements/history_timescale.json
+    python -m tests.benchmarks.history --url postgresql://… --rows 1e6 10e6 43.2e6 100e6 \\
+        --to docs/measurements/history_timescale.json
 
 The database server of `--url` has TimescaleDB; without it, plain PostgreSQL is started from its wheel. The readings are
-those of simulated pumps, a minute apart; each generated pump is stored under several keys.
+those of simulated pumps, a minute apart; each generated pump is stored under several keys, one month after the other.
+On TimescaleDB hours and days are kept, and weeks compressed, as soon as its own jobs would.
 """
 
 import argparse
@@ -14,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,35 +30,36 @@ from service.core.backtest import WireMessage
 from service.core.by_stream import received_one_by_one
 from service.core.decode import decode
 from service.core.reading import EventType, Items
+from service.core.resolution import plan
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
 from service.postgres.partitions import make_ahead
 from service.postgres.queries import readings
 from service.postgres.readings import copy_in, instant, read_back
+from service.postgres.series import series
 from tests.servers import database_url
 
 START_MS: Final = 1_793_491_200_000  # a whole day
 DAY_MS: Final = 86_400_000
-FLEET: Final = 1000  # registered, so that chunks are as long as theirs
+WEEK, MONTH_D = timedelta(days=7), 30
 AT_ONCE: Final = 5000
+RATE_OVER_ROWS: Final = 500_000
 CHARTS: Final = 100
-COMPRESSED_AFTER_D: Final = 7
+CHART_POINTS: Final = 720
 
-_CHART = """
-    SELECT bucket_at, readings, flow_ml_d_mean, flow_ml_d_min, flow_ml_d_max, reservoir_ml_last, battery_v_min,
-        delivered_by_flow_ul
-    FROM reading_hour WHERE pump = $1 AND bucket_at >= $2 AND bucket_at < $3 ORDER BY bucket_at
+_OLD_CHUNKS = """
+    SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
+    WHERE hypertable_name = 'stored_reading' AND range_end <= $1 AND NOT is_compressed
 """
-_DAYS = _CHART.replace("reading_hour", "reading_day")
-_OLD_CHUNKS = "SELECT c::text FROM show_chunks('stored_reading', older_than => $1::timestamptz) AS c"
-_BEFORE = "SELECT total_bytes FROM hypertable_detailed_size('stored_reading')"
-_COMPRESSED = """
-    SELECT sum(after_compression_total_bytes)::bigint AS bytes, sum(before_compression_total_bytes)::bigint AS before
-    FROM chunk_columnstore_stats('stored_reading') WHERE compression_status = 'Compressed'
+_IN_CHUNKS = """
+    SELECT sum(total_bytes) FILTER (WHERE is_compressed)::bigint AS compressed,
+        sum(total_bytes) FILTER (WHERE NOT is_compressed)::bigint AS other,
+        max(range_end) FILTER (WHERE is_compressed) AS until
+    FROM chunks_detailed_size('stored_reading') JOIN timescaledb_information.chunks USING (chunk_schema, chunk_name)
 """
-_PLAIN_SIZE = (
-    "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'stored_reading'::regclass"
-)
+_PLAIN_SIZE = """
+    SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'stored_reading'::regclass
+"""
 
 
 class _Line(msgspec.Struct):
@@ -79,17 +83,73 @@ def generated(pumps: int, days: int) -> Items:
     return items[np.argsort(items["received_ms"], kind="stable")]
 
 
-async def stored(connection: asyncpg.Connection, items: Items, times: int, pumps: int) -> float:
-    """Store `items` under `times` keys a pump, in order, a batch a transaction; return rows a second."""
-    busy_s, rows = 0.0, 0
-    part = AT_ONCE // times
-    for first in range(0, len(items), part):
-        batch = np.tile(items[first : first + part], times)
-        batch["pump"] += 1 + np.repeat(np.arange(times), len(batch) // times) * pumps
+class Loading:
+    """Months of the same pumps, each under `times` keys, stored one after the other in the order of their coming."""
+
+    def __init__(self, connection: asyncpg.Connection, items: Items, times: int, pumps: int, *, plain: bool) -> None:
+        self._connection, self._items, self._times, self._pumps = connection, items, times, pumps
+        self._plain = plain
+        self._place, self._month = 0, 0
+        self._weeks = 0
+        self.rows = 0
+        self._recent: deque[tuple[int, float]] = deque(maxlen=RATE_OVER_ROWS // AT_ONCE)
+        self.spent_s = dict.fromkeys(("copying", "hours_and_days", "compressing"), 0.0)
+        self.compressed_rows = 0
+        self.now = instant(START_MS)
+
+    @property
+    def rate(self) -> float:
+        return sum(rows for rows, _ in self._recent) / sum(seconds for _, seconds in self._recent)
+
+    async def up_to(self, rows: int) -> None:
+        while self.rows < rows:
+            await self._batch()
+            if self.now >= instant(START_MS) + (self._weeks + 1) * WEEK:
+                self._weeks += 1
+                await self._keep_up()
+
+    async def _batch(self) -> None:
+        part = AT_ONCE // self._times
+        source = self._items[self._place : self._place + part]
+        batch = np.tile(source, self._times)
+        batch["pump"] += 1 + np.repeat(np.arange(self._times), len(source)) * self._pumps
+        for name in ("measured_ms", "received_ms"):
+            batch[name] += self._month * MONTH_D * DAY_MS
+        batch["position"] += self._month * 1_000_000
+        if self.now.date() != (now := instant(batch["received_ms"][-1])).date() or not self.rows:
+            await make_ahead(self._connection, now.date() - timedelta(days=2), now.date() + timedelta(days=7))
+        self.now = now
         began = time.perf_counter()
-        await copy_in(connection, batch)
-        busy_s, rows = busy_s + time.perf_counter() - began, rows + len(batch)
-    return rows / busy_s
+        await copy_in(self._connection, batch)
+        took_s = time.perf_counter() - began
+        self.spent_s["copying"] += took_s
+        self._recent.append((len(batch), took_s))
+        self.rows += len(batch)
+        self._place += part
+        if self._place >= len(self._items):
+            self._place, self._month = 0, self._month + 1
+
+    async def _keep_up(self) -> None:
+        """What the database's own jobs do in time."""
+        if self._plain:
+            return
+        until = instant(START_MS) + self._weeks * WEEK
+        with self._timed("hours_and_days"):
+            await self.hours_and_days(until)
+        with self._timed("compressing"):
+            for (chunk,) in await self._connection.fetch(_OLD_CHUNKS, until - WEEK):
+                self.compressed_rows += await self._connection.fetchval(f"SELECT count(*) FROM {chunk}")
+                await self._connection.execute(f"SELECT compress_chunk('{chunk}')")
+
+    async def hours_and_days(self, until: datetime) -> None:
+        for view in ("reading_hour", "reading_day"):
+            await self._connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, '{until}')")
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Any:
+        began = time.perf_counter()
+        yield
+        self.spent_s[what] += time.perf_counter() - began
 
 
 async def timed(ask: Callable[[int], Awaitable[Any]], keys: int, times: int = CHARTS) -> dict[str, float]:
@@ -103,75 +163,78 @@ async def timed(ask: Callable[[int], Awaitable[Any]], keys: int, times: int = CH
     return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
 
 
-async def in_columns(connection: asyncpg.Connection, days: int) -> dict[str, Any]:
-    """Let TimescaleDB do now what its jobs do in time; return how long that took, and bytes."""
-    rows = await connection.fetchval("SELECT count(*) FROM reading")
-    told: dict[str, Any] = {"bytes_a_reading_before": round(await connection.fetchval(_BEFORE) / rows, 1)}
-    for view in ("reading_hour", "reading_day"):
-        began = time.perf_counter()
-        await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
-        told[f"{view}_rows_a_second"] = round(rows / (time.perf_counter() - began))
-    horizon = instant(START_MS + (days - COMPRESSED_AFTER_D) * DAY_MS)
-    began = time.perf_counter()
-    chunks = [row[0] for row in await connection.fetch(_OLD_CHUNKS, horizon)]
-    for chunk in chunks:
-        await connection.execute(f"SELECT compress_chunk('{chunk}')")
-    compressing_s = time.perf_counter() - began
-    compressed = 0
-    for chunk in chunks:
-        compressed += await connection.fetchval(f"SELECT count(*) FROM {chunk}")
-    sizes = await connection.fetchrow(_COMPRESSED)
-    await connection.execute("ANALYZE")
-    return told | {
-        "compressed_rows": compressed,
-        "bytes_a_reading_compressed": round(sizes["bytes"] / compressed, 2),
-        "compression_rows_a_second": round(compressed / compressing_s),
-    }
+async def size(connection: asyncpg.Connection, loading: Loading, *, plain: bool) -> dict[str, float]:
+    if plain:
+        return {"bytes_a_reading": round(await connection.fetchval(_PLAIN_SIZE) / loading.rows, 1)}
+    told = {}
+    found = await connection.fetchrow(_IN_CHUNKS)
+    others = loading.rows - loading.compressed_rows
+    told["bytes_a_reading_not_compressed"] = round((found["other"] or 0) / others, 1)
+    if loading.compressed_rows:
+        told["compressed_rows"] = loading.compressed_rows
+        told["bytes_a_reading_compressed"] = round(found["compressed"] / loading.compressed_rows, 2)
+        told["compression_rows_a_second"] = round(loading.compressed_rows / loading.spent_s["compressing"])
+        told["hours_and_days_rows_a_second"] = round(loading.rows / loading.spent_s["hours_and_days"])
+    return told
 
 
-async def measure(url: str, pumps: int, times: int, days: int) -> dict[str, Any]:
-    await migrate(url)
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        "INSERT INTO pump (pump_id) SELECT 'm' || n FROM generate_series(1, $1::integer) AS n", FLEET
-    )
-    items = generated(pumps, days)
-    first, last = (instant(items["measured_ms"][end]).date() for end in (0, -1))
-    await make_ahead(connection, first - timedelta(days=1), last + timedelta(days=1))
-    keys, rate = pumps * times, await stored(connection, items, times, pumps)
-    rows = len(items) * times
-    told: dict[str, Any] = {
-        "server": (await connection.fetchval("SHOW server_version")).split()[0],
-        "timescaledb": await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"),
-        "pumps": keys,
-        "days": days,
-        "rows": rows,
-        "copy_rows_a_second": round(rate),
-    }
-    if told["timescaledb"]:
-        told |= await in_columns(connection, days)
-    else:
-        await connection.execute("VACUUM ANALYZE reading")
-        told["bytes_a_reading"] = round(await connection.fetchval(_PLAIN_SIZE) / rows, 1)
-    since, until = instant(START_MS), instant(START_MS + days * DAY_MS)
-    evening = instant(START_MS + (days - 1) * DAY_MS)
-    told["chart_hours"] = await timed(lambda key: connection.fetch(_CHART, key, since, until), keys)
-    told["chart_days"] = await timed(lambda key: connection.fetch(_DAYS, key, since, until), keys)
+async def asked(connection: asyncpg.Connection, loading: Loading, keys: int) -> dict[str, Any]:
+    """What people and restarts ask, of the newest month, and of the first."""
+    until = loading.now
+    since, day = max(until - timedelta(days=30), instant(START_MS)), until - timedelta(days=1)
+    first = instant(START_MS), instant(START_MS) + timedelta(days=30)
+
+    def chart(begin: datetime, end: datetime) -> Callable[[int], Awaitable[Any]]:
+        drawn = plan(begin, end, CHART_POINTS, 60.0)
+        return lambda key: series(connection, key, drawn, end, CHART_POINTS)
 
     async def page(key: int) -> None:
         await readings(connection, key, since=since, until=until, after=(since, -1), limit=1000)
 
-    async def whole(key: int) -> None:
-        await readings(connection, key, since=since, until=until, after=(since, -1), limit=1_000_000)
-
     async def day_back(_: int) -> None:
-        await read_back(connection, list(range(1, 51)), [-1] * 50, [evening] * 50)
+        await read_back(connection, list(range(1, 51)), [-1] * 50, [day] * 50)
 
-    told["page_of_1000"] = await timed(page, keys)
-    told["every_reading"] = await timed(whole, keys, 50)
-    told["read_back_50_pumps_of_a_day"] = await timed(day_back, keys, 20)
+    return {
+        "chart_of_30_days": await timed(chart(since, until), keys),
+        "chart_of_the_first_30_days": await timed(chart(*first), keys),
+        "chart_of_a_day": await timed(chart(day, until), keys),
+        "page_of_1000": await timed(page, keys),
+        "read_back_50_pumps_of_a_day": await timed(day_back, keys, 10),
+    }
+
+
+async def measure(url: str, pumps: int, times: int, rows: list[int]) -> AsyncIterator[dict[str, Any]]:
+    """Yield what is known so far, after each number of rows."""
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    keys = pumps * times
+    await connection.execute(
+        "INSERT INTO pump (pump_id) SELECT 'm' || n FROM generate_series(1, $1::integer) AS n", keys
+    )
+    extension = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    told: dict[str, Any] = {
+        "server": (await connection.fetchval("SHOW server_version")).split()[0],
+        "timescaledb": extension,
+        "pumps": keys,
+        "stored": [],
+    }
+    loading = Loading(connection, generated(pumps, MONTH_D), times, pumps, plain=not extension)
+    for most in rows:
+        await loading.up_to(most)
+        step = {
+            "rows": loading.rows,
+            "days": (loading.now - instant(START_MS)) // timedelta(days=1),
+            "copy_rows_a_second": round(loading.rate),
+        }
+        if extension:
+            await loading.hours_and_days(loading.now - timedelta(hours=2))
+            await connection.execute("ANALYZE")
+        else:
+            await connection.execute("VACUUM ANALYZE stored_reading")
+        step |= await size(connection, loading, plain=not extension)
+        told["stored"].append(step | await asked(connection, loading, keys))
+        yield told
     await connection.close()
-    return told
 
 
 @contextlib.asynccontextmanager
@@ -196,19 +259,19 @@ async def database(url: str | None) -> AsyncIterator[str]:
 
 async def run(arguments: argparse.Namespace) -> None:
     async with database(arguments.url) as url:
-        told = await measure(url, arguments.pumps, arguments.times, arguments.days)
-    text = json.dumps(told, indent=2)
-    print(text)  # noqa: T201
-    if arguments.to:
-        arguments.to.write_text(text + "\n")
+        async for told in measure(url, arguments.pumps, arguments.times, [int(rows) for rows in arguments.rows]):
+            text = json.dumps(told, indent=2)
+            print(text, flush=True)  # noqa: T201
+            if arguments.to:
+                arguments.to.write_text(text + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.history", description=__doc__)
     parser.add_argument("--url")
-    parser.add_argument("--pumps", type=int, default=23, help="generated")
-    parser.add_argument("--times", type=int, default=10, help="keys under which each is stored")
-    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--pumps", type=int, default=25, help="generated")
+    parser.add_argument("--times", type=int, default=40, help="keys under which each is stored")
+    parser.add_argument("--rows", type=float, nargs="+", default=[1e6], help="at how many to measure")
     parser.add_argument("--to", type=Path)
     asyncio.run(run(parser.parse_args()))
 
