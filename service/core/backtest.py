@@ -142,7 +142,7 @@ class Backtest:
         """Evaluate what still waits behind a hole, and return every finding in the order of detection."""
         for row in sorted(self._waiting):
             self._from_waiting(row, np.iinfo(np.int64).max)
-        self._watch.enter([(row, self._facts[row]) for row in sorted(self._unheard)], self._began_ms)
+        self._watch_from(sorted(self._unheard), self._began_ms)
         self._tell(self._watch.until(self._newest_ms))
         return sorted(
             self.findings, key=lambda finding: (finding.received_ms, finding.pump_id, finding.detected_position)
@@ -155,8 +155,12 @@ class Backtest:
             for row, at_ms in zip(rows.tolist(), items["received_ms"][first].tolist(), strict=True):
                 if row in self._unheard:
                     self._unheard.remove(row)
-                    self._watch.enter([(row, self._facts[row])], at_ms)
+                    self._watch_from([row], at_ms)
         self._watch.heard(items)
+
+    def _watch_from(self, rows: Sequence[int], at_ms: int) -> None:
+        names = {row: self._fleet.pump_ids[row] for row in rows}
+        self._watch.enter([(row, self._facts[row]) for row in rows], at_ms, names)
 
     def _evaluate(self, items: Items, held_from: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         decisions = on_batch(self._fleet, items, held_from, _NEVER_IMPATIENT_MS)

@@ -4,7 +4,7 @@ A stream is in the order in which messages came. One that stands for many (`spre
 ones before it, so what a moment brought is known only once no message can reach back to it: the *horizon*.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -46,8 +46,10 @@ class StreamWatch:
         self._said: list[tuple[int, Said]] = []
         self._looked_ms: int | None = None
 
-    def enter(self, pumps: Iterable[tuple[int, PumpFacts]], now_ms: int) -> None:
-        self._watch.enter(pumps, now_ms)
+    def enter(
+        self, pumps: Iterable[tuple[int, PumpFacts]], now_ms: int, pump_ids: Mapping[int, str] | None = None
+    ) -> None:
+        self._watch.enter(pumps, now_ms, pump_ids)
 
     def heard(self, items: Items) -> None:
         """What came, with the number that turns name a pump by in `pump`."""

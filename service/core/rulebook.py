@@ -104,8 +104,20 @@ class Rulebook:
         pump_id: str = "",
     ) -> float:
         """The value in force, in the unit that core/limits.py names."""
-        found = self.override(section, name, Whose(drug_class, site or "", pump_id))
+        return self.limit_of(section, name, Whose(drug_class, site or "", pump_id))
+
+    def limit_of(self, section: str, name: str, whose: Whose) -> float:
+        found = self.override(section, name, whose)
         return LIMITS[section][name].default if found is None else float(found.value)  # type: ignore[arg-type]
+
+    def in_layers(self, section: str, name: str) -> dict[str, dict[str, float]]:
+        """The value of those for whom one is set, by layer and name; under `all`, named "", that of everybody else."""
+        found: dict[str, dict[str, float]] = {str(scope): {} for scope in Scope}
+        for (scope, whose), of in self._by_layer.items():
+            if (section, name) in of:
+                found[scope][whose] = float(of[section, name].value)  # type: ignore[arg-type]
+        found[Scope.ALL].setdefault("", LIMITS[section][name].default)
+        return found
 
     def least(self, section: str, name: str) -> float:
         """The least value in force for anybody."""

@@ -87,6 +87,8 @@ class _Reading:
             self._wrong(place.path, f"no such condition; known are {', '.join(dict.fromkeys([*Condition, *LIMITS]))}")
         elif section not in set(Condition) and place.scope is not Scope.ALL:
             self._wrong(place.path, "holds for all pumps at once: it cannot be overridden")
+        elif section == Condition.SITE_SILENCE and place.scope in (Scope.DRUG_CLASS, Scope.PUMP):
+            self._wrong(place.path, "is judged for a site: it can be overridden for a site, or for everybody")
         else:
             self._values(place, table)
 

@@ -47,7 +47,8 @@ def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
     drug_class, site, pump_id = heard.drug_class, heard.site, heard.pump_id
     if heard.silent_since is None:
         after_s = rulebook.silence_after_s(heard.interval_s, drug_class, site=site, pump_id=pump_id)
-        if silent_s <= after_s or too_soon(heard.ended_at, rulebook, now):
+        again_after_s = rulebook.limit(Condition.SILENCE, "again_after_s", drug_class, site=site, pump_id=pump_id)
+        if silent_s <= after_s or too_soon(heard.ended_at, again_after_s, now):
             return None
         return _turn(heard, Turn.BEGAN, step, heard.heard_at, now)
     priority = rulebook.priority(Condition.SILENCE, drug_class, step, site=site, pump_id=pump_id)
@@ -56,11 +57,11 @@ def turn_of(heard: Heard, rulebook: Rulebook, now: datetime) -> Change | None:
     return _turn(heard, Turn.ROSE, step, heard.silent_since, now)
 
 
-def too_soon(ended_at: datetime | None, rulebook: Rulebook, now: datetime) -> bool:
+def too_soon(ended_at: datetime | None, again_after_s: float, now: datetime) -> bool:
     """Whether silence has ended too lately to begin again: a pump that trembles on its limit is not told of always."""
     if ended_at is None:
         return False
-    return (now - ended_at).total_seconds() < rulebook.limit(Condition.SILENCE, "again_after_s")
+    return (now - ended_at).total_seconds() < again_after_s
 
 
 def _step(silent_s: float, heard: Heard, rulebook: Rulebook) -> int:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from service.core.change import Change, Condition, Turn
+from service.core.override import Whose
 from service.core.rulebook import Rulebook
 
 DAY_MS = 86_400_000
@@ -17,6 +18,7 @@ class Locked(NamedTuple):
     stalled: bool
     stall: str  # the id of the stall's alert, or empty
     locked_since_ms: int | None  # last heard, where the alert for the lock is active
+    whose: Whose = Whose()
 
 
 def lock_turn(pump: Locked, rulebook: Rulebook, now_ms: int) -> Change | None:
@@ -25,7 +27,7 @@ def lock_turn(pump: Locked, rulebook: Rulebook, now_ms: int) -> Change | None:
         if pump.heard_ms <= pump.locked_since_ms:
             return None
         return _turn(pump.pump, Condition.TELEMETRY_LOCK, Turn.ENDED, pump.position, pump.locked_since_ms, now_ms, {})
-    after_ms = rulebook.limit(Condition.TELEMETRY_LOCK, "after_s") * 1000
+    after_ms = rulebook.limit_of(Condition.TELEMETRY_LOCK, "after_s", pump.whose) * 1000
     if not pump.stalled or now_ms - pump.heard_ms <= after_ms:
         return None
     evidence: dict[str, float | int | str] = {"silent_s": (now_ms - pump.heard_ms) // 1000}
@@ -43,6 +45,7 @@ class Losses(NamedTuple):
     newest_ms: int
     position: int  # names the episode
     told: bool  # its alert is active
+    whose: Whose = Whose()
 
 
 def loss_turn(losses: Losses, rulebook: Rulebook, now_ms: int) -> Change | None:
@@ -51,7 +54,7 @@ def loss_turn(losses: Losses, rulebook: Rulebook, now_ms: int) -> Change | None:
         if losses.lost:
             return None
         return _turn(losses.pump, Condition.SEQUENCE_GAP, Turn.ENDED, losses.position, losses.newest_ms, now_ms, {})
-    if losses.lost < rulebook.limit(Condition.SEQUENCE_GAP, "readings"):
+    if losses.lost < rulebook.limit_of(Condition.SEQUENCE_GAP, "readings", losses.whose):
         return None
     lost: dict[str, float | int | str] = {"lost": losses.lost}
     return _turn(losses.pump, Condition.SEQUENCE_GAP, Turn.BEGAN, losses.position, losses.first_ms, now_ms, lost)

@@ -4,7 +4,7 @@ The same decisions as the watch role's, which takes from the database what is re
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from service.core.alert import alert_id
 from service.core.change import Change, Condition, Priority, Turn
 from service.core.lifecycle import EPOCH
+from service.core.override import Whose
 from service.core.rulebook import PumpFacts, Rulebook
 from service.core.silence import Heard, turn_of
 from service.core.site import Outage, SitePumps, may_be_the_site, site_turn
@@ -32,6 +33,7 @@ class _Pump:
 
     key: int
     facts: PumpFacts
+    whose: Whose
     since_ms: int | None = None  # silent since, while that holds
     silence: Change | None = None  # the newest turn of a silence that holds
     ended_ms: int | None = None
@@ -62,13 +64,13 @@ class Watch:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self._rulebook = rulebook
-        self._again_ms = int(rulebook.limit(Condition.SILENCE, "again_after_s") * 1000)
         self._pumps: list[_Pump] = []
         self._row_of: dict[int, int] = {}
         self._sites: dict[str, _Site] = {}
         self._heard_ms = _NO_MS
         self._position = _NO_MS
         self._after_ms = _NO_MS  # silent after this
+        self._again_ms = _NO_MS  # having ended, not again before this
         self._due_ms = _NO_MS  # when the pump's silence turns next, if it is not heard
         self._silent = np.zeros(0, np.bool_)
         self._stalled: set[int] = set()
@@ -77,15 +79,28 @@ class Watch:
         self._held: dict[int, Change] = {}  # row → the beginning of a silence that may be its site's
         self._turned: list[Change] = []
 
-    def enter(self, pumps: Iterable[tuple[int, PumpFacts]], now_ms: int) -> None:
-        """Watch pumps, by the number that turns shall name, as if each had been heard at `now_ms`."""
+    def enter(
+        self, pumps: Iterable[tuple[int, PumpFacts]], now_ms: int, pump_ids: Mapping[int, str] | None = None
+    ) -> None:
+        """Watch pumps, by the number that turns shall name, as if each had been heard at `now_ms`.
+
+        `pump_ids`, by that number: for the overrides of single pumps.
+        """
         for key, facts in pumps:
             row = self._row_of[key] = len(self._pumps)
-            self._pumps.append(_Pump(key, facts))
+            whose = Whose(facts.drug_class, facts.site, (pump_ids or {}).get(key, ""))
+            self._pumps.append(_Pump(key, facts, whose))
             if facts.site:
                 self._sites.setdefault(facts.site, _Site()).rows.append(row)
-        new = [pump.facts for pump in self._pumps[len(self._heard_ms) :]]
-        after_s = [self._rulebook.silence_after_s(facts.interval_s, facts.drug_class, site=facts.site) for facts in new]
+        new = self._pumps[len(self._heard_ms) :]
+        after_s = [
+            self._rulebook.silence_after_s(
+                pump.facts.interval_s, pump.whose.drug_class, site=pump.whose.site, pump_id=pump.whose.pump_id
+            )
+            for pump in new
+        ]
+        again_s = [self._rulebook.limit_of(Condition.SILENCE, "again_after_s", pump.whose) for pump in new]
+        self._again_ms = np.r_[self._again_ms, (np.array(again_s) * 1000).astype(np.int64)]
         self._after_ms = np.r_[self._after_ms, (np.array(after_s) * 1000).astype(np.int64)]
         self._heard_ms = np.r_[self._heard_ms, np.full(len(new), now_ms)]
         self._position = np.r_[self._position, np.zeros(len(new), np.int64)]
@@ -99,7 +114,9 @@ class Watch:
         np.maximum.at(self._position, rows, positions)
         for row in np.unique(rows[self._silent[rows]]).tolist():
             self._heard_again(row)
-        quiet_until_ms = [(self._pumps[row].ended_ms or -self._again_ms) + self._again_ms for row in rows.tolist()]
+        ended_ms = [self._pumps[row].ended_ms for row in rows.tolist()]
+        again_ms = self._again_ms[rows].tolist()
+        quiet_until_ms = [0 if ended is None else ended + own for ended, own in zip(ended_ms, again_ms, strict=True)]
         self._due_ms[rows] = np.maximum(self._heard_ms[rows] + self._after_ms[rows] + 1, quiet_until_ms)
 
     def has_news(self, keys: npt.NDArray[np.int64], at_ms: npt.NDArray[np.int64], until_ms: int) -> bool:
@@ -171,9 +188,10 @@ class Watch:
                 silent_since=None if pump.since_ms is None else _instant(pump.since_ms),
                 priority=None if pump.silence is None else self._priority(pump, pump.silence),
                 ended_at=None if pump.ended_ms is None else _instant(pump.ended_ms),
-                hold_s=may_be_the_site(len(site.rows), facts.interval_s, self._rulebook) if site else 0.0,
+                hold_s=may_be_the_site(len(site.rows), facts.interval_s, self._rulebook, facts.site) if site else 0.0,
                 inhibited_by=_inhibitor(site),
                 site=facts.site,
+                pump_id=pump.whose.pump_id,
             ),
             self._rulebook,
             _instant(at_ms),
@@ -192,8 +210,7 @@ class Watch:
 
     def _next_ms(self, row: int, at_ms: int) -> int:
         """When a pump that is silent may be more urgent next."""
-        facts = self._pumps[row].facts
-        steps_s = [self._rulebook.limit(Condition.SILENCE, name, facts.drug_class, site=facts.site) for name in _STEPS]
+        steps_s = [self._rulebook.limit_of(Condition.SILENCE, name, self._pumps[row].whose) for name in _STEPS]
         due_ms = (int(self._heard_ms[row]) + round(step_s * 1000) + 1 for step_s in steps_s)
         return min((due for due in due_ms if due > at_ms), default=NEVER_MS)
 
@@ -220,7 +237,7 @@ class Watch:
             return
         facts = self._pumps[site.rows[0]].facts
         site.outage = Outage(
-            turn.began_ms, self._rulebook.priority(Condition.SITE_SILENCE, facts.drug_class, turn.step)
+            turn.began_ms, self._rulebook.priority(Condition.SITE_SILENCE, facts.drug_class, turn.step, site=name)
         )
         if turn.turn is Turn.BEGAN:
             site.began = turn
@@ -229,8 +246,10 @@ class Watch:
 
     def _judge_lock(self, row: int, now_ms: int) -> None:
         pump, heard_ms = self._pumps[row], int(self._heard_ms[row])
-        locked = Locked(pump.key, heard_ms, int(self._position[row]), pump.stalled, "", pump.locked_since_ms)
-        due_ms = heard_ms + int(self._rulebook.limit(Condition.TELEMETRY_LOCK, "after_s") * 1000) + 1
+        locked = Locked(
+            pump.key, heard_ms, int(self._position[row]), pump.stalled, "", pump.locked_since_ms, pump.whose
+        )
+        due_ms = heard_ms + int(self._rulebook.limit_of(Condition.TELEMETRY_LOCK, "after_s", pump.whose) * 1000) + 1
         turn = lock_turn(locked, self._rulebook, heard_ms if pump.locked_since_ms is not None else min(due_ms, now_ms))
         if turn is not None:
             pump.locked_since_ms = heard_ms if turn.turn is Turn.BEGAN else None
@@ -239,12 +258,12 @@ class Watch:
 
     def _judge_losses(self, row: int, now_ms: int) -> None:
         pump = self._pumps[row]
-        within_ms = self._rulebook.limit(Condition.SEQUENCE_GAP, "within_h") * HOUR_MS
+        within_ms = self._rulebook.limit_of(Condition.SEQUENCE_GAP, "within_h", pump.whose) * HOUR_MS
         newest_ms, _, position = pump.losses[-1]
         recent = [loss for loss in pump.losses if loss[0] > now_ms - within_ms]
         first_ms = recent[0][0] if recent else newest_ms
         lost = sum(readings for _, readings, _ in recent)
-        losses = Losses(pump.key, lost, first_ms, newest_ms, position, pump.losses_told)
+        losses = Losses(pump.key, lost, first_ms, newest_ms, position, pump.losses_told, pump.whose)
         turn = loss_turn(losses, self._rulebook, now_ms)
         if turn is not None:
             pump.losses_told = turn.turn is Turn.BEGAN
@@ -254,7 +273,8 @@ class Watch:
             self._losing.discard(row)
 
     def _priority(self, pump: _Pump, turn: Change) -> Priority:
-        return self._rulebook.priority(turn.condition, pump.facts.drug_class, turn.step, site=pump.facts.site)
+        ladder = self._rulebook.ladder(turn.condition, pump.whose)
+        return ladder[min(turn.step, len(ladder)) - 1]
 
 
 _STEPS: Final = ("medium_after_s", "high_after_s")

@@ -1,6 +1,6 @@
 """Which pumps have fallen silent, and which are heard again? The database alone says, so a restart changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,6 +16,7 @@ from service.core.site import may_be_the_site
 from service.postgres import sites
 from service.postgres.alerts import AlertStore
 from service.postgres.batches import write_verdicts
+from service.postgres.layers import layers, limit_sql
 
 MARKER_FRESH_FOR_S: Final = 15.0
 GRACE_AT_LEAST_S: Final = 30.0
@@ -23,13 +24,12 @@ GRACE_AT_LEAST_S: Final = 30.0
 AT_ONCE: Final = 1_000
 """Turns in one transaction, so that nobody waits long for the alerts' locks."""
 
-_INTERVALS: Final = "SELECT DISTINCT interval_s::text::float8 AS interval_s FROM pump WHERE in_service"
-
 # Every pump in service whose silence can be told: its shard is caught up (its last marker is fresh and came over the
 # session that stands) and the pump had time to reconnect. What a pump sent before that marker is known here; what it
 # sent later may not be yet, so silence is judged as of the marker.
-KNOWN: Final = """
-SELECT p.pump, p.pump_id, p.site, p.interval_s, p.drug_class, silent.after_s, l.position, l.program_ml_d,
+KNOWN: Final = f"""
+SELECT p.pump, p.pump_id, p.site, p.interval_s, p.drug_class, l.position, l.program_ml_d,
+       greatest({limit_sql("$2")} * p.interval_s::text::float8, {limit_sql("$3")}) AS after_s,
        date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) AS heard_at, -- as exact as began_ms
        least($1::timestamptz, s.marker_at) AS judged_at,
        coalesce(
@@ -39,7 +39,6 @@ SELECT p.pump, p.pump_id, p.site, p.interval_s, p.drug_class, silent.after_s, l.
        ) AS can_be_told
 FROM pump AS p
 JOIN shard AS s USING (shard)
-JOIN unnest($2::real[], $3::float8[]) AS silent (interval_s, after_s) ON silent.interval_s = p.interval_s
 LEFT JOIN pump_latest AS l USING (pump)
 WHERE p.in_service
 """
@@ -73,7 +72,7 @@ async def look_once(
     connection: asyncpg.Connection, alert_store: AlertStore, rulebook: Rulebook, now: datetime
 ) -> list[AlertWritten]:
     """Find what has turned by `now` and write it: sites first, then their pumps, a transaction for each thousand."""
-    look = await _looked(connection, rulebook, now)
+    look = _looked(rulebook, now)
     rows = await connection.fetch(_CANDIDATES, *look)
     turned_at = {row["site"] for row in rows if row["site"] is not None and row["silent_since"] is None}
     written = await sites.look_once(connection, alert_store, rulebook, sites.Look(KNOWN, look[:5], turned_at), now)
@@ -89,18 +88,12 @@ async def look_once(
     return written + await sites.inhibit(connection, alert_store, rulebook, now)
 
 
-async def _looked(
-    connection: asyncpg.Connection, rulebook: Rulebook, now: datetime
-) -> tuple[datetime, Sequence[float], Sequence[float], float, float, float, float, float]:
-    """What the query asks for: the time, how long each interval may last, and what makes silence tellable."""
-    intervals_s = [row["interval_s"] for row in await connection.fetch(_INTERVALS)]
-    after_s = [rulebook.silence_after_s(interval_s) for interval_s in intervals_s]
+def _looked(rulebook: Rulebook, now: datetime) -> tuple[datetime, str, str, float, float, float, float, float]:
+    """What the query asks for: the time, what makes each pump silent, what makes that tellable, and the least of it."""
+    own = [layers(rulebook, Condition.SILENCE, name) for name in ("after_intervals", "at_least_s")]
     names = ("medium_after_s", "after_intervals", "at_least_s")
     rises_after_s, intervals, at_least_s = (rulebook.least(Condition.SILENCE, name) for name in names)
-    return (
-        *(now, intervals_s, after_s, MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S),
-        *(rises_after_s, intervals, at_least_s),
-    )
+    return now, own[0], own[1], MARKER_FRESH_FOR_S, GRACE_AT_LEAST_S, rises_after_s, intervals, at_least_s
 
 
 def _turn(
@@ -118,7 +111,7 @@ def _turn(
         silent_since=row["silent_since"],
         priority=None if priority is None else Priority(priority),
         ended_at=row["ended_at"],
-        hold_s=may_be_the_site(sizes.get(site, 0), row["interval_s"], rulebook),
+        hold_s=may_be_the_site(sizes.get(site, 0), row["interval_s"], rulebook, site or ""),
         inhibited_by=outages.get(site),
         site=site,
         pump_id=row["pump_id"],

@@ -15,6 +15,7 @@ from service.core.lifecycle import EPOCH, AlertWritten
 from service.core.rulebook import Rulebook
 from service.core.site import Outage, SitePumps, site_turn
 from service.postgres.alerts import AlertStore
+from service.postgres.layers import layers, site_limit_sql
 
 FIRST_NAMED: Final = 5
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -83,13 +84,13 @@ async def outages(connection: asyncpg.Connection) -> dict[str, UUID]:
 
 
 # Pumps that fell silent with their site, before that was known to be so.
-_WITH_THEIR_SITE: Final = """
+_WITH_THEIR_SITE: Final = f"""
 SELECT a.id, site.id AS by
 FROM alert AS site
 JOIN pump AS p ON p.site = site.site
 JOIN alert AS a ON a.pump = p.pump AND a.condition = 'silence' AND a.state = 'active'
 WHERE site.condition = 'site_silence' AND site.state = 'active' AND a.inhibited_by IS NULL
-    AND a.began_at >= site.began_at - make_interval(secs => p.interval_s * $1::float8)
+    AND a.began_at >= site.began_at - make_interval(secs => p.interval_s * {site_limit_sql("$1", "p.site")})
 """
 
 
@@ -97,7 +98,7 @@ async def inhibit(
     connection: asyncpg.Connection, alert_store: AlertStore, rulebook: Rulebook, now: datetime
 ) -> list[AlertWritten]:
     """Let the sites' alerts tell of their pumps' silence."""
-    window = rulebook.limit(Condition.SITE_SILENCE, "window_intervals")
+    window = layers(rulebook, Condition.SITE_SILENCE, "window_intervals")
     by: dict[UUID, list[UUID]] = {}
     for row in await connection.fetch(_WITH_THEIR_SITE, window):
         by.setdefault(row["by"], []).append(row["id"])
@@ -110,7 +111,7 @@ async def inhibit(
 
 # Pumps that are silent still, although their site is not.
 _STILL_SILENT: Final = """
-SELECT a.id, p.interval_s::text::float8 AS interval_s
+SELECT a.id, p.interval_s::text::float8 AS interval_s, p.site
 FROM alert AS a JOIN pump AS p USING (pump) LEFT JOIN pump_latest AS l USING (pump)
 WHERE a.inhibited_by = ANY ($1::uuid[]) AND a.state = 'active'
     AND date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) <= a.began_at
@@ -122,8 +123,11 @@ async def _tell_of(
 ) -> list[AlertWritten]:
     """Each has time to be heard as well: the ways of a site's pumps do not open at the same second."""
     rows = await connection.fetch(_STILL_SILENT, list(over)) if over else []
-    window = rulebook.limit(Condition.SITE_SILENCE, "window_intervals")
-    return await alert_store.announce(connection, {row["id"]: row["interval_s"] * window for row in rows}, now)
+    after_s = {
+        row["id"]: row["interval_s"] * rulebook.limit(Condition.SITE_SILENCE, "window_intervals", site=row["site"])
+        for row in rows
+    }
+    return await alert_store.announce(connection, after_s, now)
 
 
 def _turn(standing: asyncpg.Record, rows: Sequence[asyncpg.Record], rulebook: Rulebook, now: datetime) -> Change | None:

@@ -11,9 +11,13 @@ import asyncpg
 
 from service.core.change import Change, Condition, Turn
 from service.core.lifecycle import EPOCH, OUT_OF_SERVICE, AlertWritten
+from service.core.limits import LIMITS
+from service.core.override import Whose
+from service.core.reading import DrugClass
 from service.core.rulebook import Rulebook
 from service.core.technical import ClockSaid, Locked, Losses, clock_turn, lock_turn, loss_turn
 from service.postgres.alerts import AlertStore
+from service.postgres.layers import layers, limit_sql
 from service.postgres.silence import GRACE_AT_LEAST_S, MARKER_FRESH_FOR_S
 
 AT_ONCE: Final = 1_000
@@ -99,8 +103,9 @@ async def _clocks(connection: asyncpg.Connection, now: datetime) -> list[Change]
 
 # Pumps whose motor stood still when they were last heard, long ago; and those known as such, heard again. While the
 # shard is not caught up, or the pump has had no time to reconnect to it, nobody is called silent.
-_LOCKED: Final = """
-SELECT p.pump, date_trunc('milliseconds', l.received_at) AS heard_at, stall.id::text AS stall,
+_LOCKED: Final = f"""
+SELECT p.pump, p.pump_id, coalesce(p.site, '') AS site, p.drug_class,
+       date_trunc('milliseconds', l.received_at) AS heard_at, stall.id::text AS stall,
        lock.began_at AS locked_at,
        greatest(coalesce(l.position, 0), (
            SELECT max(past.detected_position) + 1 FROM alert AS past
@@ -118,32 +123,35 @@ WHERE either.state = 'active' AND p.in_service AND CASE either.condition
     WHEN 'stall' THEN lock.id IS NULL AND s.marker_at > now() - make_interval(secs => $2::float8)
         AND s.marker_at >= s.session_since
         AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s))
-        AND l.received_at < least($1::timestamptz, s.marker_at) - make_interval(secs => $3::float8)
+        AND l.received_at < least($1::timestamptz, s.marker_at) - make_interval(secs => {limit_sql("$3")})
     ELSE false END
 ORDER BY p.pump LIMIT $4
 """
 
 
 async def _locks(connection: asyncpg.Connection, rulebook: Rulebook, now: datetime) -> list[Change]:
-    after_s = rulebook.limit(Condition.TELEMETRY_LOCK, "after_s")
+    after_s = layers(rulebook, Condition.TELEMETRY_LOCK, "after_s")
     turns = []
     for row in await connection.fetch(_LOCKED, now, MARKER_FRESH_FOR_S, after_s, AT_ONCE, GRACE_AT_LEAST_S):
         since_ms = None if row["locked_at"] is None else _ms(row["locked_at"])
         stall = row["stall"] or ""
-        pump = Locked(row["pump"], _ms(row["heard_at"]), row["position"], bool(stall), stall, since_ms)
+        pump = Locked(row["pump"], _ms(row["heard_at"]), row["position"], bool(stall), stall, since_ms, _whose(row))
         turns.append(lock_turn(pump, rulebook, _ms(row["judged_at"] if since_ms is None else now)))
     return [turn for turn in turns if turn is not None]
 
 
 # What each pump has lost for good of late: what it no longer holds, and what was waited for in vain.
-_LOST: Final = """
+_LOST: Final = f"""
 WITH recent AS (
-    SELECT pump, sum(to_position - from_position + 1)::bigint AS lost, min(noticed_at) AS first_at,
+    SELECT gap.pump, sum(to_position - from_position + 1)::bigint AS lost, min(noticed_at) AS first_at,
            max(noticed_at) AS newest_at, max(from_position) AS position
-    FROM gap WHERE closed_at IS NULL AND noticed_at > $1::timestamptz - make_interval(hours => $2::integer)
-    GROUP BY pump
+    FROM gap JOIN pump AS p USING (pump)
+    WHERE closed_at IS NULL AND noticed_at > $1::timestamptz - make_interval(hours => $5::integer)
+        AND noticed_at > $1::timestamptz - make_interval(secs => 3600 * {limit_sql("$2")})
+    GROUP BY gap.pump
 )
-SELECT p.pump, coalesce(r.lost, 0) AS lost, coalesce(r.first_at, a.began_at) AS first_at,
+SELECT p.pump, p.pump_id, coalesce(p.site, '') AS site, p.drug_class,
+       coalesce(r.lost, 0) AS lost, coalesce(r.first_at, a.began_at) AS first_at,
        coalesce(r.newest_at, a.began_at) AS newest_at, a.id IS NOT NULL AS told,
        greatest(coalesce(r.position, 0), (
            SELECT max(past.detected_position) + 1 FROM alert AS past
@@ -152,24 +160,19 @@ SELECT p.pump, coalesce(r.lost, 0) AS lost, coalesce(r.first_at, a.began_at) AS 
 FROM recent AS r
 FULL JOIN (SELECT * FROM alert WHERE condition = 'sequence_gap' AND state = 'active') AS a USING (pump)
 JOIN pump AS p USING (pump)
-WHERE p.in_service AND (a.id IS NULL) = (coalesce(r.lost, 0) >= $3)
+WHERE p.in_service AND (a.id IS NULL) = (coalesce(r.lost, 0) >= {limit_sql("$3")})
     AND (a.id IS NULL OR r.lost IS NULL)
 ORDER BY p.pump LIMIT $4
 """
 
 
 async def _losses(connection: asyncpg.Connection, rulebook: Rulebook, now: datetime) -> list[Change]:
-    within_h = round(rulebook.limit(Condition.SEQUENCE_GAP, "within_h"))
-    readings = rulebook.limit(Condition.SEQUENCE_GAP, "readings")
-    rows = await connection.fetch(_LOST, now, within_h, int(readings), AT_ONCE)
-    turns = [
-        loss_turn(
-            Losses(row["pump"], row["lost"], _ms(row["first_at"]), _ms(row["newest_at"]), row["position"], row["told"]),
-            rulebook,
-            _ms(now),
-        )
-        for row in rows
-    ]
+    within_h, readings = (layers(rulebook, Condition.SEQUENCE_GAP, name) for name in ("within_h", "readings"))
+    longest_h = int(LIMITS[Condition.SEQUENCE_GAP]["within_h"].most)
+    turns = []
+    for row in await connection.fetch(_LOST, now, within_h, readings, AT_ONCE, longest_h):
+        known = (row["pump"], row["lost"], _ms(row["first_at"]), _ms(row["newest_at"]), row["position"], row["told"])
+        turns.append(loss_turn(Losses(*known, _whose(row)), rulebook, _ms(now)))
     return [turn for turn in turns if turn is not None]
 
 
@@ -207,6 +210,10 @@ def _turn(condition: Condition, row: asyncpg.Record, began_ms: int, now_ms: int)
         began_ms=began_ms,
         received_ms=now_ms,
     )
+
+
+def _whose(row: asyncpg.Record) -> Whose:
+    return Whose(DrugClass(row["drug_class"]), row["site"], row["pump_id"])
 
 
 def _ms(at: datetime) -> int:

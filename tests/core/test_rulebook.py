@@ -150,6 +150,7 @@ def test_the_text_of_what_is_in_force_is_read_back_as_the_same_rules() -> None:
         ("[pump.a.stall]\nreason='x'\nauthor='y'\nexpires=08:00:00\nfor_s = 600", 4, "expected a date or a time"),
         ("[pump.'a b'.stall]\nfor_s = 600", 1, "expected 1 to 64"),
         ("[pump.a.announce]\nhold_s = 1", 1, "holds for all pumps at once"),
+        ("[pump.a.site_silence]\nshare = 0.9", 1, "is judged for a site"),
         ("[battery_end]\nenabled = false", 2, "what is no longer announced needs reason"),
         ("[battery_end]\nenabled = 0", 2, "expected true or false"),
         ("[priority]\nunder_delivery = 'urgent'", 2, "expected one of high, medium, low"),

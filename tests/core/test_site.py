@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.core.change import Change, Priority, Turn
-from service.core.rulebook import DEFAULT_RULEBOOK
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
 from service.core.site import Outage, SitePumps, cut_of, may_be_the_site, site_turn
 
 NOW = 1_795_348_800_000
@@ -83,3 +83,15 @@ def test_having_ended_it_does_not_begin_again_at_once() -> None:
 
 def test_a_pump_of_a_small_site_waits_for_nobody() -> None:
     assert [may_be_the_site(count, 60.0, DEFAULT_RULEBOOK) for count in (1, 4, 5)] == [0, 0, 120]
+
+
+def test_a_site_may_have_limits_of_its_own() -> None:
+    rulebook = parse_rulebook(
+        "[site.north.site_silence]\nat_least = 3\nwindow_intervals = 4\n"
+        "reason = 'a small ward'\nauthor = 'jd'\nexpires = 2090-01-01"
+    )
+    assert isinstance(rulebook, Rulebook)
+    found = {site: site_turn(site, pumps(5, 5, 5), None, None, rulebook, NOW) for site in ("north", "south")}
+    assert found["north"] is not None
+    assert found["south"] is None
+    assert [may_be_the_site(3, 60.0, rulebook, site) for site in ("north", "south")] == [240, 0]

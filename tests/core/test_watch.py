@@ -125,3 +125,25 @@ def test_a_site_may_have_limits_of_its_own_for_the_silence_of_its_pumps() -> Non
     watch.enter([(1, FACTS._replace(site="ward")), (2, FACTS)], START)
     began = [(turn.pump, (turn.at_ms - START) // MINUTE) for turn in watch.watch_until(START + 2 * HOUR)]
     assert began == [(2, 3), (1, 60)]
+
+
+def test_a_pump_may_have_limits_of_its_own_for_its_silence_its_lock_and_its_losses() -> None:
+    why = 'reason = "on trial", author = "jd", expires = 2030-01-01'
+    rulebook = parse_rulebook(
+        f"[pump.own.silence]\nat_least_s = {{ value = 3600, {why} }}\n"
+        f"[pump.own.telemetry_lock]\nafter_s = {{ value = 600, {why} }}\n"
+        f"[pump.own.sequence_gap]\nreadings = {{ value = 3, {why} }}\n"
+    )
+    assert isinstance(rulebook, Rulebook)
+    watch = Watch(rulebook)
+    watch.enter([(1, FACTS), (2, FACTS)], START, {1: "own", 2: "other"})
+    for key in (1, 2):
+        watch.stalled(key, stalled=True)
+        watch.lost(key, 5, START, 7)
+    began = {(turn.pump, str(turn.condition)): turn.at_ms - START for turn in watch.watch_until(START + 90 * MINUTE)}
+    assert began == {
+        (1, "sequence_gap"): 90 * MINUTE,
+        (1, "telemetry_lock"): 10 * MINUTE + 1,
+        (1, "silence"): 60 * MINUTE + 1,
+        (2, "silence"): 3 * MINUTE + 1,
+    }

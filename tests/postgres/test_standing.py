@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from service.core.change import Turn
-from service.core.rulebook import DEFAULT_RULEBOOK
+from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
 from service.postgres.alerts import AlertStore
 from service.postgres.standing import look_once
 from tests.episodes import at, turned
@@ -137,3 +137,26 @@ async def test_a_pump_taken_out_of_service_is_no_longer_told_of(connection: asyn
     await connection.execute("UPDATE pump SET in_service = false")
     assert await look(connection, 1) == [("p1", "clock_off", "condition_ended", "low")]
     assert await look(connection, 2) == []
+
+
+async def test_a_pump_may_have_limits_of_its_own_for_its_lock_and_its_losses(
+    connection: asyncpg.Connection, pump: int
+) -> None:
+    why = 'reason = "on trial", author = "jd", expires = 2090-01-01'
+    rulebook = parse_rulebook(
+        f"[pump.p1.telemetry_lock]\nafter_s = {{ value = 21600, {why} }}\n"
+        f"[pump.p1.sequence_gap]\nreadings = {{ value = 3, {why} }}\nwithin_h = {{ value = 2, {why} }}\n"
+    )
+    assert isinstance(rulebook, Rulebook)
+
+    async def look_by_it(minute: float) -> list[tuple[str, str]]:
+        written = await look_once(connection, STORE, rulebook, at(minute))
+        return [(each.condition, each.event) for each in written]
+
+    await hear(connection, pump, 30)
+    await stall(connection, pump, Turn.BEGAN, 30)
+    await connection.execute("INSERT INTO gap VALUES ($1, 7, 9, $2, NULL, true)", pump, at(30))
+    assert await look_by_it(40) == [("sequence_gap", "condition_began")]
+    assert await look_by_it(151) == [("sequence_gap", "condition_ended")]
+    assert await look_by_it(389) == []
+    assert await look_by_it(391) == [("telemetry_lock", "condition_began")]
