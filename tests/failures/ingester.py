@@ -72,6 +72,14 @@ class Ingester:
         self._child = None
         return code
 
+    async def ended_by_itself(self) -> int:
+        """Wait until it has ended of its own accord; return its exit code."""
+        assert self._child is not None
+        code = await until(self._child.wait(), "the ingester to end by itself", ENDS_WITHIN_S)
+        self._before += self._counted_now()
+        self._child = None
+        return code
+
     async def abandon(self) -> None:
         """End it, whatever it does: the test is over."""
         if self._child is not None and self._child.returncode is None:

@@ -12,6 +12,7 @@ import pytest
 
 from service.embedded.nats import NatsServer
 from tests.conftest import QUICK
+from tests.failures.at_commit import AT_COMMIT
 from tests.failures.broker import unsettled
 from tests.failures.measurements import record
 from tests.failures.mishaps import (
@@ -63,6 +64,7 @@ def _needs_mosquitto(request: pytest.FixtureRequest) -> None:
     [
         pytest.param(NATS, USUAL, KILLS, id="nats"),
         pytest.param(NATS, SHORT_PATIENCE, IN_A_COMMIT[NATS], id="nats, in a commit"),
+        pytest.param(NATS, USUAL, AT_COMMIT, id="nats, while a commit is under way"),
         pytest.param(MOSQUITTO, USUAL, [*KILLS, *BEFORE_SETTLE], id="mosquitto without persistence"),
     ],
 )
