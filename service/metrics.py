@@ -84,5 +84,14 @@ class Metrics:
         )
         self.canary_rounds = counter("pumpwatch_canary_rounds_total", "Faults of the canary, by outcome.", "outcome")
         self.canary_seconds = gauge("pumpwatch_canary_seconds", "What the canary's last fault took to be delivered.")
+        self.stream_clients = Gauge(
+            "pumpwatch_stream_clients",
+            "Clients that follow the stream.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.stream_clients_dropped = counter(
+            "pumpwatch_stream_clients_dropped_total", "Clients of the stream that were let go, by reason.", "reason"
+        )
         self.requests = counter("pumpwatch_api_requests_total", "API requests.", "method", "route", "status")
         self.request_seconds = histogram("pumpwatch_api_request_seconds", "API request time.", STAGE_SECONDS, "route")

@@ -9,6 +9,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from service.api.live import Live
+
 ENDS_WITHIN_S: Final = 5
 
 
@@ -43,6 +45,8 @@ async def serve(app: FastAPI, listening: socket.socket) -> None:
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
+        live: Live = app.state.live
+        await live.close()
         server.should_exit = True
         await serving
         raise
