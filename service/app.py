@@ -37,8 +37,9 @@ from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
 from service.postgres.outage import OUTAGES, outages_told
-from service.postgres.outbox import PLANS, PostgresOutbox, no_reset
+from service.postgres.outbox import PLANS, PostgresOutbox
 from service.postgres.overrides import open_overrides
+from service.postgres.pool import pool_of
 from service.postgres.probe import PostgresProbe
 from service.postgres.rulebooks import enter_into_force, newest_text
 from service.postgres.waking import woken_by
@@ -83,9 +84,9 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     metrics = Metrics(CollectorRegistry())
-    async with _pool(settings, most=2) as pool:
+    async with pool_of(settings.database_url, "ingest", most=2) as pool:
         last = await _last_of_file(settings, pool)
-        await _answered(lambda: look_after(PostgresHousekeeping(pool), _now, settings.retention_d))
+        await _answered(lambda: look_after(_housekeeping(settings, pool), _now, settings.retention_d))
         recorded = await _answered(lambda: session_recorded(pool, settings.shard))
     inbox = MqttInbox(
         settings.broker_url,
@@ -113,7 +114,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
     """Judge silence from the database alone, and keep the store fit: one leader. Guard the way to people: each."""
     after = timedelta(seconds=settings.outage_after_s)
     async with (
-        _pool(settings, most=4) as pool,
+        pool_of(settings.database_url, "watch", most=4) as pool,
         _line(settings, settings.outage_url) as line,
         _line(settings, settings.heartbeat_url) as outside,
         asyncio.TaskGroup() as tasks,
@@ -143,7 +144,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
 
         tasks.create_task(follow(source, use, _now, stop))
         tasks.create_task(_heartbeat(pool, "watch", stop, lambda: lookout.problem))
-        tasks.create_task(maintain(PostgresHousekeeping(pool), _now, settings.retention_d, stop))
+        tasks.create_task(maintain(_housekeeping(settings, pool), _now, settings.retention_d, stop))
         tasks.create_task(watch_loop(tower, _now, stop, lookout))
 
 
@@ -153,7 +154,7 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
     vault = vault_of(settings)
     letters = Letters(settings.public_url.rstrip("/"), vault.link_keys[0] if vault.has_key else None)
     async with (
-        _pool(settings, most=8, plans=PLANS) as pool,
+        pool_of(settings.database_url, "deliver", most=8, plans=PLANS) as pool,
         HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as sender,
         woken_by(settings.database_url) as wake,
         at_work(settings.database_url) as worker,
@@ -174,7 +175,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
 
     metrics = Metrics(CollectorRegistry())
     listening = listen(settings.api_host, settings.api_port)
-    async with _pool(settings, most=10) as pool:
+    async with pool_of(settings.database_url, "api", most=10) as pool:
         alert_store = AlertStore(DEFAULT_RULEBOOK)
         app = create_app(pool, settings, metrics, _now, alert_store)
 
@@ -220,23 +221,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@asynccontextmanager
-async def _pool(settings: Settings, most: int, plans: dict[str, str] | None = None) -> AsyncIterator[asyncpg.Pool]:
-    """A pool that connects when it is first used: a database that is away keeps nobody from starting."""
-    pool = asyncpg.create_pool(
-        settings.database_url,
-        min_size=0,
-        max_size=most,
-        timeout=5,
-        command_timeout=60,
-        server_settings=plans,
-        reset=no_reset if plans else None,
-    )
-    await pool.__aenter__()
-    try:
-        yield pool
-    finally:
-        pool.terminate()
+def _housekeeping(settings: Settings, pool: asyncpg.Pool) -> PostgresHousekeeping:
+    return PostgresHousekeeping(pool, timedelta(hours=settings.chunk_h) or None)
 
 
 async def rulebook_source(settings: Settings, pool: asyncpg.Pool, metrics: Metrics | None = None) -> RulebookSource:

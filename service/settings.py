@@ -10,6 +10,8 @@ import msgspec
 from service.core import webhook
 from service.core.address import Allowed
 
+MOST_CHUNK_H = 24 * 31
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong. The text is one line that names it."""
@@ -34,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`open`: an unlisted pump is enrolled as unregistered; `closed`: its messages go to quarantine."""
     retention_d: int = 400
     """Readings are kept for this many days."""
+    chunk_h: int = 0
+    """How many hours of readings lie together on TimescaleDB, from the next chunk on; 0: as many as suit the fleet."""
     metrics_dir: Path | None = None
     """Where the processes of one machine share their metrics; None: each keeps its own."""
     log_level: str = "info"
@@ -143,6 +147,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_API_PORT: must be 0 to 65535")
     if settings.retention_d < 1:
         raise SettingsError("PUMPWATCH_RETENTION_D: must be at least 1")
+    if not 0 <= settings.chunk_h <= MOST_CHUNK_H:
+        raise SettingsError(f"PUMPWATCH_CHUNK_H: must be 0 to {MOST_CHUNK_H}")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
     _check_delivery(settings)

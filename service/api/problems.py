@@ -99,6 +99,12 @@ _REASONS: Final[dict[type[Exception], str]] = {
     asyncpg.UndefinedColumnError: "the schema is older than this version; run `pumpwatch migrate`",
     asyncpg.InvalidAuthorizationSpecificationError: "it refuses our user or password",
     asyncpg.InvalidCatalogNameError: "there is none of this name on the server",
+    asyncpg.QueryCanceledError: "the answer took longer than it may; ask for less, or look for what slows the database",
+    asyncpg.LockNotAvailableError: "what is asked for is being changed; try again",
+    asyncpg.DiskFullError: "its disk is full",
+    asyncpg.OutOfMemoryError: "it has no memory left",
+    asyncpg.TooManyConnectionsError: "it lets no more connections in",
+    TimeoutError: "it does not answer in time, or all our connections to it are in use",
 }
 
 
