@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SETTLE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BATCH_MESSAGES = (1, 3, 10, 30, 100, 300, 1000, 3000, 5000)
 ALERT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
@@ -45,6 +47,12 @@ class Metrics:
         self.batches_redone = counter("pumpwatch_batches_redone_total", "Batches committed again, by reason.", "reason")
         self.stage_seconds = histogram(
             "pumpwatch_stage_seconds", "Time a batch spends in one stage.", STAGE_SECONDS, "stage"
+        )
+        self.batch_messages = histogram("pumpwatch_batch_messages", "Messages in a batch.", BATCH_MESSAGES)
+        self.settle_lag_seconds = histogram(
+            "pumpwatch_settle_lag_seconds",
+            "From the arrival of a batch's first message to its PUBACK: how far we are behind.",
+            SETTLE_SECONDS,
         )
         self.held_bytes = Gauge(
             "pumpwatch_held_bytes",

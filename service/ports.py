@@ -44,11 +44,14 @@ class Inbox(Protocol):
     async def drain(self, max_messages: int, max_wait_s: float) -> list[RawMessage]:
         """Return what has arrived, in arrival order: at once if there is anything, else within `max_wait_s`."""
 
+    def drain_ahead(self, max_messages: int) -> list[RawMessage]:
+        """Return what has arrived by now. The next `drain` then waits for nothing else."""
+
     def settle(self, tokens: Sequence[Token]) -> None:
         """Send the PUBACKs, in arrival order. Tokens of an earlier connection and unknown ones are counted, no more."""
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Send at QoS 0, best effort: receipts and markers."""
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send (topic, payload) at QoS 0, best effort: receipts and markers."""
 
     @property
     def connection(self) -> int:
@@ -209,8 +212,11 @@ class IngestStore(Protocol):
         """The pump's alerts become those of in-order arrival; `episodes` are its turns after `start`."""
 
     async def save_checkpoints(self, checkpoints: Sequence[Checkpoint], now: datetime) -> None: ...
-    async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp], status: ShardStatus, now: datetime) -> None:
-        """What was last heard, how the shard is, and that this role lives: one transaction."""
+    async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
+        """What was last heard of the pumps in these rows. Beside the batches, like the next: no batch waits for it."""
+
+    async def save_shard(self, status: ShardStatus, now: datetime) -> None:
+        """How the shard is, and that this role lives. Raises FencedError."""
 
     async def close(self) -> None: ...
 

@@ -87,52 +87,70 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
 
     Raises nothing, whatever the bytes are: what cannot be understood or cannot be true is in `rejections`.
     """
-    telemetry = Columns()
-    events: list[tuple[int, int, Event]] = []
-    statuses: list[tuple[int, bool]] = []
-    unknown_pumps: dict[bytes, list[int]] = {}
-    rejections: list[Rejection] = []
+    decoding = Decoding(pump_of)
+    decoding.read(messages)
+    return decoding.finished()
 
-    for index, message in enumerate(messages):
-        try:
-            pump_id, read = _route(message.topic)
-            payload = message.payload
-            if not 0 < len(payload) <= MAX_MESSAGE_BYTES:
-                raise _wrong_size(payload)
-            said = read[payload[0]](payload)
-            pump = pump_of.get(pump_id, UNKNOWN_PUMP)
-            if isinstance(said, Telemetry):
-                telemetry.add(index, pump, said)
-            elif isinstance(said, Event):
-                events.append((index, pump, said))
-            elif isinstance(said, Status):
-                statuses.append((index, said.online))
-        except UNREADABLE as error:
-            rejections.append(Rejection(index, reason_of(error), one_line(str(error))))
-            continue
-        if pump == UNKNOWN_PUMP:
-            unknown_pumps.setdefault(pump_id, []).append(index)
 
-    batch = Decoded(
-        items=np.empty(0, ITEM),
-        held_from=np.full(len(messages), NOT_SAID, np.int64),
-        ends_ms=np.zeros(len(messages), np.int64),
-        simulated=np.zeros(len(messages), bool),
-        bodies={index: msgspec.json.encode(event, order="deterministic") for index, _, event in events},
-        statuses=statuses,
-        unknown_pumps=unknown_pumps,
-        rejections=rejections,
-    )
-    _add_rows(batch, telemetry, events)
-    batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
-    if batch.rejections or batch.unknown_pumps:
-        _leave_out(batch)
-    received_ms = np.fromiter(map(attrgetter("received_ms"), messages), np.int64, len(messages))
-    batch.items["received_ms"] = received_ms[batch.items["message"]]
-    batch.items["measured_ms"] = batch.items["device_ms"]
-    batch.ends_ms[batch.items["message"]] = batch.items["device_ms"]  # of a message's rows the last one stays
-    round_to_stored(batch.items)
-    return batch
+class Decoding:
+    """A batch that is understood piece by piece, as it comes."""
+
+    def __init__(self, pump_of: Mapping[bytes, int]) -> None:
+        self.messages: list[Message] = []
+        self._pump_of = pump_of
+        self._telemetry = Columns()
+        self._events: list[tuple[int, int, Event]] = []
+        self._statuses: list[tuple[int, bool]] = []
+        self._unknown_pumps: dict[bytes, list[int]] = {}
+        self._rejections: list[Rejection] = []
+
+    def read(self, messages: Sequence[Message]) -> None:
+        """Take these in, after those before."""
+        telemetry, events, pump_of = self._telemetry, self._events, self._pump_of
+        for index, message in enumerate(messages, len(self.messages)):
+            try:
+                pump_id, read = _route(message.topic)
+                payload = message.payload
+                if not 0 < len(payload) <= MAX_MESSAGE_BYTES:
+                    raise _wrong_size(payload)
+                said = read[payload[0]](payload)
+                pump = pump_of.get(pump_id, UNKNOWN_PUMP)
+                if isinstance(said, Telemetry):
+                    telemetry.add(index, pump, said)
+                elif isinstance(said, Event):
+                    events.append((index, pump, said))
+                elif isinstance(said, Status):
+                    self._statuses.append((index, said.online))
+            except UNREADABLE as error:
+                self._rejections.append(Rejection(index, reason_of(error), one_line(str(error))))
+                continue
+            if pump == UNKNOWN_PUMP:
+                self._unknown_pumps.setdefault(pump_id, []).append(index)
+        self.messages += messages
+
+    def finished(self) -> Decoded:
+        """All of it as columns. Nothing more is read afterwards."""
+        messages, events = self.messages, self._events
+        batch = Decoded(
+            items=np.empty(0, ITEM),
+            held_from=np.full(len(messages), NOT_SAID, np.int64),
+            ends_ms=np.zeros(len(messages), np.int64),
+            simulated=np.zeros(len(messages), bool),
+            bodies={index: msgspec.json.encode(event, order="deterministic") for index, _, event in events},
+            statuses=self._statuses,
+            unknown_pumps=self._unknown_pumps,
+            rejections=self._rejections,
+        )
+        _add_rows(batch, self._telemetry, events)
+        batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
+        if batch.rejections or batch.unknown_pumps:
+            _leave_out(batch)
+        received_ms = np.fromiter(map(attrgetter("received_ms"), messages), np.int64, len(messages))
+        batch.items["received_ms"] = received_ms[batch.items["message"]]
+        batch.items["measured_ms"] = batch.items["device_ms"]
+        batch.ends_ms[batch.items["message"]] = batch.items["device_ms"]  # of a message's rows the last one stays
+        round_to_stored(batch.items)
+        return batch
 
 
 def reject_impossible_boots(batch: Decoded, through: npt.NDArray[np.int64]) -> None:

@@ -168,14 +168,11 @@ def receipts_due(fleet: Fleet, urgent: Sequence[int], now_ms: int) -> list[tuple
     news[ledger.with_hole] = True
     news &= now_ms - fleet.receipted_ms >= RECEIPT_EVERY_MS
     news[list(urgent)] = True
-    due = []
-    for row in np.flatnonzero(news):
-        receipt = receipt_of(int(ledger.through[row]))
-        if receipt is not None:
-            due.append((int(row), *receipt))
-            fleet.receipted[row] = ledger.through[row]
-            fleet.receipted_ms[row] = now_ms
-    return due
+    rows = np.flatnonzero(news)
+    through = ledger.through[rows]
+    fleet.receipted[rows], fleet.receipted_ms[rows] = through, now_ms
+    told = zip(rows.tolist(), map(receipt_of, through.tolist()), strict=True)
+    return [(row, *receipt) for row, receipt in told if receipt is not None]
 
 
 def patience_ended(fleet: Fleet, now_ms: int) -> dict[int, Account]:

@@ -7,8 +7,6 @@ from itertools import islice
 from time import perf_counter
 from typing import Final
 
-import numpy as np
-
 from service.core.decode import Decoded, decode, reject_impossible_boots
 from service.core.fleet import Fleet
 from service.core.pipeline import (
@@ -24,25 +22,27 @@ from service.core.reading import EventType, Items
 from service.core.rejection import Reason, Rejection
 from service.core.sequence import NOTHING
 from service.logs import tell
+from service.loops.ahead import Ahead, Gathered
 from service.loops.begin import begin
 from service.loops.carried import Carried
+from service.loops.checkpoints import Checkpoints
 from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
-from service.loops.recover import checkpoints_of, rebuild, to_ms
+from service.loops.latest import LastHeard
+from service.loops.recover import rebuild, to_ms
 from service.loops.refused import go_on_without
 from service.loops.registry import RegistryChanges
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
-from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError, ShardStatus
+from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError
 
-MESSAGES_A_BATCH: Final = 5_000
+STAGES: Final = ("wait", "decode", "decide", "commit", "settle", "follow_up", "receipts", "checkpoint")
 LONGEST_WAIT_S: Final = 0.25
 SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
 FIRST_MARK_EVERY_MS: Final = 500
 REGISTRY_EVERY_MS: Final = 2_000
-CHECKPOINT_EVERY_MS: Final = 60_000
-CHECKPOINTS_AT_ONCE: Final = 1_000
+CHECKPOINTS_EVERY_MS: Final = 1_000
 
 
 class Ingester:
@@ -59,8 +59,12 @@ class Ingester:
     ) -> None:
         self._inbox, self._store, self._fleet = inbox, store, fleet
         self._metrics, self._clock = metrics, clock
+        self._stages = {stage: metrics.stage_seconds.labels(stage) for stage in STAGES}
         self._enrolment_open = enrolment_open
         self._carried = Carried()
+        self._ahead = Ahead(inbox, fleet.row_of)
+        self.last_heard = LastHeard(store, fleet, inbox, clock)
+        self._checkpoints = Checkpoints(store, fleet, clock)
         self._done_ms: dict[str, int] = {}
         self._registry = RegistryChanges(store, clock)
         self._rulebooks = rulebooks
@@ -74,8 +78,8 @@ class Ingester:
                 await self.turn()
         finally:
             await self._inbox.close()
-        await self._checkpoint(self._now_ms(), everything=True)
-        await self._save()
+        await self._checkpoints.write_all(self._now_ms())
+        await self.last_heard.save()
         await self._store.close()
 
     async def begin(self, owner: str) -> None:
@@ -94,26 +98,30 @@ class Ingester:
 
     async def turn(self) -> None:
         """One batch, however small, then whatever is due besides."""
-        messages = await self._inbox.drain(MESSAGES_A_BATCH, 0.0 if self.carries else LONGEST_WAIT_S)
+        with self._timed("wait"):
+            gathered = await self._ahead.batch(0.0 if self.carries else LONGEST_WAIT_S)
         urgent = await self._end_patience(self._now_ms())
-        if messages or self.carries:
-            urgent += await self._batch(messages)
+        if gathered.messages or self.carries:
+            urgent += await self._batch(gathered)
         now_ms = self._now_ms()
-        self._send_receipts(urgent, now_ms)
+        with self._timed("receipts"):
+            self._send_receipts(urgent, now_ms)
         self._metrics.held_bytes.set(self._inbox.held_bytes)
         if self._is_due("save", SAVE_EVERY_MS, now_ms):
-            await self._save()
+            self.last_heard.begin()
         heard = self._inbox.marker_seen_at is not None
         if self._is_due("mark", MARK_EVERY_MS if heard else FIRST_MARK_EVERY_MS, now_ms):
             self._inbox.send_marker()
         if self._is_due("registry", REGISTRY_EVERY_MS, now_ms):
             await self._look_for_changes()
         await self._judge_some()
-        await self._checkpoint(now_ms)
+        if self._is_due("checkpoint", CHECKPOINTS_EVERY_MS, now_ms):
+            with self._timed("checkpoint"):
+                await self._ahead.during(self._checkpoints.write_due(now_ms))
 
-    async def _batch(self, messages: list[RawMessage]) -> list[int]:
-        with self._timed("decode"):
-            decoded = decode(messages, self._fleet.row_of)
+    async def _batch(self, gathered: Gathered) -> list[int]:
+        messages, decoded = gathered.messages, gathered.decoded()
+        self._stages["decode"].observe(gathered.took_s)
         if decoded.unknown_pumps:
             decoded = await self._enrol(messages, decoded)
         reject_impossible_boots(decoded, self._fleet.ledger.through)
@@ -131,8 +139,12 @@ class Ingester:
             publish(self._fleet, decisions)
             self._carried.keep(self._fleet, decisions)
             self._inbox.settle([message.token for message in messages])
+        if messages:
+            self._metrics.batch_messages.observe(len(messages))
+            self._metrics.settle_lag_seconds.observe((self._now_ms() - messages[0].received_ms) / 1000)
         self._count(decisions, rejected, known)
-        return await self._follow_up(decisions)
+        with self._timed("follow_up"):
+            return await self._follow_up(decisions)
 
     async def _decide(self, decoded: Decoded, waiting: Items) -> Decisions:
         with self._timed("decide"):
@@ -157,7 +169,9 @@ class Ingester:
         is_event = decisions.stored["kind"] != EventType.READING
         bodies = [decoded.bodies[index] for index in decisions.stored["message"][is_event].tolist()]
         with self._timed("commit"):
-            return await self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
+            return await self._ahead.during(
+                self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
+            )
 
     async def _follow_up(self, decisions: Decisions) -> list[int]:
         """What has to be worked out from the store, now that the batch is in it."""
@@ -171,6 +185,8 @@ class Ingester:
     async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:
         """Enter pumps that no list has, and read the batch again; or keep their messages aside."""
         unknown = decoded.unknown_pumps
+        if self._fleet.row_of.keys() >= unknown.keys():  # by now: it was read while they were entered
+            return decode(messages, self._fleet.row_of)
         if not self._enrolment_open:
             for pump_id, indexes in unknown.items():
                 decoded.rejections += [
@@ -197,18 +213,14 @@ class Ingester:
         return list(accounts)
 
     def _send_receipts(self, urgent: Sequence[int], now_ms: int) -> None:
-        for row, boot, seq in receipts_due(self._fleet, urgent, now_ms):
-            payload = b'{"boot":%d,"through":%d}' % (boot, seq)
-            self._inbox.publish(f"receipts/v1/{self._fleet.pump_ids[row]}", payload)
-            self._metrics.receipts.inc()
-
-    async def _save(self) -> None:
-        fleet = self._fleet
-        rows = np.flatnonzero(fleet.unsaved)
-        inbox = self._inbox
-        status = ShardStatus(inbox.marker_seen_at, inbox.session_since, inbox.problem, inbox.session_lost_at)
-        await self._store.save_latest(fleet, rows, status, self._clock())
-        fleet.unsaved[rows] = False
+        pump_ids = self._fleet.pump_ids
+        receipts = [
+            (f"receipts/v1/{pump_ids[row]}", b'{"boot":%d,"through":%d}' % (boot, seq))
+            for row, boot, seq in receipts_due(self._fleet, urgent, now_ms)
+        ]
+        if receipts:
+            self._inbox.publish(receipts)
+            self._metrics.receipts.inc(len(receipts))
 
     async def _look_for_changes(self) -> None:
         """Has the registry or the rulebook changed? Then the pumps that this concerns are to be judged anew."""
@@ -232,22 +244,6 @@ class Ingester:
             del self._to_judge[key]
         if changed := await put_in_force(self._store, self._fleet, entries, self._clock()):
             tell("pumps_judged_anew", pumps=changed, version=self._fleet.rulebook.version)
-
-    async def _checkpoint(self, now_ms: int, *, everything: bool = False) -> None:
-        fleet = self._fleet
-        behind = fleet.ledger.evaluated != fleet.checkpointed
-        due = behind if everything else behind & (now_ms - fleet.checkpointed_ms >= CHECKPOINT_EVERY_MS)
-        rows = np.flatnonzero(due)
-        for at in range(0, len(rows) if everything else min(len(rows), CHECKPOINTS_AT_ONCE), CHECKPOINTS_AT_ONCE):
-            await self._write_checkpoints(rows[at : at + CHECKPOINTS_AT_ONCE].tolist(), now_ms)
-
-    async def _write_checkpoints(self, rows: Sequence[int], now_ms: int) -> None:
-        if not rows:
-            return
-        fleet = self._fleet
-        await self._store.save_checkpoints(checkpoints_of(fleet, rows), self._clock())
-        fleet.checkpointed[list(rows)] = fleet.ledger.evaluated[list(rows)]
-        fleet.checkpointed_ms[list(rows)] = now_ms
 
     def _count(self, decisions: Decisions, rejected: Sequence[tuple[RawMessage, Rejection]], known: int) -> None:
         metrics = self._metrics
@@ -278,4 +274,4 @@ class Ingester:
         try:
             yield
         finally:
-            self._metrics.stage_seconds.labels(stage).observe(perf_counter() - began)
+            self._stages[stage].observe(perf_counter() - began)

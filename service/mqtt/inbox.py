@@ -103,6 +103,7 @@ class MqttInbox:
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 1
         self._drained_at = 0.0
+        self._ahead = 0  # drained since then
         self._busy = False
 
     async def start(self) -> None:
@@ -122,8 +123,6 @@ class MqttInbox:
         await asyncio.wait([keeper])
         self._problem = "closed"
 
-    # --- Inbox
-
     async def drain(self, max_messages: int, max_wait_s: float) -> list[RawMessage]:
         """See service.ports. Under load a batch is `LINGER_S` of messages, unless `max_messages` come before."""
         if self._link is not None:
@@ -131,13 +130,18 @@ class MqttInbox:
         began = monotonic()
         if self._busy and self._held.queued < max_messages:
             await self._arrival_of(max_messages, min(max_wait_s, self._drained_at + LINGER_S - began))
-        if self._held.queued == 0:
+        if self._held.queued == 0 and self._ahead == 0:
             await self._arrival_of(1, began + max_wait_s - monotonic())
         batch = self._held.drain(max_messages)
         now = monotonic()
-        self._busy = len(batch) > BUSY_A_SECOND * (now - self._drained_at)
-        self._drained_at = now
+        self._busy = len(batch) + self._ahead > BUSY_A_SECOND * (now - self._drained_at)
+        self._drained_at, self._ahead = now, 0
         self._after_change()
+        return batch
+
+    def drain_ahead(self, max_messages: int) -> list[RawMessage]:
+        batch = self._held.drain(max_messages)
+        self._ahead += len(batch)
         return batch
 
     def settle(self, tokens: Sequence[Token]) -> None:
@@ -151,9 +155,10 @@ class MqttInbox:
             self._metrics.tokens_forgotten.labels("unknown").inc(settled.unknown)
         self._after_change()
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        if self._link is None or not self._link.publish(topic, payload):
-            self._metrics.publishes_dropped.inc()
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        sent = 0 if self._link is None else self._link.publish(messages)
+        if sent < len(messages):
+            self._metrics.publishes_dropped.inc(len(messages) - sent)
 
     @property
     def connection(self) -> int:
@@ -162,8 +167,6 @@ class MqttInbox:
     @property
     def problem(self) -> str:
         return self._problem
-
-    # --- what /ready, the loops and the watch want to know
 
     @property
     def session_present(self) -> bool | None:
@@ -185,7 +188,7 @@ class MqttInbox:
 
     def send_marker(self) -> None:
         """Publish a mark through the broker to ourselves."""
-        self.publish(self._marker_topic, self._nonce.encode())
+        self.publish([(self._marker_topic, self._nonce.encode())])
 
     @property
     def marker_seen_at(self) -> datetime | None:
@@ -252,8 +255,6 @@ class MqttInbox:
         self._markers.clear()
         self._marker_seen_at = None
 
-    # ---
-
     async def _stay_connected(self) -> None:
         retry_s, told = 0.0, ""
         while True:
@@ -298,7 +299,6 @@ class MqttInbox:
         if self._held.full and self._link is not None and self._pause_ends is None:
             self._link.pause()
             self._pause_ends = asyncio.get_running_loop().call_later(self._pause_at_most_s, self._leave_until_roomy)
-        self._metrics.held_bytes.set(self._held.bytes)
         if self._held.queued >= self._wanted:
             self._wake()
 

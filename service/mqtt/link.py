@@ -119,14 +119,13 @@ class Link:
         self._client.send_pubacks(packet_ids)
         self._flush_soon()
 
-    def publish(self, topic: str, payload: bytes) -> bool:
-        """False if it cannot go out."""
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Return how many of them can go out."""
         if not self._accepted or self._socket_number is None or self._leaving_since is not None:
-            return False
-        if not self._client.send_publish(topic, payload):
-            return False
+            return 0
+        sent = sum(self._client.send_publish(topic, payload) for topic, payload in messages)
         self._flush_soon()
-        return True
+        return sent
 
     def leave(self, reason: str) -> None:
         """Take no more, send what is to be sent, disconnect; the session stays. May be called from within paho."""

@@ -68,6 +68,8 @@ def pubacks(packet_ids: Sequence[int]) -> bytes:
 def publish_qos_0(topic: str, payload: bytes) -> bytes:
     name = topic.encode()
     length = 2 + len(name) + len(payload)
+    if length < 0x80:  # as receipts are
+        return bytes((0x30, length, 0, len(name))) + name + payload
     packet = bytearray(b"\x30")
     while True:
         length, digit = length >> 7, length & 0x7F

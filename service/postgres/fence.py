@@ -5,8 +5,6 @@ makes every later batch of the old owner fail. When COMMIT's answer is lost, the
 waits until the server has decided, and the batch number then says how.
 """
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -14,15 +12,7 @@ import asyncpg
 
 from service.logs import tell
 from service.ports import FencedError
-from service.postgres.outage import OUTAGES
-
-_NEIGHBOUR_TROUBLE: Final = (
-    *OUTAGES,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.QueryCanceledError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
+from service.postgres.patient import NEIGHBOUR_TROUBLE, PatientConnection
 
 # Win the shard: every batch of an earlier owner fails from here on.
 _TAKE_OVER: Final = """
@@ -38,25 +28,24 @@ _ENTER: Final = "UPDATE shard SET batch_no = $3 WHERE shard = $1 AND epoch = $2"
 _LOOK: Final = "SELECT epoch, batch_no FROM shard WHERE shard = $1 FOR UPDATE"
 
 
-class FencedWriter:
-    """One connection, and transactions that happen exactly once while the shard is ours."""
+class FencedWriter(PatientConnection):
+    """Transactions that happen exactly once while the shard is ours."""
 
     def __init__(self, url: str, shard: int) -> None:
-        self._url, self._shard = url, shard
-        self._connection: asyncpg.Connection | None = None
-        self._epoch = 0
+        super().__init__(url, f"pumpwatch-ingest-{shard}")
+        self._shard = shard
+        self.epoch = 0
         self._batch_no = 0
-        self.problem = "not connected to the database yet"
 
     async def take_over(self, owner: str) -> None:
         """Win the shard's epoch; waits for the database as long as it takes."""
 
         async def win(connection: asyncpg.Connection) -> None:
-            self._epoch = await connection.fetchval(_TAKE_OVER, self._shard, owner)
+            self.epoch = await connection.fetchval(_TAKE_OVER, self._shard, owner)
 
         await self.read(win)
         self._batch_no = 0
-        tell("shard_taken_over", shard=self._shard, epoch=self._epoch)
+        tell("shard_taken_over", shard=self._shard, epoch=self.epoch)
 
     async def write(self, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
         """Run `work` in one fenced transaction, once, however often the database goes away meanwhile.
@@ -71,64 +60,17 @@ class FencedWriter:
                 if attempt and await self._happened(connection):
                     return
                 async with connection.transaction():
-                    if await connection.execute(_ENTER, self._shard, self._epoch, self._batch_no) != "UPDATE 1":
+                    if await connection.execute(_ENTER, self._shard, self.epoch, self._batch_no) != "UPDATE 1":
                         raise FencedError(f"shard {self._shard} has a new owner")
                     await work(connection)
-            except _NEIGHBOUR_TROUBLE as error:
+            except NEIGHBOUR_TROUBLE as error:
                 attempt = await self._wait(error, attempt)
             else:
                 self.problem = ""
                 return
-
-    async def read(self, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
-        """Run `work`, which may be run again from the start, until the database has answered."""
-        attempt = 0
-        while True:
-            try:
-                await work(await self._connected())
-            except _NEIGHBOUR_TROUBLE as error:
-                attempt = await self._wait(error, attempt)
-            else:
-                self.problem = ""
-                return
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
 
     async def _happened(self, connection: asyncpg.Connection) -> bool:
         row = await connection.fetchrow(_LOOK, self._shard)
-        if row is None or row["epoch"] != self._epoch:
+        if row is None or row["epoch"] != self.epoch:
             raise FencedError(f"shard {self._shard} has a new owner")
         return bool(row["batch_no"] == self._batch_no)
-
-    async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._url,
-                timeout=10,
-                command_timeout=90,
-                server_settings={
-                    "application_name": f"pumpwatch-ingest-{self._shard}",
-                    "lock_timeout": "5s",
-                    "statement_timeout": "60s",
-                    "idle_in_transaction_session_timeout": "60s",
-                    "tcp_keepalives_idle": "3",
-                    "tcp_keepalives_interval": "2",
-                    "tcp_keepalives_count": "3",
-                },
-            )
-        return self._connection
-
-    async def _wait(self, error: BaseException, attempt: int) -> int:
-        if isinstance(error, ValueError):  # asyncpg's DataError: our own mistake, no trouble of a neighbour
-            raise error
-        problem = f"database: {type(error).__name__}: {error}".splitlines()[0]
-        if problem != self.problem:
-            tell("database_troubled", problem=problem)
-        self.problem = problem
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-        await asyncio.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-        return min(attempt + 1, 10)

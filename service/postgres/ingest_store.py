@@ -26,6 +26,7 @@ from service.postgres import batches, checkpoint, latest, overrides, readings, r
 from service.postgres.alerts import AlertStore
 from service.postgres.batch_write import BatchWrite
 from service.postgres.fence import FencedWriter
+from service.postgres.patient import PatientConnection
 from service.postgres.reading_on import read_on
 
 # The registry's word on a shard's pumps.
@@ -67,6 +68,8 @@ _HEARTBEAT: Final = """
 class PostgresIngestStore:
     def __init__(self, url: str, shard: int, alerts: AlertStore) -> None:
         self._writer = FencedWriter(url, shard)
+        # What was last heard is heard again: it need not be on the disk before the next batch may go on.
+        self._aside = PatientConnection(url, f"pumpwatch-ingest-{shard}-latest", {"synchronous_commit": "off"})
         self._shard = shard
         self._alerts = alerts
         self._instance = f"shard-{shard}"
@@ -92,6 +95,7 @@ class PostgresIngestStore:
 
     async def close(self) -> None:
         await self._writer.close()
+        await self._aside.close()
 
     async def pumps(self, keys: Sequence[int] | None = None) -> list[PumpEntry]:
         found: list[PumpEntry] = []
@@ -276,13 +280,18 @@ class PostgresIngestStore:
 
         await self._writer.write(write)
 
-    async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp], status: ShardStatus, now: datetime) -> None:
+    async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
         async def write(connection: asyncpg.Connection) -> None:
-            await latest.save_latest(connection, fleet, rows)
-            await latest.save_shard(connection, self._shard, *status)
+            await latest.save_latest(connection, self._shard, self._writer.epoch, fleet, rows)
+
+        await self._aside.read(write)
+
+    async def save_shard(self, status: ShardStatus, now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await latest.save_shard(connection, self._shard, self._writer.epoch, status)
             await connection.execute(_HEARTBEAT, self._instance, now, not status.problem, status.problem)
 
-        await self._writer.write(write)
+        await self._aside.read(write)
 
 
 def _entry(row: asyncpg.Record) -> PumpEntry:

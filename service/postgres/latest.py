@@ -1,7 +1,9 @@
-"""When was each pump last heard, and is its shard caught up? What the `watch` role and the board read."""
+"""When was each pump last heard, and is its shard caught up? What the `watch` role and the board read.
 
-import math
-from datetime import datetime
+Written over a connection of its own, beside the batches: nothing here is locked that a batch waits for any longer than
+it takes to change one row.
+"""
+
 from typing import Final
 
 import asyncpg
@@ -11,42 +13,73 @@ import numpy.typing as npt
 from service.core.fleet import Fleet
 from service.core.rules.reservoir import times_to_empty_d
 from service.core.state import Field
-from service.postgres.readings import instant
+from service.ports import FencedError, ShardStatus
+from service.postgres.binary import Columns, copy_columns, in_us
 
+# Where what was heard is put before it is compared. Of one connection, and never in the log of the server.
+_STAGE: Final = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS heard (
+        pump integer, received_at timestamptz, measured_at timestamptz, position bigint, program_ml_d real,
+        flow_ml_d real, reservoir_ml real, battery_v real, mode smallint,
+        empty_judged boolean, empty_nominal_d real, empty_conservative_d real, empty_optimistic_d real
+    ) ON COMMIT DELETE ROWS
+"""
+_KINDS: Final = {
+    "pump": ">i4",
+    "received_at": ">i8",
+    "measured_at": ">i8",
+    "position": ">i8",
+    "program_ml_d": ">f4",
+    "flow_ml_d": ">f4",
+    "reservoir_ml": ">f4",
+    "battery_v": ">f4",
+    "mode": ">i2",
+    "empty_judged": "?",
+    "empty_nominal_d": ">f4",
+    "empty_conservative_d": ">f4",
+    "empty_optimistic_d": ">f4",
+}
 # Last heard and last values. An older reading never replaces a newer one, and our time of hearing never goes back.
+# Nothing is written by one who has lost the shard.
 _UPSERT: Final = """
     INSERT INTO pump_latest AS l
         (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode,
          empty_judged, empty_nominal_d, empty_conservative_d, empty_optimistic_d)
-    SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::real[], $6::real[],
-                         $7::real[], $8::real[], $9::smallint[], $10::boolean[], $11::real[], $12::real[], $13::real[])
+    SELECT pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode,
+        empty_judged, nullif(empty_nominal_d, 'NaN'), nullif(empty_conservative_d, 'NaN'),
+        nullif(empty_optimistic_d, 'NaN')
+    FROM heard
+    WHERE EXISTS (SELECT FROM shard WHERE shard = $1 AND epoch = $2)
+    ORDER BY pump
     ON CONFLICT (pump) DO UPDATE SET
         received_at = greatest(l.received_at, excluded.received_at),
-        (measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode) = (
-            SELECT newest.* FROM (VALUES
-                (excluded.measured_at, excluded.position, excluded.program_ml_d, excluded.flow_ml_d,
-                excluded.reservoir_ml,
-                 excluded.battery_v, excluded.mode),
-                (l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode)
-            ) AS newest ORDER BY newest.column2 DESC NULLS LAST LIMIT 1
-        ),
-        (empty_judged, empty_nominal_d, empty_conservative_d, empty_optimistic_d) = (
-            excluded.empty_judged, excluded.empty_nominal_d, excluded.empty_conservative_d,
-            excluded.empty_optimistic_d
-        )
+        measured_at = CASE WHEN l.position > excluded.position THEN l.measured_at ELSE excluded.measured_at END,
+        position = CASE WHEN l.position > excluded.position THEN l.position ELSE excluded.position END,
+        program_ml_d = CASE WHEN l.position > excluded.position THEN l.program_ml_d ELSE excluded.program_ml_d END,
+        flow_ml_d = CASE WHEN l.position > excluded.position THEN l.flow_ml_d ELSE excluded.flow_ml_d END,
+        reservoir_ml = CASE WHEN l.position > excluded.position THEN l.reservoir_ml ELSE excluded.reservoir_ml END,
+        battery_v = CASE WHEN l.position > excluded.position THEN l.battery_v ELSE excluded.battery_v END,
+        mode = CASE WHEN l.position > excluded.position THEN l.mode ELSE excluded.mode END,
+        empty_judged = excluded.empty_judged,
+        empty_nominal_d = excluded.empty_nominal_d,
+        empty_conservative_d = excluded.empty_conservative_d,
+        empty_optimistic_d = excluded.empty_optimistic_d
 """
 # Pumps of which no reading is known.
 _HEARD: Final = """
-    INSERT INTO pump_latest AS l (pump, received_at) SELECT * FROM unnest($1::integer[], $2::timestamptz[])
+    INSERT INTO pump_latest AS l (pump, received_at)
+    SELECT pump, received_at FROM heard
+    WHERE EXISTS (SELECT FROM shard WHERE shard = $1 AND epoch = $2)
+    ORDER BY pump
     ON CONFLICT (pump) DO UPDATE SET received_at = greatest(l.received_at, excluded.received_at)
 """
 # How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
 _SHARD: Final = """
     UPDATE shard
-    SET marker_at = coalesce($2, marker_at), session_since = coalesce($3, session_since), reason = $4,
-        session_lost_at = coalesce($5, session_lost_at),
-        trouble_since = CASE WHEN $4 <> '' THEN coalesce(trouble_since, now()) END
-    WHERE shard = $1
+    SET marker_at = coalesce($3, marker_at), session_since = coalesce($4, session_since), reason = $5,
+        session_lost_at = coalesce($6, session_lost_at),
+        trouble_since = CASE WHEN $5 <> '' THEN coalesce(trouble_since, now()) END
+    WHERE shard = $1 AND epoch = $2
 """
 
 
@@ -58,47 +91,41 @@ async def session_recorded(pool: asyncpg.Pool, shard: int) -> bool:
     return bool(await pool.fetchval(_SESSION_RECORDED, shard))
 
 
-async def save_latest(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
+async def save_latest(
+    connection: asyncpg.Connection, shard: int, epoch: int, fleet: Fleet, rows: npt.NDArray[np.intp]
+) -> None:
     """Write what was last heard of the pumps in `rows`; of one that has sent events only, that it was heard."""
     said = fleet.latest["position"][rows] >= 0
-    await _save_heard(connection, fleet, rows[~said])
-    rows = rows[said]
-    if not len(rows):
-        return
-    newest = fleet.latest[rows]
-    await connection.execute(
-        _UPSERT,
-        fleet.keys[rows].tolist(),
-        [instant(ms) for ms in fleet.heard_ms[rows].tolist()],
-        [instant(ms) for ms in newest["measured_ms"].tolist()],
-        newest["position"].tolist(),
-        newest["program_ml_d"].tolist(),
-        newest["flow_ml_d"].tolist(),
-        newest["reservoir_ml"].tolist(),
-        newest["battery_v"].tolist(),
-        newest["mode"].tolist(),
-        (fleet.state[rows, Field.FULL_ML] > 0).tolist(),
-        *_times_to_empty(fleet, rows),
-    )
+    heard = _heard(fleet, rows[~said])
+    columns = {**_heard(fleet, rows[said]), **_said(fleet, rows[said])}
+    await connection.execute(_STAGE)
+    for upsert, told in ((_UPSERT, columns), (_HEARD, heard)):
+        if not len(told["pump"]):
+            continue
+        async with connection.transaction():
+            await copy_columns(connection, "heard", {name: _KINDS[name] for name in told}, told)
+            await connection.execute(upsert, shard, epoch)
 
 
-def _times_to_empty(fleet: Fleet, rows: npt.NDArray[np.intp]) -> list[list[float | None]]:
-    times_d = times_to_empty_d(fleet.state[rows].T, fleet.limits.take(rows)).tolist()
-    return [[None if math.isnan(days) else days for days in each] for each in times_d]
+def _heard(fleet: Fleet, rows: npt.NDArray[np.intp]) -> Columns:
+    return {"pump": fleet.keys[rows], "received_at": in_us(fleet.heard_ms[rows])}
 
 
-async def _save_heard(connection: asyncpg.Connection, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
-    if len(rows):
-        heard = [instant(ms) for ms in fleet.heard_ms[rows].tolist()]
-        await connection.execute(_HEARD, fleet.keys[rows].tolist(), heard)
+def _said(fleet: Fleet, rows: npt.NDArray[np.intp]) -> Columns:
+    newest, state = fleet.latest[rows], fleet.state[rows].T
+    nominal_d, conservative_d, optimistic_d = times_to_empty_d(state, fleet.limits.take(rows))
+    values = ("position", "program_ml_d", "flow_ml_d", "reservoir_ml", "battery_v", "mode")
+    return {
+        "measured_at": in_us(newest["measured_ms"]),
+        **{name: newest[name] for name in values},
+        "empty_judged": state[Field.FULL_ML] > 0,
+        "empty_nominal_d": nominal_d,
+        "empty_conservative_d": conservative_d,
+        "empty_optimistic_d": optimistic_d,
+    }
 
 
-async def save_shard(
-    connection: asyncpg.Connection,
-    shard: int,
-    marker_at: datetime | None,
-    session_since: datetime | None,
-    reason: str,
-    session_lost_at: datetime | None,
-) -> None:
-    await connection.execute(_SHARD, shard, marker_at, session_since, reason, session_lost_at)
+async def save_shard(connection: asyncpg.Connection, shard: int, epoch: int, status: ShardStatus) -> None:
+    """Raises FencedError where somebody else has the shard."""
+    if await connection.execute(_SHARD, shard, epoch, *status) != "UPDATE 1":
+        raise FencedError(f"shard {shard} has a new owner")

@@ -116,7 +116,7 @@ async def test_drain_waits_as_long_as_it_may_and_wakes_when_something_comes(
 async def test_what_the_inbox_publishes_reaches_who_listens(url: str, paho: type[PlainClient], root: str) -> None:
     async with inbox_at(url, root, paho=paho) as inbox, inbox_at(url, f"receipts/{root}") as pump:
         for number in range(300):
-            inbox.publish(f"receipts/{root}/p1", b"%d" % number)
+            inbox.publish([(f"receipts/{root}/p1", b"%d" % number)])
         receipts = await drain_count(pump, 300)
         assert [message.payload for message in receipts] == [b"%d" % number for number in range(300)]
         pump.settle([message.token for message in receipts])
@@ -135,7 +135,7 @@ async def test_a_marker_is_seen_once_all_that_arrived_before_it_is_settled(
         await publish(url, numbered(root, 1))
         [message] = await drain_count(inbox, 1)
         inbox.send_marker()
-        inbox.publish(f"{root}/p1/after", b"")  # behind the marker, on the same way
+        inbox.publish([(f"{root}/p1/after", b"")])  # behind the marker, on the same way
         await drain_count(inbox, 1)
         assert inbox.marker_seen_at == first
         inbox.settle([message.token])

@@ -42,12 +42,16 @@ class Feed:
         drained, self.queue = self.queue[:max_messages], self.queue[max_messages:]
         return drained
 
+    def drain_ahead(self, max_messages: int) -> list[RawMessage]:  # noqa: ARG002 - a test's messages are one batch
+        return []
+
     def settle(self, tokens: Sequence[Token]) -> None:
         self.settled += [token.packet_id for token in tokens]
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        receipt = msgspec.json.decode(payload)
-        self.receipts.append((topic.removeprefix("receipts/v1/"), receipt["boot"], receipt["through"]))
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            receipt = msgspec.json.decode(payload)
+            self.receipts.append((topic.removeprefix("receipts/v1/"), receipt["boot"], receipt["through"]))
 
 
 class Driven:
@@ -89,12 +93,16 @@ class Driven:
 
     async def turn(self) -> None:
         while self.feed.queue or self.ingester.carries:
-            await self.ingester.turn()
+            await self._one_turn()
 
     async def wait_ms(self, ms: int) -> None:
         """Let our clock go on, and one empty turn with it."""
         self.now_ms += ms
+        await self._one_turn()
+
+    async def _one_turn(self) -> None:
         await self.ingester.turn()
+        await self.ingester.last_heard.written()
 
     async def look_for_changes(self) -> None:
         """Long enough for a change of rulebook or registry to be seen, and taken."""

@@ -113,7 +113,7 @@ async def test_messages_come_over_tls_from_a_broker_that_is_vouched_for(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with inbox_at(url, "tls", paho=paho) as inbox:
         for number in range(10):
-            inbox.publish("tls/p1/telemetry", bytes([number]) * 100_000)
+            inbox.publish([("tls/p1/telemetry", bytes([number]) * 100_000)])
         messages = await drain_count(inbox, 10)
         assert [message.payload for message in messages] == [bytes([number]) * 100_000 for number in range(10)]
 

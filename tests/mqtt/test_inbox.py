@@ -64,7 +64,7 @@ async def test_a_broker_that_is_down_at_start_is_one_line_in_the_log_and_found_w
         async with inbox_at(server.url, "pumps", wait=False) as inbox:
             refused = f"broker {LOOPBACK}:{server.mqtt_port}: connection refused"
             await eventually(lambda: inbox.problem == refused)
-            inbox.publish("receipts/v1/p1", b"{}")
+            inbox.publish([("receipts/v1/p1", b"{}")])
             assert counted(inbox, "publishes_dropped") == 1
             assert inbox.marker_seen_at is None
             server.start()

@@ -79,13 +79,13 @@ async def test_a_connection_is_accepted_subscribed_used_and_left(paho: type[Plai
         assert notes.told == ["accepted, session present: True", "subscribed"]
         assert notes.publishes == [(7, TOPIC, b"one"), (0, b"marker", b"")]
         link.settle([7])
-        assert link.publish("receipts/v1/p1", b"{}")
+        assert link.publish([("receipts/v1/p1", b"{}")])
         link.leave("closed")
-        assert not link.publish("receipts/v1/p1", b"{}")
+        assert not link.publish([("receipts/v1/p1", b"{}")])
         assert await reason_of(living) == "closed"
         assert notes.told[-1] == "ended"
         assert peer().puback_ids == [7]
-        assert not link.publish("receipts/v1/p1", b"{}")
+        assert not link.publish([("receipts/v1/p1", b"{}")])
 
 
 async def test_name_and_password_of_the_url_are_presented(paho: type[PlainClient]) -> None:
