@@ -29,7 +29,7 @@ class Clocks(NamedTuple):
     """What is known of the pumps' clocks, a value a row."""
 
     offset_ms: npt.NDArray[np.int64]  # in force
-    through: npt.NDArray[np.int64]  # the position it was last used at; nothing at or below it changes an offset
+    highest: npt.NDArray[np.int64]  # the position it was last used at; nothing at or below it changes an offset
     newest_ms: npt.NDArray[np.int64]  # the newest time mapped so far; 0 before the first
     stored: Mapping[int, Sequence[tuple[int, int]]] = {}  # row → (from position, offset), all that were ever in force
 
@@ -54,7 +54,7 @@ def map_to_ours(
         | (items["measured_ms"] < clocks.newest_ms[rows] - FARTHEST_BACK_MS)
     )
     if clocks.stored:
-        doubtful |= (items["position"] <= clocks.through[rows]) & np.isin(rows, list(clocks.stored))
+        doubtful |= (items["position"] <= clocks.highest[rows]) & np.isin(rows, list(clocks.stored))
     if not doubtful.any():
         return []
     ends = np.r_[starts[1:], len(items)]

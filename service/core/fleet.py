@@ -1,12 +1,12 @@
 """Which pumps does this ingester watch, and where is each of them? One row a pump, columns for everything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from service.core.change import Change
+from service.core.change import Change, Turn
 from service.core.ledger import Ledger
 from service.core.limits import LIMITS_ROW
 from service.core.override import Whose
@@ -52,6 +52,7 @@ class Fleet:
         self.checkpointed = np.zeros(0, np.int64)  # evaluated position of the last checkpoint
         self.checkpointed_ms = np.zeros(0, np.int64)
         self.behind = np.zeros(0, np.bool_)  # what is stored of the pump is not all evaluated yet
+        self.unlearned: set[int] = set()  # rows whose state is yet to be worked out: nothing of them is evaluated
         self.held: set[int] = set()  # rows with a delayed finding that is not announced yet
 
     def __len__(self) -> int:
@@ -99,6 +100,12 @@ class Fleet:
                 Term(at, self.rulebook.version, self._kinds[whose], tuple(float(getattr(facts, n)) for n in FACTS))
             )
         return terms
+
+    def hold(self, changes: Iterable[Change]) -> None:
+        """Delayed findings among these are in force: they are announced once their pumps have caught up."""
+        self.held.update(
+            self.row_of_key[change.pump] for change in changes if change.delayed and change.turn is not Turn.ENDED
+        )
 
     def is_unjudged(self, entry: PumpEntry) -> bool:
         """Whether no rules were ever in force for the pump."""

@@ -1,5 +1,5 @@
-"""What becomes of a batch's positions, over all pumps? The sequence ledger: two columns, and an Account for the few that
-have or had a hole (core/sequence.py).
+"""What becomes of a batch's positions, over all pumps? The sequence ledger: two columns, and an Account for the few
+that have or had a hole (core/sequence.py).
 """
 
 from collections.abc import Collection, Mapping
@@ -58,6 +58,7 @@ class Ledger:
     def __init__(self, pumps: int) -> None:
         self.through = np.full(pumps, NOTHING, np.int64)
         self.evaluated = np.full(pumps, NOTHING, np.int64)
+        self.highest = np.full(pumps, NOTHING, np.int64)  # stored, also beyond a hole
         self.irregular: dict[int, Account] = {}
         self._has_hole = np.zeros(pumps, np.bool_)
 
@@ -65,6 +66,7 @@ class Ledger:
         added = pumps - len(self.through)
         self.through = np.r_[self.through, np.full(added, NOTHING, np.int64)]
         self.evaluated = np.r_[self.evaluated, np.full(added, NOTHING, np.int64)]
+        self.highest = np.r_[self.highest, np.full(added, NOTHING, np.int64)]
         self._has_hole = np.r_[self._has_hole, np.zeros(added, np.bool_)]
 
     @property
@@ -79,6 +81,7 @@ class Ledger:
     def enter(self, row: int, account: Account) -> None:
         """Make `account` the one in force. `evaluated` is set by whoever evaluates."""
         self.through[row] = account.through
+        self.highest[row] = account.islands[-1][1] if account.islands else account.through
         self._has_hole[row] = bool(account.islands)
         if account.islands or account.lost:
             self.irregular[row] = account
@@ -138,7 +141,7 @@ class Ledger:
 
     def publish(self, group_rows: npt.NDArray[np.intp], admission: Admission) -> None:
         """The batch is committed: its accounts are in force."""
-        self.through[group_rows] = admission.through
+        self.through[group_rows] = self.highest[group_rows] = admission.through
         for row, account in admission.accounts.items():
             self.enter(row, account)
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from service.core.change import Change, Turn
+from service.core.change import Change
 from service.core.clocks import Clocks, Offset, map_to_ours
 from service.core.evaluate import fold
 from service.core.fleet import Fleet
@@ -92,7 +92,7 @@ def on_batch(
     starts = starts_of(rows)
     batch = Batch(items, rows, starts, held_from[items["message"]] if len(items) else np.zeros(0, np.int64))
     offsets = map_to_ours(
-        items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms, fleet.offsets), ends_ms
+        items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.highest, fleet.newest_ms, fleet.offsets), ends_ms
     )
     admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored, fleet.behind)
     items["pump"] = fleet.keys[rows]
@@ -153,9 +153,7 @@ def publish(fleet: Fleet, decisions: Decisions) -> None:
 def publish_folded(fleet: Fleet, folded: Folded) -> None:
     fleet.state[folded.rows] = folded.state
     fleet.ledger.evaluated[folded.rows] = folded.evaluated
-    fleet.held.update(
-        fleet.row_of_key[change.pump] for change in folded.changes if change.delayed and change.turn is not Turn.ENDED
-    )
+    fleet.hold(folded.changes)
 
 
 def receipts_due(fleet: Fleet, urgent: Sequence[int], now_ms: int) -> list[tuple[int, int, int]]:

@@ -85,7 +85,7 @@ class Carried:
         for row in self._in_store:
             if expected >= READ_AT_ONCE:
                 break
-            if row not in self._queues:
+            if row not in self._queues and row not in fleet.unlearned:
                 rows.append(row)
                 expected += _expected(fleet, row)
         if not rows:

@@ -27,7 +27,7 @@ async def never_stored(store: IngestStore, fleet: Fleet, items: Items) -> Mappin
     if not earlier.any():
         return {}
     items, rows = items[earlier], rows[earlier]
-    clocks = Clocks(fleet.offset_ms, fleet.ledger.through, fleet.newest_ms, fleet.offsets)
+    clocks = Clocks(fleet.offset_ms, fleet.ledger.highest, fleet.newest_ms, fleet.offsets)
     measured_ms = about_ms(items, rows, clocks)
     asked: dict[int, set[int]] = {}
     runs = []

@@ -17,9 +17,11 @@ PUMPS_AT_ONCE: Final = 1_000
 async def put_in_force(store: IngestStore, fleet: Fleet, entries: Sequence[PumpEntry], now: datetime) -> int:
     """Judge these pumps by what rulebook and registry say now, from their evaluated positions on.
 
-    Return of how many that changes anything. After a crash in between it is done for the others.
+    Return of how many that changes anything. After a crash in between it is done for the others. Pumps that are yet to
+    be relearned are left out: it is done once they are.
     """
     fleet.add(entries)
+    entries = [entry for entry in entries if fleet.row_of_key[entry.key] not in fleet.unlearned]
     changed = 0
     for at in range(0, len(entries), PUMPS_AT_ONCE):
         some = entries[at : at + PUMPS_AT_ONCE]

@@ -29,14 +29,16 @@ from service.loops.checkpoints import Checkpoints
 from service.loops.earlier import never_stored
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.latest import LastHeard
-from service.loops.recover import rebuild, to_ms
+from service.loops.rebuild import Rebuilds
+from service.loops.recover import to_ms
 from service.loops.refused import go_on_without
 from service.loops.registry import RegistryChanges
+from service.loops.relearn import Relearning
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError
 
-STAGES: Final = ("wait", "decode", "decide", "commit", "settle", "follow_up", "receipts", "checkpoint")
+STAGES: Final = ("wait", "decode", "decide", "commit", "settle", "work_out", "receipts", "checkpoint")
 LONGEST_WAIT_S: Final = 0.25
 SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
@@ -62,6 +64,8 @@ class Ingester:
         self._stages = {stage: metrics.stage_seconds.labels(stage) for stage in STAGES}
         self._enrolment_open = enrolment_open
         self._carried = Carried()
+        self._rebuilds = Rebuilds()
+        self._relearning = Relearning()
         self._ahead = Ahead(inbox, fleet.row_of)
         self.last_heard = LastHeard(store, fleet, inbox, clock)
         self._checkpoints = Checkpoints(store, fleet, clock)
@@ -88,21 +92,26 @@ class Ingester:
         await self._registry.look()
         await self._store.use(self._fleet.rulebook, self._clock())
         tell("rulebook_in_force", version=self._fleet.rulebook.version)
-        self._carried.from_store(self._fleet, await begin(self._store, self._fleet, self._clock()))
+        begun = await begin(self._store, self._fleet, self._clock())
+        self._carried.from_store(self._fleet, begun.behind)
+        self._relearning.ask(self._fleet, begun.unlearned)
+        self._rebuilds.ask(begun.late_from)
         await self._inbox.start()
 
     @property
     def carries(self) -> bool:
-        """Whether something that is stored is yet to be evaluated."""
-        return bool(self._carried)
+        """Whether something that is stored is yet to be evaluated, or evaluated again."""
+        return bool(self._carried or self._rebuilds or self._relearning)
 
     async def turn(self) -> None:
         """One batch, however small, then whatever is due besides."""
         with self._timed("wait"):
             gathered = await self._ahead.batch(0.0 if self.carries else LONGEST_WAIT_S)
         urgent = await self._end_patience(self._now_ms())
-        if gathered.messages or self.carries:
+        if gathered.messages or self._carried:
             urgent += await self._batch(gathered)
+        with self._timed("work_out"):
+            await self._work_out()
         now_ms = self._now_ms()
         with self._timed("receipts"):
             self._send_receipts(urgent, now_ms)
@@ -143,8 +152,7 @@ class Ingester:
             self._metrics.batch_messages.observe(len(messages))
             self._metrics.settle_lag_seconds.observe((self._now_ms() - messages[0].received_ms) / 1000)
         self._count(decisions, rejected, known)
-        with self._timed("follow_up"):
-            return await self._follow_up(decisions)
+        return self._follow_up(decisions)
 
     async def _decide(self, decoded: Decoded, waiting: Items) -> Decisions:
         with self._timed("decide"):
@@ -173,14 +181,22 @@ class Ingester:
                 self._store.commit_batch(self._fleet, decisions, bodies, rejected, self._clock())
             )
 
-    async def _follow_up(self, decisions: Decisions) -> list[int]:
+    def _follow_up(self, decisions: Decisions) -> list[int]:
         """What has to be worked out from the store, now that the batch is in it."""
-        admission, now = decisions.admission, self._clock()
-        if admission.rebuild:
-            await rebuild(self._store, self._fleet, admission.rebuild, now)
+        admission = decisions.admission
+        self._rebuilds.ask(admission.rebuild)
+        self._carried.from_store(self._fleet, list(admission.rebuild))
         # Those may have missed a receipt. Not at once: a broker that sends everything again asks for none.
         self._fleet.receipted[admission.repeated] = NOTHING
         return [*admission.holes_noticed, *admission.holes_closed]
+
+    async def _work_out(self) -> None:
+        """A slice of what is worked out again."""
+        if self._rebuilds:
+            await self._rebuilds.go_on(self._store, self._fleet, self._clock())
+        if self._relearning:
+            learned = await self._relearning.go_on(self._store, self._fleet, self._clock())
+            self._to_judge |= dict.fromkeys(self._fleet.keys[learned].tolist())
 
     async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:
         """Enter pumps that no list has, and read the batch again; or keep their messages aside."""

@@ -3,7 +3,7 @@
 The same fold serves a pump whose hole has closed, and one whose history has changed because a reading came late.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,8 +14,7 @@ from service.core.fleet import Fleet, PumpEntry
 from service.core.in_force import fold_terms
 from service.core.pipeline import first_of_each, publish_folded
 from service.core.pump_rules import Term
-from service.core.reading import EventType, Items, seq_of
-from service.core.relearn import HORIZON
+from service.core.reading import EventType, Items
 from service.core.sequence import NOTHING, restore
 from service.core.spans import Span
 from service.core.state import Field
@@ -23,7 +22,6 @@ from service.logs import tell
 from service.ports import Checkpoint, IngestStore, Recovered
 
 PUMPS_AT_ONCE: Final = 2_000
-REBUILT_AT_ONCE: Final = 200
 FOLDED_AT_START: Final = 1_000
 """Items of one pump that are folded before the shard hears again: some minutes of many pumps, but no long backlog."""
 
@@ -48,7 +46,7 @@ async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datet
     """Bring the rules of the shard's pumps to where everything stored is evaluated, each under the limits of its time.
 
     Limits that have changed since are not in force yet: that is a matter of loops/in_force.py, afterwards. Return the
-    rows of the pumps of which more is stored than others should wait for: they are behind.
+    rows of the pumps that are behind: more is stored of them than others should wait for, or they are unlearned.
     """
     now_ms = to_ms(now)
     behind: list[int] = []
@@ -58,10 +56,9 @@ async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datet
         lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
         waited_for = {row for row in rows if int(fleet.keys[row]) in found.waited_for}
         behind += await _recover_some(store, fleet, rows, lost, waited_for, now)
-    await rebuild(store, fleet, {fleet.row_of_key[key]: at for key, at in found.rebuild_from.items()}, now)
     # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
     fleet.receipted_ms[:] = now_ms - np.arange(len(fleet)) * 7919 % 10_000
-    tell("recovered", pumps=len(fleet), heard=len(heard), rebuilt=len(found.rebuild_from), behind=len(behind))
+    tell("recovered", pumps=len(fleet), heard=len(heard), behind=len(behind))
     return behind
 
 
@@ -96,9 +93,11 @@ async def _recover_some(
     may = np.array([ledger.account(row).may_evaluate for row in rows])
     limit = np.full(len(fleet), NOTHING, np.int64)
     limit[list(rows)] = may
+    unlearned = [row for row in rows if row in fleet.unlearned]
+    limit[unlearned] = NOTHING
     due = (items["position"] > ledger.evaluated[item_rows]) & (items["position"] <= limit[item_rows])
     now_due = first_of_each(due, item_rows, starts, FOLDED_AT_START)
-    behind: list[int] = np.unique(item_rows[due & ~now_due]).tolist()
+    behind: list[int] = [*unlearned, *np.unique(item_rows[due & ~now_due]).tolist()]
     folded = fold_terms(fleet, items[now_due], item_rows[now_due], await terms_by_row(store, fleet, rows))
     if folded.changes:
         await store.commit_fold(folded.changes, {}, now)
@@ -107,49 +106,6 @@ async def _recover_some(
     is_reading = items["kind"] == EventType.READING
     fleet.latest[item_rows[is_reading]] = items[is_reading]  # the last assignment of a row wins: the newest
     return behind
-
-
-async def rebuild(store: IngestStore, fleet: Fleet, late_from: Mapping[int, int], now: datetime) -> None:
-    """Work pumps, by row, out again from the checkpoint before a position, since something there came out of order.
-
-    Many at once: a round of the fold costs hardly more for a hundred pumps than for one.
-    """
-    rows = sorted(late_from)
-    for at in range(0, len(rows), REBUILT_AT_ONCE):
-        await _rebuild_some(store, fleet, rows[at : at + REBUILT_AT_ONCE], late_from, now)
-
-
-async def _rebuild_some(
-    store: IngestStore, fleet: Fleet, rows: Sequence[int], late_from: Mapping[int, int], now: datetime
-) -> None:
-    ledger = fleet.ledger
-    horizon = now - HORIZON
-    starts = {row: await store.checkpoint_before(int(fleet.keys[row]), late_from[row], horizon) for row in rows}
-    items = await store.items_after(
-        [start.key for start in starts.values()],
-        [start.position for start in starts.values()],
-        [start.since for start in starts.values()],
-    )
-    item_rows = rows_of(fleet, items)
-    limit = np.full(len(fleet), NOTHING, np.int64)
-    limit[rows] = [ledger.account(row).may_evaluate for row in rows]
-    due = items["position"] <= limit[item_rows]
-    before = fleet.state[rows].copy(), ledger.evaluated[rows].copy()
-    fleet.state[rows] = [start.state for start in starts.values()]
-    ledger.evaluated[rows] = [start.position for start in starts.values()]
-    folded = fold_terms(fleet, items[due], item_rows[due], await terms_by_row(store, fleet, rows))
-    fleet.state[rows], ledger.evaluated[rows] = before
-    for row, state, evaluated in zip(folded.rows.tolist(), folded.state, folded.evaluated.tolist(), strict=True):
-        key = int(fleet.keys[row])
-        turns = [change for change in folded.changes if change.pump == key]
-        rebuilt = Checkpoint(key, evaluated, int(ledger.through[row]), last_measured(state), state)
-        await store.commit_rebuild(late_from[row], starts[row], turns, rebuilt, now)
-        tell("pump_rebuilt", pump=fleet.pump_ids[row], late_seq=seq_of(late_from[row]), turns=len(turns))
-    publish_folded(fleet, folded)
-    fleet.checkpointed[folded.rows] = folded.evaluated
-    nothing_stored = set(rows) - set(folded.rows.tolist())
-    if nothing_stored:  # all of it lies behind a hole, or beyond what is kept: nothing is to be worked out
-        await store.forget_rebuild([int(fleet.keys[row]) for row in sorted(nothing_stored)])
 
 
 async def enter(store: IngestStore, fleet: Fleet, entries: Sequence[PumpEntry]) -> None:

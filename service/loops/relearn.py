@@ -1,67 +1,73 @@
-"""How does a pump go on whose remembered state cannot be read? From what it measured within the lateness horizon."""
+"""How does a pump go on whose remembered state cannot be read? From what it measured within the lateness horizon.
 
-from collections.abc import Collection, Iterator, Sequence
+In slices, beside what is live: a pump that is yet to be relearned is stored and receipted like all others, and judged
+once its state is known again. Where a stop interrupts it, the next start goes on with the rest.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-import numpy as np
-
 from service.core.fleet import Fleet
-from service.core.in_force import fold_terms
+from service.core.in_force import Stand
 from service.core.relearn import HORIZON, keep_open, last_words, seeded
 from service.logs import tell
-from service.loops.recover import checkpoints_of, rows_of, terms_by_row
+from service.loops.recount import PUMPS_AT_ONCE, Recount, advance
+from service.loops.recover import checkpoints_of
 from service.ports import IngestStore
 
-ITEMS_AT_ONCE: Final = 400_000
-"""About so many readings are held in memory: the history of a fleet is not."""
+TOLD_EVERY: Final = 1_000
 
 
-async def relearn(store: IngestStore, fleet: Fleet, rows: Collection[int], now: datetime) -> None:
-    """Work the states of these pumps out again, as far as they were evaluated before; some pumps at a time.
+class Relearning:
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+        self._begun: dict[int, Recount] = {}
+        self._done = self._told = 0
 
-    Where a stop interrupts it, the next start goes on with the rest.
-    """
-    done = 0
-    for some in _slices(fleet, sorted(rows)):
-        await _relearn_some(store, fleet, some, now)
-        done += len(some)
-        tell("pumps_relearned", done=done, of=len(rows))
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._begun)
 
+    def ask(self, fleet: Fleet, rows: Iterable[int]) -> None:
+        """These are not judged until their states are worked out, as far as they were evaluated before."""
+        self._waiting += rows
+        fleet.unlearned |= set(self._waiting)
 
-async def _relearn_some(store: IngestStore, fleet: Fleet, rows: Sequence[int], now: datetime) -> None:
-    ledger = fleet.ledger
-    since = now - HORIZON
-    keys = [int(fleet.keys[row]) for row in rows]
-    seeds = await store.seeds(keys, since)
-    items = await store.items_after(keys, [-1] * len(rows), [since] * len(rows))
-    item_rows = rows_of(fleet, items)
-    due = (items["position"] <= ledger.evaluated[item_rows]) & (items["measured_ms"] >= since.timestamp() * 1000)
-    reached = ledger.evaluated[list(rows)].copy()
-    for row, key in zip(rows, keys, strict=True):
-        fleet.state[row] = seeded(seeds.get(key, ()))
-    ledger.evaluated[list(rows)] = -1
-    folded = fold_terms(fleet, items[due], item_rows[due], await terms_by_row(store, fleet, rows))
-    ledger.evaluated[list(rows)] = reached
-    told = last_words(folded.changes)
-    if told:
-        await store.commit_fold(told, {}, now)
-    fleet.state[folded.rows] = folded.state
-    for key, is_open in (await store.seeds(keys, now)).items():
-        keep_open(fleet.state[fleet.row_of_key[key]], is_open, [turn for turn in folded.changes if turn.pump == key])
-    np.maximum.at(fleet.newest_ms, item_rows, items["measured_ms"])
-    await store.save_checkpoints(checkpoints_of(fleet, rows), now)
+    async def go_on(self, store: IngestStore, fleet: Fleet, now: datetime) -> list[int]:
+        """One slice more. Return the rows of the pumps that are judged again."""
+        await self._begin(store, fleet, now)
+        recounts = list(self._begun.values())
+        ended = await advance(store, fleet, recounts, lambda row: int(fleet.ledger.evaluated[row]))
+        await self._end(store, fleet, ended, now)
+        return [recount.row for recount in ended]
 
+    async def _begin(self, store: IngestStore, fleet: Fleet, now: datetime) -> None:
+        room = PUMPS_AT_ONCE - len(self._begun)
+        some, self._waiting = self._waiting[:room], self._waiting[room:]
+        since = now - HORIZON
+        seeds = await store.seeds([int(fleet.keys[row]) for row in some], since) if some else {}
+        for row in some:
+            stand = Stand(seeded(seeds.get(int(fleet.keys[row]), ())), -1)
+            self._begun[row] = Recount(row, stand, since, -1)
 
-def _slices(fleet: Fleet, rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    """As many pumps at a time as have about so many readings in the horizon."""
-    some: list[int] = []
-    expected = 0.0
-    for row in rows:
-        expected += HORIZON.total_seconds() / max(fleet.facts[row].interval_s, 1.0)
-        some.append(row)
-        if expected >= ITEMS_AT_ONCE:
-            yield some
-            some, expected = [], 0.0
-    if some:
-        yield some
+    async def _end(self, store: IngestStore, fleet: Fleet, ended: list[Recount], now: datetime) -> None:
+        if not ended:
+            return
+        by_key = {int(fleet.keys[recount.row]): recount for recount in ended}
+        told = last_words([turn for recount in ended for turn in recount.turns])
+        if told:
+            await store.commit_fold(told, {}, now)
+        for recount in ended:
+            fleet.state[recount.row] = recount.stand.state
+        for key, is_open in (await store.seeds(list(by_key), now)).items():
+            keep_open(fleet.state[by_key[key].row], is_open, by_key[key].turns)
+        rows = [recount.row for recount in ended]
+        await store.save_checkpoints(checkpoints_of(fleet, rows), now)
+        fleet.unlearned.difference_update(rows)
+        fleet.hold(told)
+        for row in rows:
+            del self._begun[row]
+        self._done += len(rows)
+        if self._done - self._told >= TOLD_EVERY or not self:
+            self._told = self._done
+            tell("pumps_relearned", done=self._done, waiting=len(self._waiting) + len(self._begun))

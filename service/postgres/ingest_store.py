@@ -20,7 +20,7 @@ from service.core.rejection import Rejection
 from service.core.relearn import Seed
 from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
-from service.core.state import DECIDED, holding
+from service.core.state import DECIDED, SINCE_OF, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
 from service.postgres.alerts import AlertStore
@@ -57,6 +57,12 @@ _BY_ID: Final = """
 _DROP_VERDICTS: Final = """
     UPDATE verdict SET verdict = 'does_not_hold', since = $3
     WHERE pump = $1 AND condition = ANY ($2::text[]) AND verdict = 'holds'
+"""
+# Conditions that hold in the rebuilt state, although what came in the order of arrival had ended them.
+_KEEP_VERDICTS: Final = """
+    INSERT INTO verdict AS v (pump, condition, verdict, since)
+    SELECT $1, condition, 'holds', since FROM unnest($2::text[], $3::timestamptz[]) AS given (condition, since)
+    ON CONFLICT (pump, condition) DO UPDATE SET verdict = 'holds', since = excluded.since WHERE v.verdict <> 'holds'
 """
 # This ingester lives, and this is how it is.
 _HEARTBEAT: Final = """
@@ -215,7 +221,9 @@ class PostgresIngestStore:
         self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
     ) -> None:
         held = holding(start.state)
-        ended = [condition for condition in DECIDED if condition not in holding(rebuilt.state)]
+        holds = holding(rebuilt.state)
+        since = [readings.instant(rebuilt.state[SINCE_OF[condition]]) for condition in holds]
+        ended = [condition for condition in DECIDED if condition not in holds]
 
         async def write(connection: asyncpg.Connection) -> None:
             await checkpoint.forget(connection, rebuilt.key, late_from)
@@ -227,6 +235,7 @@ class PostgresIngestStore:
             if episodes:
                 await batches.write_verdicts(connection, episodes)
             await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)
+            await connection.execute(_KEEP_VERDICTS, rebuilt.key, holds, since)
             await checkpoint.save(connection, [rebuilt], now)
             await checkpoint.rebuilt(connection, [rebuilt.key])
 

@@ -4,14 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from service.core.change import Change, Condition, Standing, Turn
 from service.core.fleet import Fleet, PumpEntry
-from service.core.in_force import fold_terms, in_force_at, switched_on
+from service.core.in_force import Stand, fold_terms, in_force_at, switched_on
 from service.core.override import Whose
-from service.core.pipeline import fold_copy, publish_folded
+from service.core.pipeline import Folded, fold_copy, publish_folded
 from service.core.pump_rules import Term, read_rules, rules_for
 from service.core.reading import Items
 from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook, parse_rulebook
@@ -112,6 +112,33 @@ def test_whatever_is_folded_again_from_wherever_comes_to_the_same_state_and_turn
     assert again.state.tobytes() == lived.fleet.state.tobytes()
     told = [turn for turn in turns if turn.evidence]
     assert told == [turn for turn in lived.turns if turn.position > before and turn.evidence]
+
+
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.generate))
+@given(lived=lives(), data=st.data())
+def test_what_is_folded_in_slices_beside_the_live_state_tells_what_it_would_tell_at_once(
+    lived: Lived, data: st.DataObject
+) -> None:
+    items = lived.items
+    begin = data.draw(st.integers(0, len(items) - 1))
+    before = int(items["position"][begin - 1]) if begin else -1
+    live = lived.fleet.state.tobytes()
+
+    def folded(first: int, last: int, stand: Stand) -> Folded:
+        return fold_terms(lived.fleet, items[first:last], np.zeros(last - first, np.intp), {0: lived.terms}, {0: stand})
+
+    start = Stand(lived.kept[begin][0].copy(), before)
+    at_once = folded(begin, len(items), start)
+    changes = {int(at) + 1 for term in lived.terms for at in np.flatnonzero(items["position"] == term.after)}
+    cuts = changes | set(data.draw(st.lists(st.integers(begin + 1, len(items)), max_size=5)))
+    stand, turns = start, list[Change]()
+    for first, last in pairwise(sorted({begin, len(items)} | {cut for cut in cuts if cut > begin})):
+        part = folded(first, last, stand)
+        stand = Stand(part.state[0], int(part.evaluated[0]))
+        turns += part.changes
+    assert stand.state.tobytes() == at_once.state.tobytes()
+    assert turns == at_once.changes
+    assert lived.fleet.state.tobytes() == live
 
 
 def test_the_item_after_a_position_is_judged_by_the_last_rules_that_began_there_or_before() -> None:

@@ -63,6 +63,16 @@ async def test_a_wrong_clock_poisons_neither_the_latest_state_nor_the_days_of_th
     assert abs(latest - now) < timedelta(minutes=1) or not corrected
 
 
+async def test_what_fills_a_hole_is_dated_by_the_pumps_clock_however_much_newer_readings_have_come_before_it(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    driven.now_ms += 3 * 1440 * MINUTE_MS
+    await told(driven, telemetry(0, [1.0]), telemetry(2_000, [1.0]), telemetry(1, [1.0] * 1_999))
+    assert await connection.fetchval("SELECT count(*) FROM clock_offset") == 0
+    newest = await connection.fetchval("SELECT max(measured_at) FROM reading")
+    assert newest == datetime.fromtimestamp(NOON_MS / 1000, UTC) + timedelta(minutes=2_000)
+
+
 async def test_a_pump_that_sends_events_only_is_heard_and_a_retained_status_is_no_evidence_of_life(
     driven: Driven, connection: asyncpg.Connection
 ) -> None:

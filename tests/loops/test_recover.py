@@ -121,6 +121,7 @@ async def test_a_rebuild_that_a_stop_interrupted_is_done_at_the_next_start(
         position_of(1, 110),
     )
     await driven.restart()
+    await driven.turn()
     assert await connection.fetchval("SELECT count(*) FROM rebuild") == 0
     account = driven.fleet.ledger.account(0)
     assert (account.through, account.islands) == (position_of(1, 59), ((position_of(1, 110), position_of(1, 159)),))
