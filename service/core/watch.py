@@ -71,11 +71,12 @@ class Watch:
         self._position = _NO_MS
         self._after_ms = _NO_MS  # silent after this
         self._again_ms = _NO_MS  # having ended, not again before this
+        self._lock_ms = _NO_MS  # locked after this, where a stall holds
         self._due_ms = _NO_MS  # when the pump's silence turns next, if it is not heard
         self._silent = np.zeros(0, np.bool_)
         self._stalled: set[int] = set()
         self._locked: set[int] = set()
-        self._losing: set[int] = set()
+        self._losing: dict[int, int] = {}  # row → when its losses may turn next
         self._held: dict[int, Change] = {}  # row → the beginning of a silence that may be its site's
         self._turned: list[Change] = []
 
@@ -99,8 +100,8 @@ class Watch:
             )
             for pump in new
         ]
-        again_s = [self._rulebook.limit_of(Condition.SILENCE, "again_after_s", pump.whose) for pump in new]
-        self._again_ms = np.r_[self._again_ms, (np.array(again_s) * 1000).astype(np.int64)]
+        self._again_ms = np.r_[self._again_ms, self._limits_ms(Condition.SILENCE, "again_after_s", new)]
+        self._lock_ms = np.r_[self._lock_ms, self._limits_ms(Condition.TELEMETRY_LOCK, "after_s", new)]
         self._after_ms = np.r_[self._after_ms, (np.array(after_s) * 1000).astype(np.int64)]
         self._heard_ms = np.r_[self._heard_ms, np.full(len(new), now_ms)]
         self._position = np.r_[self._position, np.zeros(len(new), np.int64)]
@@ -145,7 +146,7 @@ class Watch:
         """Readings will never come; the newest of them is `position`."""
         row = self._row_of[key]
         self._pumps[row].losses.append((at_ms, readings, position))
-        self._losing.add(row)
+        self._losing[row] = at_ms
 
     def clock(self, key: int, offset_ms: int, at_ms: int, position: int) -> None:
         """An offset of the pump's clock was stored."""
@@ -167,9 +168,11 @@ class Watch:
                 self._judge_site(name, site, now_ms)
         for row in [row for row, turn in self._held.items() if turn.at_ms + turn.hold_s * 1000 <= now_ms]:
             self._turned.append(self._held.pop(row))
-        for row in sorted(self._stalled | self._locked):
+        stalled = np.array(list(self._stalled), np.intp)
+        overdue = stalled[self._heard_ms[stalled] + self._lock_ms[stalled] < now_ms].tolist()
+        for row in sorted({*overdue, *self._locked}):
             self._judge_lock(row, now_ms)
-        for row in sorted(self._losing):
+        for row in sorted(row for row, due_ms in self._losing.items() if due_ms <= now_ms):
             self._judge_losses(row, now_ms)
         turned, self._turned = self._turned, []
         return sorted(turned, key=lambda turn: turn.at_ms)
@@ -246,15 +249,19 @@ class Watch:
 
     def _judge_lock(self, row: int, now_ms: int) -> None:
         pump, heard_ms = self._pumps[row], int(self._heard_ms[row])
+        due_ms = heard_ms + int(self._lock_ms[row]) + 1
         locked = Locked(
             pump.key, heard_ms, int(self._position[row]), pump.stalled, "", pump.locked_since_ms, pump.whose
         )
-        due_ms = heard_ms + int(self._rulebook.limit_of(Condition.TELEMETRY_LOCK, "after_s", pump.whose) * 1000) + 1
         turn = lock_turn(locked, self._rulebook, heard_ms if pump.locked_since_ms is not None else min(due_ms, now_ms))
         if turn is not None:
             pump.locked_since_ms = heard_ms if turn.turn is Turn.BEGAN else None
             (self._locked.add if turn.turn is Turn.BEGAN else self._locked.discard)(row)
             self._turned.append(turn)
+
+    def _limits_ms(self, condition: Condition, name: str, pumps: Iterable[_Pump]) -> npt.NDArray[np.int64]:
+        limits_s = [self._rulebook.limit_of(condition, name, pump.whose) for pump in pumps]
+        return (np.array(limits_s) * 1000).astype(np.int64)
 
     def _judge_losses(self, row: int, now_ms: int) -> None:
         pump = self._pumps[row]
@@ -270,7 +277,9 @@ class Watch:
             self._turned.append(turn)
         if not recent and not pump.losses_told:
             pump.losses.clear()
-            self._losing.discard(row)
+            del self._losing[row]
+        elif recent:
+            self._losing[row] = recent[0][0] + int(within_ms)
 
     def _priority(self, pump: _Pump, turn: Change) -> Priority:
         ladder = self._rulebook.ladder(turn.condition, pump.whose)
