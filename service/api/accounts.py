@@ -118,6 +118,7 @@ async def add_account(
 
 @router.get("/accounts/{name}", responses=_ONE)
 async def get_account(connection: Database, response: Response, _: Administrator, name: Named) -> Person:
+    """One person. The ETag is the version."""
     return await _person(connection, name, response)
 
 

@@ -1,4 +1,4 @@
-"""What is the API made of? The routers, and around them, from the outside in: headers, observe, gate, bodies."""
+"""What is the API made of? The routers, and around them, from the outside in: headers, observe, gate, bodies, once."""
 
 import zoneinfo
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from service.api import (
     accounts,
     alerts,
+    audits,
     burden,
     canary,
     deliveries,
@@ -44,6 +45,7 @@ from service.api.gate import Gate
 from service.api.headers import Headers
 from service.api.live import Live
 from service.api.observe import Observe
+from service.api.once import Once
 from service.api.openapi import describe
 from service.api.passwords import Passwords
 from service.core.address import Allowed
@@ -111,6 +113,7 @@ def create_app(
     app.include_router(sessions.links)
     app.include_router(_version_1(app))
     problems.install(app)
+    app.add_middleware(Once, context=context)
     app.add_middleware(Bodies)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Observe, metrics=metrics)
@@ -144,6 +147,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         ledger,
         erasure,
         fleet,
+        audits,
         sites,
         alerts,
         rules,

@@ -58,6 +58,7 @@ async def list_sites(
 
 @router.get("/{site}", responses=answers(HTTPStatus.NOT_FOUND))
 async def get_site(context: Ctx, connection: Database, response: Response, site: SiteName) -> Site:
+    """One site. The ETag is its version."""
     return await _shown(context, connection, response, site)
 
 
