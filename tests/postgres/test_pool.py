@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from service.api.problems import database_reason
+from service.postgres.outage import OUTAGES
 from service.postgres.pool import BOUNDS, pool_of
 from tests.patience import until_found
 
@@ -39,7 +40,7 @@ async def test_a_pool_comes_back_with_the_database(postgres_url: str, connection
         async def served_by() -> int:
             try:
                 return int(await pool.fetchval("SELECT pg_backend_pid()"))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except OUTAGES:
                 return 0
 
         pid = await until_found(served_by, "a connection")
