@@ -9,17 +9,22 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 from prometheus_client import CollectorRegistry
 
 from service.core.address import Allowed
+from service.core.broker import Report, dropped
 from service.core.fleet import Fleet
 from service.core.override import Override
 from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kept
 from service.exits import EXIT_PROBLEMS
 from service.logs import tell
+from service.loops.broker_watch import watch_broker
+from service.loops.canary import Canary
 from service.loops.deliver import deliver as deliver_loop
 from service.loops.guard import Guard
 from service.loops.ingest import Ingester
@@ -30,8 +35,13 @@ from service.loops.watch import Lookout
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
 from service.mqtt.inbox import MqttInbox
+from service.mqtt.monitor import ask_nats
+from service.mqtt.speaker import Speaker
 from service.ports import FencedError, StoreUnavailableError
 from service.postgres.alerts import AlertStore
+from service.postgres.broker import record
+from service.postgres.canary_rounds import PostgresRounds
+from service.postgres.canary_rounds import set_up as set_up_canary
 from service.postgres.heartbeat import beat
 from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
@@ -46,9 +56,10 @@ from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower
 from service.postgres.workers import at_work
 from service.settings import Settings
-from service.vault import vault_of
+from service.vault import VaultError, vault_of
 from service.webhooks.destination import Checked
 from service.webhooks.direct import DirectLine
+from service.webhooks.own import OwnAddress
 from service.webhooks.sender import HttpSender, trusted
 
 HEARTBEAT_EVERY_S: Final = 2.0
@@ -113,8 +124,10 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 async def watch(settings: Settings, stop: asyncio.Event) -> None:
     """Judge silence from the database alone, and keep the store fit: one leader. Guard the way to people: each."""
     after = timedelta(seconds=settings.outage_after_s)
+    metrics = Metrics(CollectorRegistry())
     async with (
         pool_of(settings.database_url, "watch", most=4) as pool,
+        Speaker(settings.broker_url, f"pumpwatch-canary-{token_hex(4)}", hears_of_broker=True) as speaker,
         _line(settings, settings.outage_url) as line,
         _line(settings, settings.heartbeat_url) as outside,
         asyncio.TaskGroup() as tasks,
@@ -122,7 +135,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         guard = Guard(
             PostgresProbe(settings.database_url, after),
             _now,
-            Metrics(CollectorRegistry()),
+            metrics,
             after=after,
             line=line,
             outside=outside,
@@ -131,9 +144,8 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(guard.run(stop))  # before anything that waits for the database
         source = await rulebook_source(settings, pool)
         rulebook = await _answered(lambda: source.look(_now()))
-        tower = PostgresWatchtower(
-            settings.database_url, AlertStore(rulebook), rulebook, outage_after=after, also=guard.storage
-        )
+        alert_store = AlertStore(rulebook)
+        tower = PostgresWatchtower(settings.database_url, alert_store, rulebook, outage_after=after, also=guard.storage)
         lookout = Lookout(_now)
 
         async def use(rulebook: Rulebook, _: Sequence[Problem]) -> None:
@@ -146,6 +158,48 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(_heartbeat(pool, "watch", stop, lambda: lookout.problem))
         tasks.create_task(maintain(_housekeeping(settings, pool), _now, settings.retention_d, stop))
         tasks.create_task(watch_loop(tower, _now, stop, lookout))
+        tasks.create_task(_watch_broker(settings, pool, speaker, stop))
+        tasks.create_task(_keep_canary(settings, pool, speaker, alert_store, metrics, stop, guard.all_well))
+
+
+async def _watch_broker(settings: Settings, pool: asyncpg.Pool, speaker: Speaker, stop: asyncio.Event) -> None:
+    async def ask() -> Sequence[Report]:
+        if settings.broker_monitor_url:
+            return await ask_nats(settings.broker_monitor_url)
+        return [] if speaker.dropped is None else [dropped(speaker.dropped)]
+
+    async def keep(reports: Sequence[Report], now: datetime) -> None:
+        with outages_told():
+            async with pool.acquire() as connection:
+                await record(connection, reports, now)
+
+    await watch_broker(ask, keep, _now, stop)
+
+
+async def _keep_canary(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    speaker: Speaker,
+    alert_store: AlertStore,
+    metrics: Metrics,
+    stop: asyncio.Event,
+    all_well: asyncio.Event,
+) -> None:
+    every, within = timedelta(seconds=settings.canary_every_s), timedelta(seconds=settings.canary_within_s)
+    vault = vault_of(settings)
+
+    async def set_up() -> None:
+        async with pool.acquire() as connection:
+            await set_up_canary(connection, vault, settings.canary_address, every=every, within=within)
+
+    try:
+        await _answered(set_up)
+    except VaultError as error:
+        tell("canary_not_possible", logging.ERROR, reason=error)
+        return
+    if every:
+        rounds = PostgresRounds(settings.database_url, alert_store)
+        await Canary(rounds, speaker, _now, metrics, every=every, within=within).run(stop, all_well)
 
 
 async def deliver(settings: Settings, stop: asyncio.Event) -> None:
@@ -155,13 +209,15 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
     letters = Letters(settings.public_url.rstrip("/"), vault.link_keys[0] if vault.has_key else None)
     async with (
         pool_of(settings.database_url, "deliver", most=8, plans=PLANS) as pool,
-        HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as sender,
+        HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as outside,
+        HttpSender(trusted(settings.webhook_ca), Checked(_own_host(settings))) as inside,
         woken_by(settings.database_url) as wake,
         at_work(settings.database_url) as worker,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(_heartbeat(pool, "deliver", stop))
         outbox = PostgresOutbox(pool, vault, worker)
+        sender = OwnAddress(settings.canary_address, inside=inside, outside=outside)
         tasks.create_task(
             deliver_loop(outbox, sender, metrics=metrics, clock=_now, stop=stop, wake=wake, letters=letters)
         )
@@ -172,6 +228,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
     # Most of what there is to load, and no other role needs it.
     from service.api.app import create_app, judge_by  # noqa: PLC0415
     from service.api.server import listen, serve  # noqa: PLC0415
+    from service.web.mount import with_board  # noqa: PLC0415
 
     metrics = Metrics(CollectorRegistry())
     listening = listen(settings.api_host, settings.api_port)
@@ -187,12 +244,16 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
             await follow(await rulebook_source(settings, pool), use, _now, stop)
 
         following = asyncio.create_task(follow_rulebook())
-        serving = asyncio.create_task(serve(app, listening))
+        serving = asyncio.create_task(serve(app, listening, whole=with_board(app, metrics)))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in (serving, stopping, following):
             task.cancel()
         await asyncio.gather(serving, stopping, following, return_exceptions=True)
+
+
+def _own_host(settings: Settings) -> Allowed:
+    return Allowed(frozenset({urlsplit(settings.canary_address).hostname or ""}))
 
 
 @asynccontextmanager

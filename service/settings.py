@@ -70,6 +70,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     canary_url: str = ""
     """Where that endpoint is, as the role deliver reaches it; empty: the API on this machine."""
 
+    @property
+    def canary_address(self) -> str:
+        """Where the canary's alerts are posted."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.api_host, self.api_host)  # noqa: S104 - to reach it
+        return self.canary_url or f"http://{host}:{self.api_port}/hooks/canary"
+
     def redacted(self) -> dict[str, str]:
         """The settings with passwords taken out, for the log line at start."""
         shown = {name: str(getattr(self, name)) for name in self.__struct_fields__}

@@ -20,7 +20,8 @@ MOSQUITTO_CONFIGURATION = """\
 listener {port} {host}
 allow_anonymous true
 max_inflight_messages 0
-max_queued_messages 0
+max_queued_messages {queued}
+sys_interval 1
 max_packet_size 278528
 persistence {persistence}
 persistence_location {directory}/
@@ -52,9 +53,10 @@ def mosquitto_binary() -> str | None:
 class MosquittoServer:
     """Mosquitto with the settings that our ingester needs of it; starts again on the same port."""
 
-    def __init__(self, directory: Path, *, persistence: bool = False) -> None:
+    def __init__(self, directory: Path, *, persistence: bool = False, queued: int = 0) -> None:
         self._child = Child(directory.absolute(), "Mosquitto")
         self._persistence = persistence
+        self._queued = queued  # for a session that is away; beyond it Mosquitto drops, 0: nothing
         self.port = 0
 
     @property
@@ -83,6 +85,7 @@ class MosquittoServer:
                 host=LOOPBACK,
                 port=self.port,
                 directory=self._child.directory,
+                queued=self._queued,
                 persistence=str(self._persistence).lower(),
                 account="user root" if os.geteuid() == 0 else "",  # else it could not read its directory
             ),

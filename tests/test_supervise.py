@@ -54,7 +54,7 @@ class Up:
 
 
 @asynccontextmanager
-async def up(database_url: str, broker_url: str, directory: Path, *options: str) -> AsyncIterator[Up]:
+async def up(database_url: str, broker_url: str, directory: Path, *options: str, **settings: str) -> AsyncIterator[Up]:
     port = free_port()
     log = directory / "up.log"
     command = [sys.executable, "-m", "service", "up", "--database-url", database_url, "--broker-url", broker_url]
@@ -64,7 +64,9 @@ async def up(database_url: str, broker_url: str, directory: Path, *options: str)
             *("--api-port", str(port), *options),
             cwd=ROOT,
             env=inherited_environment()
-            | {"PUMPWATCH_SECRET_KEY_FILE": str(directory / "secret.key"), "PUMPWATCH_WEBHOOK_ALLOW": LOOPBACK_ALLOWED},
+            | {"PUMPWATCH_CANARY_EVERY_S": "0"}  # what is counted here is what a test has sent
+            | {"PUMPWATCH_SECRET_KEY_FILE": str(directory / "secret.key"), "PUMPWATCH_WEBHOOK_ALLOW": LOOPBACK_ALLOWED}
+            | settings,
             stdout=PIPE,
             stderr=errors,
         )

@@ -15,7 +15,7 @@ from service.core.access import scope_of
 from service.postgres.accounts import Account, account_of
 from service.postgres.people import account_in_session
 
-OPEN: Final = frozenset({("GET", "/live"), ("GET", "/ready"), ("POST", "/api/v1/session")})
+OPEN: Final = frozenset({("GET", "/live"), ("GET", "/ready"), ("POST", "/api/v1/session"), ("POST", "/hooks/canary")})
 OPEN_BELOW: Final = ("/a/", "/login/")
 """Links that acknowledge and links that log in: the link itself is the proof."""
 OPEN_ON_LOOPBACK: Final = frozenset({"/metrics"})

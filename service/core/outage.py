@@ -7,6 +7,8 @@ from service.core.change import Condition
 from service.core.lifecycle import EPOCH
 from service.core.way import Broken
 
+BACK_WITHIN: Final = timedelta(seconds=10)
+"""Who can write to a database that does not answer here may only be the first to see that it is back."""
 RECORDED_FOR: Final = timedelta(seconds=60)
 """An outage that is over is an alert in the database for so long, so that whoever is told by that hears of it too."""
 
@@ -20,6 +22,7 @@ class Outage:
         self._back_at: datetime | None = None
         self._counts = False
         self._reason = ""
+        self._writable_since: datetime | None = None  # for others
 
     def failed(self, reason: str, now: datetime) -> None:
         if self._since is None or (self._back_at is not None and now - self._back_at >= self._after):
@@ -33,7 +36,7 @@ class Outage:
         if not self._counts:
             self._since = None
             return
-        self._back_at = self._back_at or now
+        self._back_at, self._writable_since = self._back_at or now, None
         if now - self._back_at >= max(self._after, RECORDED_FOR):
             self._since, self._back_at, self._counts = None, None, False
 
@@ -48,9 +51,16 @@ class Outage:
         return self._broken()
 
     def recorded(self, now: datetime) -> Broken | None:
-        """To be told of by the database: where that can be written all the same, and when it is over."""
+        """To be told of by the database: when it is over, and where it takes what others write all the same.
+
+        Asked by whoever can write to it.
+        """
         if not self._counts or (self._back_at is not None and now - self._back_at >= RECORDED_FOR):
             return None
+        if self._back_at is None:
+            self._writable_since = self._writable_since or now
+            if now - self._writable_since < BACK_WITHIN:
+                return None
         return self._broken()
 
     def _broken(self) -> Broken | None:

@@ -19,15 +19,19 @@ class Route:
     enabled: bool
     name: str = ""
     priorities: frozenset[str] = frozenset(Priority)
+    canary: bool = False  # it hears of the canary, and of nothing else
 
 
-def told(routes: Iterable[Route], priority: Priority, *, simulated: bool) -> list[Route]:
+def told(routes: Iterable[Route], priority: Priority, *, simulated: bool, canary: bool = False) -> list[Route]:
     """Return the endpoints that a notification goes to, in a fixed order."""
     return sorted(
         (
             route
             for route in routes
-            if route.enabled and priority in route.priorities and (route.accepts_simulated or not simulated)
+            if route.canary is canary
+            and route.enabled
+            and priority in route.priorities
+            and (route.accepts_simulated or not simulated)
         ),
         key=lambda route: route.endpoint,
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from service.core import canary
 from service.core.alert import Alert, AlertEvent
 from service.core.escalation import ask, begin, deadline
 from service.core.lifecycle import NEWS, Move, NotificationKind
@@ -39,7 +40,7 @@ class Book:
         return [route for route in self.may_be_told(alert) if names is None or route.name in names]
 
     def may_be_told(self, alert: Alert) -> list[Route]:
-        return told(self.routes, alert.priority, simulated=alert.simulated)
+        return told(self.routes, alert.priority, simulated=alert.simulated, canary=alert.subject == canary.SUBJECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def _news(
     """The alert asks, or asks again: its policy begins anew, and whoever was asked before is told as well."""
     alert = move.alert
     policy = book.roster.policy(subject.site, subject.drug_class, alert.priority)
+    if alert.subject == canary.SUBJECT:  # no policy of people's reaches its endpoint
+        policy = FALLBACKS[alert.priority]
     due_at = quiet_until(policy.quiet, alert.priority, zone_of(subject, book.roster), due_at) or due_at
     progress, targets = ask(alert, policy, lambda to: bool(book.behind(to, alert, due_at)), due_at)
     behind = {route.endpoint for route in book.behind(targets, alert, due_at)}

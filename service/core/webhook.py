@@ -6,10 +6,13 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 PREFIX = "whsec_"
+TOLERANCE_S: Final = 300
+"""A signature that is older, or from so far ahead, is not believed: that of the standard's libraries."""
 
 
 class BadSecretError(ValueError):
@@ -31,6 +34,18 @@ def headers(notification_id: str, at: datetime, body: bytes, secrets: Iterable[s
         "webhook-timestamp": timestamp,
         "webhook-signature": " ".join(signatures),
     }
+
+
+def verifies(given: Mapping[str, str], body: bytes, secret: str, now: datetime) -> bool:
+    """Whether what came with these headers (names in lower case) was signed with our secret, and of late."""
+    notification_id, timestamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE_S:
+        return False
+    expected = _signature(key(secret), b".".join((notification_id.encode(), timestamp.encode(), body)))
+    signatures = given.get("webhook-signature", "").split()
+    return any(hmac.compare_digest(expected.encode(), each.encode()) for each in signatures)
 
 
 def key(secret: str) -> bytes:

@@ -91,6 +91,7 @@ class Stage:
             "PUMPWATCH_API_PORT": str(api_port),
             "PUMPWATCH_PUBLIC_URL": f"http://{LOOPBACK}:{api_port}",
             "PUMPWATCH_SECRET_KEY_FILE": str(keys),
+            "PUMPWATCH_CANARY_EVERY_S": "0",  # what the demo counts and shows is its fleet's
             "PUMPWATCH_WEBHOOK_ALLOW": "127.0.0.0/8",
         }
         up = await self.program("service", "up", environment=environment)

@@ -52,6 +52,8 @@ class Guard:
         self._again_at: datetime | None = None
         self._failures = 0
         self._links: dict[str, str] = {}
+        self.all_well = asyncio.Event()
+        """Set once every link has held."""
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -122,6 +124,8 @@ class Guard:
     def _tell(self, links: Sequence[tuple[str, str]]) -> None:
         """Each link's state as a number, and in the log what has changed."""
         now = dict(reversed(links))
+        if not now:
+            self.all_well.set()
         for link in now.keys() | self._links.keys():
             self._metrics.link_broken.labels(link=link).set(link in now)
         for link in now.keys() - self._links.keys():

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
+from service.core.canary import SUBJECT
+
 _COLUMNS: Final = """
     a.id, a.subject, p.pump_id, coalesce(p.site, a.site) AS site, a.condition, a.kind, a.priority, a.state,
     a.state_since, a.latching, a.began_at, a.detected_at, a.raised_at, a.resolved_at, a.found_late, a.reason,
@@ -23,6 +25,7 @@ WHERE ($1::timestamptz IS NULL OR a.raised_at < $1 OR (a.raised_at = $1 AND a.id
     AND ($3::text[] IS NULL OR a.state = ANY($3)) AND ($4::text IS NULL OR p.pump_id = $4)
     AND ($5::text[] IS NULL OR a.condition = ANY($5)) AND ($6::text[] IS NULL OR a.priority = ANY($6))
     AND ($7::timestamptz IS NULL OR a.raised_at >= $7) AND ($8::text IS NULL OR a.subject = $8)
+    AND (a.subject <> '{SUBJECT}' OR $4 IS NOT NULL OR $8 IS NOT NULL) -- nobody need look at the canary's
 ORDER BY a.raised_at DESC, a.id LIMIT $9
 """
 

@@ -52,7 +52,7 @@ async def add_endpoint(
 
     Raises EndpointNameTakenError, and VaultError without a key.
     """
-    secret = _new_secret()
+    secret = new_secret()
     row = {"name": name, "url": url, "accepts_simulated": accepts_simulated, **_sealed(vault, how)}
     row["secret"] = vault.seal(secret)
     insert = _INSERT.format(columns=", ".join(row), places=", ".join(f"${n}" for n in range(1, len(row) + 1)))
@@ -145,7 +145,7 @@ async def rotate_secret(
     connection: asyncpg.Connection, vault: Vault, endpoint_id: UUID, actor: str, both_for: timedelta
 ) -> str:
     """Return a new signing secret; for a while the old one signs beside it. Raises VaultError without a key."""
-    secret = _new_secret()
+    secret = new_secret()
     sealed = vault.seal(secret)
     async with connection.transaction():
         await connection.execute(_DROP_FORMER, endpoint_id)
@@ -228,7 +228,7 @@ async def _wake(connection: asyncpg.Connection) -> None:
     await connection.execute(f"NOTIFY {CHANNEL}")
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 

@@ -28,6 +28,12 @@ _ENTER: Final = "UPDATE shard SET batch_no = $3 WHERE shard = $1 AND epoch = $2"
 _LOOK: Final = "SELECT epoch, batch_no FROM shard WHERE shard = $1 FOR UPDATE"
 
 
+# Who cannot write a batch may well say so: else it would be taken for dead.
+_SAY_TROUBLE: Final = """
+    UPDATE role_heartbeat SET at = now(), ready = false, reason = $2 WHERE role = 'ingest' AND instance = $1
+"""
+
+
 class FencedWriter(PatientConnection):
     """Transactions that happen exactly once while the shard is ours."""
 
@@ -57,8 +63,10 @@ class FencedWriter(PatientConnection):
         while True:
             try:
                 connection = await self._connected()
-                if attempt and await self._happened(connection):
-                    return
+                if attempt:
+                    if await self._happened(connection):
+                        return
+                    await connection.execute(_SAY_TROUBLE, f"shard-{self._shard}", self.problem)
                 async with connection.transaction():
                     if await connection.execute(_ENTER, self._shard, self.epoch, self._batch_no) != "UPDATE 1":
                         raise FencedError(f"shard {self._shard} has a new owner")

@@ -33,7 +33,9 @@ class NotificationRow:
     due_at: datetime
 
 
-_ROUTES: Final = "SELECT id AS endpoint, accepts_simulated, enabled, name, priorities FROM endpoint WHERE enabled"
+_ROUTES: Final = """
+SELECT id AS endpoint, accepts_simulated, enabled, name, priorities, canary FROM endpoint WHERE enabled
+"""
 
 
 async def routes(connection: asyncpg.Connection) -> list[Route]:

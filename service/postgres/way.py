@@ -14,6 +14,8 @@ from service.postgres.alerts import AlertStore
 
 MARK_EVERY: Final = timedelta(seconds=5)
 """What a marker may take although nothing is wrong: the ingester sends one so often."""
+TROUBLE_SAID_WITHIN: Final = timedelta(seconds=15)
+"""An ingester that cannot write says so each time that it tries again (postgres/fence.py)."""
 SLOW_S: Final = 5.0
 FAILING_FOR: Final = timedelta(seconds=60)
 NEWS_HELD_S: Final = 600.0
@@ -53,7 +55,7 @@ async def broken(connection: asyncpg.Connection, after: timedelta, now: datetime
 
 # Each shard with its ingester: what that says, and whether it waits for the database at this moment.
 _INGEST: Final = """
-SELECT s.shard, s.reason, s.trouble_since, s.marker_at, beat.at AS heard_at, (
+SELECT s.shard, s.reason, s.trouble_since, s.marker_at, beat.at AS heard_at, beat.reason AS said, (
     SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'pumpwatch-ingest-' || s.shard
 ) AS writing_for_s
@@ -71,7 +73,7 @@ async def _ingest(connection: asyncpg.Connection, after: timedelta, now: datetim
 def _of_shard(row: asyncpg.Record, after: timedelta, now: datetime) -> Broken | None:
     shard, marker_at, heard_at = row["shard"], row["marker_at"], row["heard_at"]
     writing_for_s = row["writing_for_s"] or 0.0
-    if heard_at is not None and now - heard_at >= after and writing_for_s < SLOW_S:
+    if heard_at is not None and now - heard_at >= max(after, TROUBLE_SAID_WITHIN) and writing_for_s < SLOW_S:
         return _silent(f"ingest-{shard}", f"the ingester of shard {shard}", "takes what pumps send", heard_at)
     if row["trouble_since"] is not None:
         if now - row["trouble_since"] < after:
@@ -85,13 +87,19 @@ def _of_shard(row: asyncpg.Record, after: timedelta, now: datetime) -> Broken | 
     if marker_at is None or now - marker_at < MARK_EVERY + after:
         return None
     waited_s = (now - marker_at).total_seconds()
-    slow = f"a transaction has been under way for {writing_for_s:.0f} s; the database is slow, or something holds it up"
-    behind = f"its marker through the broker has not come back for {waited_s:.0f} s; more comes than can be stored"
+    reason = f"its marker through the broker has not come back for {waited_s:.0f} s; more comes than can be stored"
+    if (row["said"] or "").startswith("database"):
+        reason = row["said"]
+    elif writing_for_s >= SLOW_S:
+        reason = (
+            f"a transaction has been under way for {writing_for_s:.0f} s; "
+            "the database is slow, or something holds it up"
+        )
     return Broken(
         condition=Condition.INGEST_LAGGING,
         part=f"shard-{shard}",
         since=marker_at,
-        evidence={"shard": str(shard), "reason": slow if writing_for_s >= SLOW_S else behind},
+        evidence={"shard": str(shard), "reason": reason},
     )
 
 

@@ -46,6 +46,15 @@ def test_one_that_comes_back_before_it_is_over_is_the_same() -> None:
     assert outage.broken(at(60)) is None
 
 
+def test_what_others_can_write_to_is_recorded_before_it_is_over() -> None:
+    outage = an_outage(failed_s=(0, 20, 22, 24, 26, 28, 30))
+    assert outage.recorded(at(20)) is None, "it may be back"
+    assert outage.recorded(at(29)) is None
+    found = outage.recorded(at(30))
+    assert found is not None
+    assert "until_ms" not in found.evidence
+
+
 def test_what_is_over_is_recorded_with_its_end_for_a_minute() -> None:
     outage = an_outage(failed_s=(0, 20), answered_s=(30,))
     found = outage.recorded(at(80))

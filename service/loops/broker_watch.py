@@ -1,0 +1,35 @@
+"""What does the broker say of itself, and is that kept? Asked every few seconds, whoever the broker is."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+from service.core.broker import Report
+from service.logs import tell
+from service.ports import Clock, StoreUnavailableError
+
+ASK_EVERY_S: Final = 5.0
+
+Ask = Callable[[], Awaitable[Sequence[Report]]]
+Keep = Callable[[Sequence[Report], datetime], Awaitable[None]]
+
+
+async def watch_broker(ask: Ask, keep: Keep, clock: Clock, stop: asyncio.Event) -> None:
+    """Until `stop`. `ask` raises OSError where a broker does not answer: that is told of where it is connected to."""
+    answered = True
+    while not stop.is_set():
+        try:
+            reports = await ask()
+        except (OSError, ValueError) as error:
+            if answered:
+                tell("broker_says_nothing", logging.WARNING, reason=error or type(error).__name__)
+            answered = False
+        else:
+            answered = True
+            with suppress(StoreUnavailableError):  # a counter that has risen is still higher at the next look
+                await keep(reports, clock())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ASK_EVERY_S)

@@ -1,0 +1,53 @@
+"""A fault of the service's own pump arrives where it should, and nowhere else; or it is said that it does not."""
+
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from service.embedded.nats import NatsServer
+from tests.patience import until_found
+from tests.test_supervise import answers, up
+
+TOLD = """
+    SELECT DISTINCT e.name
+    FROM notification AS n JOIN endpoint AS e ON e.id = n.endpoint JOIN alert AS a ON a.id = n.alert_id
+    WHERE a.subject = 'pump:pumpwatch-canary'
+"""
+ROUNDS = "SELECT count(*) FROM canary_round WHERE over_at IS NOT NULL"
+
+
+async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_of_it(
+    connection: asyncpg.Connection, postgres_url: str, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    await connection.execute(
+        "INSERT INTO endpoint (name, url, secret, accepts_simulated) VALUES ('people', 'http://127.0.0.1:9', '', true)"
+    )
+    canary = {"PUMPWATCH_CANARY_EVERY_S": "2", "PUMPWATCH_CANARY_WITHIN_S": "5", "PUMPWATCH_WEBHOOK_ALLOW": "10.0.0.1"}
+    async with up(postgres_url, nats_server.mqtt_url, tmp_path, **canary) as service:
+        token = (await service.line("administrator")).rpartition(" ")[2]
+        await service.line("ready")
+        assert await until_found(lambda: connection.fetchval(ROUNDS), "two rounds", enough=lambda count: count >= 2)
+        assert await connection.fetchval("SELECT count(DISTINCT alert_id) FROM notification") >= 2
+        told = await connection.fetch(TOLD)
+        assert [row["name"] for row in told] == ["pumpwatch-canary"]
+        async with httpx.AsyncClient(base_url=service.api_url) as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            assert (await client.get("/api/v1/alerts")).json()["items"] == []
+            assert (await client.get("/api/v1/alerts", params={"pump": "pumpwatch-canary"})).json()["items"]
+            text = (await client.get("/metrics")).text
+        assert 'pumpwatch_canary_rounds_total{outcome="arrived"}' in text
+
+        # Somebody breaks the last link: what is claimed is posted to where nobody is.
+        await connection.execute("UPDATE endpoint SET url = 'http://127.0.0.1:9/nobody' WHERE canary")
+        lost = await answers(lambda answer: "canary" in answer.text, service)
+        assert lost.status_code == 503
+        [reason] = lost.json()["reasons"]
+        assert reason.startswith("not watching: the canary's fault of ")
+        assert reason.endswith("was sent to its endpoint, and has not arrived (blocked)")
+        alert = "SELECT state FROM alert WHERE condition = 'canary_lost' ORDER BY raised_at DESC LIMIT 1"
+        await until_found(lambda: connection.fetchval(alert), "the alert", enough=lambda state: state == "active")
+        await connection.execute("UPDATE endpoint SET url = $1 WHERE canary", f"{service.api_url}/hooks/canary")
+        await answers(lambda answer: answer.is_success, service)
+        await until_found(lambda: connection.fetchval(alert), "its end", enough=lambda state: state == "resolved")
+        assert "Traceback" not in service.log
