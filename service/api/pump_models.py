@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.core.census import State, state_of
 from service.core.change import Condition
 from service.core.reading import DrugClass, Mode, boot_of, seq_of
 from service.core.rulebook import Rulebook
@@ -93,6 +94,7 @@ class Pump(BaseModel):
                     "registered": True,
                     "version": 3,
                     "updated_at": "2026-11-22T20:28:46Z",
+                    "state": "heard",
                     "latest": {
                         "received_at": "2026-11-22T20:28:46.212Z",
                         "measured_at": "2026-11-22T20:28:46Z",
@@ -134,6 +136,7 @@ class Pump(BaseModel):
     registered: bool = Field(description="False: heard, and in nobody's registry.")
     version: int = Field(description="Of the registry entry; also the ETag.")
     updated_at: datetime
+    state: State = Field(description="What is seen of it first.")
     latest: Latest | None = Field(description="Null if no reading of it has come.")
     time_to_empty: TimeToEmpty | None = Field(description="Null before the first readings have been judged.")
     open_alerts: int
@@ -142,6 +145,9 @@ class Pump(BaseModel):
     @classmethod
     def of(cls, row: Mapping[str, Any], rulebook: Rulebook, now: datetime) -> Self:
         written = msgspec.json.decode(row["written"], type=dict[str, tuple[Verdict, datetime]])
+        silence_after_s = rulebook.silence_after_s(
+            row["interval_s"], DrugClass(row["drug_class"]), site=row["site"], pump_id=row["pump_id"]
+        )
         verdicts = verdicts_of(
             {condition: Known(*told) for condition, told in written.items()},
             flow_channel=row["flow_channel"],
@@ -151,14 +157,21 @@ class Pump(BaseModel):
             registered=row["registered"],
             silent_since=row["silent_since"],
             last_heard_at=row["received_at"],
-            silence_after_s=rulebook.silence_after_s(
-                row["interval_s"], DrugClass(row["drug_class"]), site=row["site"], pump_id=row["pump_id"]
-            ),
+            silence_after_s=silence_after_s,
             now=now,
         )
-        own = {name: row[name] for name in cls.model_fields if name not in {"latest", "verdicts", "time_to_empty"}}
+        made = {"latest", "verdicts", "time_to_empty", "state"}
+        own = {name: row[name] for name in cls.model_fields if name not in made}
+        state = state_of(
+            in_service=row["in_service"],
+            silent_since=row["silent_since"],
+            last_heard_at=row["received_at"],
+            silence_after_s=silence_after_s,
+            now=now,
+        )
         return cls(
             **own,
+            state=state,
             latest=None if row["position"] is None else Latest.of(row),
             time_to_empty=TimeToEmpty.of(row) if row["empty_judged"] else None,
             verdicts={c: KnownVerdict(verdict=known.verdict, since=known.since) for c, known in verdicts.items()},

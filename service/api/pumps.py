@@ -5,13 +5,16 @@ from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from service.api import cursor
+from service.api import cursor, versions
 from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId
-from service.api.problems import FieldError, Problem, answers, not_found, wrong_field, wrong_fields
+from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
 from service.api.pump_models import EXAMPLE, Pump, PumpPage
+from service.core.census import State
+from service.core.change import NOT_OF_A_PUMP, Condition
 from service.core.registry import RegistryEntry, entry_of
+from service.core.verdicts import Verdict
 from service.postgres import queries, registry
 from service.postgres.accounts import audit
 
@@ -27,6 +30,11 @@ _ENTRY_BODY: Final = {
 }
 
 
+MOST_LOOKED_AT: Final = 5_000
+"""Pumps that one request looks at, however few of them are asked for: then a page ends, and the next goes on."""
+_LOOKED_AT_ONCE: Final = 500
+
+
 @router.get("")
 async def list_pumps(
     *,
@@ -34,15 +42,48 @@ async def list_pumps(
     connection: Database,
     site: Annotated[str | None, Query(pattern=WORD)] = None,
     q: Annotated[str | None, Query(pattern=WORD, description="A part of the pump's id, in any case.")] = None,
+    state: Annotated[list[State] | None, Query(description="May be repeated.")] = None,
+    condition: Annotated[Condition | None, Query(description="Of which `verdict` is known.")] = None,
+    verdict: Annotated[Verdict, Query(description="Of `condition`.")] = Verdict.HOLDS,
+    low_in_d: Annotated[
+        float | None,
+        Query(ge=0, le=10_000, description="May be empty within so many days, at the most that it may give."),
+    ] = None,
     limit: Limit = 100,
     page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> PumpPage:
-    """All pumps in the order of their ids, each with its latest values, open alerts and verdicts."""
-    after = cursor.decode(page, cursor.AfterPump) if page else cursor.AfterPump()
-    rows = await queries.pumps(connection, after=after.pump_id, site=site, q=q, limit=limit + 1)
+    """All pumps in the order of their ids, each with its latest values, open alerts and verdicts.
+
+    A page may hold fewer than `limit` and still not be the last: `next_cursor` says so.
+    """
+    if condition in NOT_OF_A_PUMP:
+        raise wrong_field("query", "condition", "is not of a pump")
+    after = (cursor.decode(page, cursor.AfterPump) if page else cursor.AfterPump()).pump_id
     now = context.clock()
-    items = [Pump.of(row, context.rulebook, now) for row in rows[:limit]]
-    return PumpPage(items=items, next_cursor=cursor.encode(items[-1].pump_id) if len(rows) > limit else None)
+    chosen = state is not None or condition is not None
+    # What was written to hold is found by the database; silence and the registry decide about the rest.
+    holding = condition if verdict is Verdict.HOLDS and condition not in _JUDGED_HERE else None
+    items: list[Pump] = []
+    looked_at, more = 0, True
+    while more and len(items) < limit and looked_at < MOST_LOOKED_AT:
+        wanted = _LOOKED_AT_ONCE if chosen else limit
+        rows = await queries.pumps(
+            connection, after=after, site=site, q=q, limit=wanted + 1, holding=holding, low_in_d=low_in_d, now=now
+        )
+        more, rows = len(rows) > wanted, rows[:wanted]
+        for at, row in enumerate(rows, start=1):
+            pump = Pump.of(row, context.rulebook, now)
+            looked_at, after = looked_at + 1, pump.pump_id
+            fits = condition is None or pump.verdicts[condition].verdict is verdict
+            if fits and (state is None or pump.state in state):
+                items.append(pump)
+            if len(items) == limit:
+                more = more or at < len(rows)
+                break
+    return PumpPage(items=items, next_cursor=cursor.encode(after) if more else None)
+
+
+_JUDGED_HERE: Final = frozenset({Condition.SILENCE, Condition.UNREGISTERED})
 
 
 @router.get("/{pump_id}", responses=answers(HTTPStatus.NOT_FOUND))
@@ -64,7 +105,7 @@ async def put_pump(
     connection: Database,
     account: Administrator,
     pump_id: PumpId,
-    if_match: Annotated[str | None, Header(description='The version that is to be replaced: `"3"`.')] = None,
+    if_match: versions.IfMatch = None,
 ) -> Pump:
     """Write the whole registry entry of a pump: a new one (201), or in place of the stored one (200).
 
@@ -73,7 +114,7 @@ async def put_pump(
     entry = _entry(await request.body(), pump_id, context)
     async with connection.transaction():
         stored = await registry.entry_for_update(connection, pump_id)
-        _check_version(if_match, stored)
+        versions.check(if_match, None if stored is None else stored["version"], "pump")
         written = await registry.upsert(connection, [entry], context.settings.shard)
         before = {name: stored[name] for name in entry.__struct_fields__} if stored else None
         detail = {"before": before, "after": entry, "version": (written.created | written.changed).get(pump_id)}
@@ -86,7 +127,7 @@ async def _shown(context: Context, connection: asyncpg.Connection, response: Res
     row = await queries.pump(connection, pump_id)
     if row is None:
         raise not_found(f"pump {pump_id}")
-    response.headers["ETag"] = f'"{row["version"]}"'
+    versions.tag(response, row["version"])
     return Pump.of(row, context.rulebook, context.clock())
 
 
@@ -101,16 +142,3 @@ def _entry(body: bytes, pump_id: str, context: Context) -> RegistryEntry:
     if isinstance(result, RegistryEntry):
         return result
     raise wrong_fields([FieldError(place="body", field=field, detail=what) for field, what in result])
-
-
-def _check_version(if_match: str | None, stored: asyncpg.Record | None) -> None:
-    if if_match is None or (if_match == "*" and stored):
-        return
-    if stored is None:
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "there is no such pump yet; leave If-Match out to enter it")
-    versions = {part.strip().removeprefix("W/").strip('"') for part in if_match.split(",")}
-    if str(stored["version"]) not in versions:
-        raise Problem(
-            HTTPStatus.PRECONDITION_FAILED,
-            f"the stored version is {stored['version']}, not {if_match}: somebody else has changed it; read it again",
-        )

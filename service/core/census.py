@@ -69,14 +69,21 @@ class Census:
     """When the one in service was last heard that was heard longest ago."""
 
 
-def state_of(pump: Counted, silence_after_s: float, now: datetime) -> State:
-    if not pump.in_service:
+def state_of(
+    *,
+    in_service: bool,
+    silent_since: datetime | None,
+    last_heard_at: datetime | None,
+    silence_after_s: float,
+    now: datetime,
+) -> State:
+    if not in_service:
         return State.OUT_OF_SERVICE
-    if pump.silent_since is not None:
+    if silent_since is not None:
         return State.SILENT
-    if pump.last_heard_at is None:
+    if last_heard_at is None:
         return State.NEVER_HEARD
-    return State.HEARD if (now - pump.last_heard_at).total_seconds() <= silence_after_s else State.OVERDUE
+    return State.HEARD if (now - last_heard_at).total_seconds() <= silence_after_s else State.OVERDUE
 
 
 def census(pumps: Iterable[Counted], rulebook: Rulebook, now: datetime) -> Census:
@@ -95,7 +102,13 @@ def census(pumps: Iterable[Counted], rulebook: Rulebook, now: datetime) -> Censu
                 after_s[kind] = silence_after_s
         else:
             silence_after_s = after_s[kind]
-        state = state_of(pump, silence_after_s, now)
+        state = state_of(
+            in_service=pump.in_service,
+            silent_since=pump.silent_since,
+            last_heard_at=pump.last_heard_at,
+            silence_after_s=silence_after_s,
+            now=now,
+        )
         _enter(found, pump, state)
         heard = pump.last_heard_at is not None and (now - pump.last_heard_at).total_seconds() <= silence_after_s
         group: Group = (

@@ -32,19 +32,33 @@ _PAGE_OF_PUMPS = _PUMPS.format(
     SELECT * FROM pump
     WHERE erased_at IS NULL AND pump_id > $1 AND ($2::text IS NULL OR site = $2)
         AND ($3::text IS NULL OR position(lower($3) IN lower(pump_id)) > 0)
+        AND ($5::text IS NULL OR EXISTS (
+            SELECT FROM verdict WHERE verdict.pump = pump.pump AND condition = $5 AND verdict = 'holds'))
+        AND ($6::float8 IS NULL OR EXISTS (
+            SELECT FROM pump_latest AS l WHERE l.pump = pump.pump AND empty_judged
+                AND empty_conservative_d - date_part('epoch', $7::timestamptz - l.measured_at) / 86400 <= $6))
     ORDER BY pump_id LIMIT $4"""
 )
 _ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1 AND erased_at IS NULL")
 
 
 async def pumps(
-    connection: asyncpg.Connection, *, after: str, site: str | None, q: str | None, limit: int
+    connection: asyncpg.Connection,
+    *,
+    after: str,
+    site: str | None,
+    q: str | None,
+    limit: int,
+    holding: str | None = None,
+    low_in_d: float | None = None,
+    now: datetime | None = None,
 ) -> list[asyncpg.Record]:
     """Pumps after the id `after`, in the order of their ids; `q` is a part of the id, in any case.
 
+    `holding`: a condition that was written to hold. `low_in_d`: it may be empty within so many days of `now`.
     `written` is JSON text: {condition: [verdict, since]}.
     """
-    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, after, site, q, limit)
+    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, after, site, q, limit, holding, low_in_d, now)
     return rows
 
 

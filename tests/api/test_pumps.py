@@ -157,3 +157,38 @@ async def test_pages_hold_every_pump_once_whatever_is_added_meanwhile(ward: Ward
     assert await matching(site="south") == ids[1::2]
     assert await matching(q="P1", site="south") == ["p11", "p13", "p15", "p17", "p19"]
     assert await matching(q="_") == []
+
+
+async def test_pumps_are_found_by_state_by_verdict_and_by_when_they_may_be_empty(ward: Ward) -> None:
+    keys = await enter(ward, "heard", "holding", "low", "never", "overdue", "silent")
+    await enter(ward, "out", in_service=False)
+    for pump_id in ("heard", "holding", "low", "silent"):
+        await hear(ward, keys[pump_id])
+    await hear(ward, keys["overdue"], heard_s_ago=7200)
+    await raise_alert(ward, turn(keys["silent"], Condition.SILENCE))
+    for pump_id in ("holding", "silent"):
+        await ward.rows("INSERT INTO verdict VALUES ($1, 'stall', 'holds', $2)", keys[pump_id], ward.clock())
+    await ward.rows("UPDATE pump_latest SET empty_judged = true, empty_conservative_d = 30")
+    await ward.rows("UPDATE pump_latest SET empty_conservative_d = 5 WHERE pump = $1", keys["low"])
+
+    async def found(**query: object) -> list[str]:
+        pumps: list[str] = []
+        while True:
+            page = (await ward.viewer.get("/pumps", params={"limit": 2, **query})).json()
+            pumps += [pump["pump_id"] for pump in page["items"]]
+            if page["next_cursor"] is None:
+                return pumps
+            query["cursor"] = page["next_cursor"]
+
+    assert await found(state=["silent", "overdue"]) == ["overdue", "silent"]
+    assert await found(state="heard") == ["heard", "holding", "low"]
+    assert await found(state="out_of_service") == ["out"]
+    assert await found(condition="stall") == ["holding"]
+    assert await found(condition="stall", verdict="does_not_hold") == ["heard", "low"]
+    assert await found(condition="stall", verdict="unknown") == ["never", "out", "overdue", "silent"]
+    assert await found(condition="silence") == ["silent"]
+    assert await found(low_in_d=6) == ["low"]
+    assert await found(low_in_d=30, state="overdue") == ["overdue"]
+    assert await found(low_in_d=6, condition="stall") == []
+    answer = await ward.viewer.get("/pumps", params={"condition": "site_silence"})
+    assert answer.status_code == 422

@@ -150,8 +150,8 @@ async def test_only_the_days_that_are_asked_for_are_read_and_by_their_index(
 
 
 BY_INDEX = {
-    "a page of pumps": (queries._PAGE_OF_PUMPS, ("p2", None, None, 100)),
-    "a page of a site": (queries._PAGE_OF_PUMPS, ("p2", "north", None, 100)),
+    "a page of pumps": (queries._PAGE_OF_PUMPS, ("p2", None, None, 100, None, None, None)),
+    "a page of a site": (queries._PAGE_OF_PUMPS, ("p2", "north", None, 100, "stall", 9.0, NOON)),
     "one pump": (queries._ONE_PUMP, ("p2",)),
     "events": (queries._EVENTS, (1, 1 << 60, None, None, None, 100)),
     "events of a kind": (queries._EVENTS, (1, 1 << 60, None, None, "refill", 100)),
