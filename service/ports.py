@@ -89,7 +89,7 @@ class Run(NamedTuple):
 
 class Checkpoint(NamedTuple):
     """State of one pump after everything up to `position`; `since`: when that was measured; `through`: see
-    core/ledger.py.
+    core/sequence.py; `newest_ms`: the newest time that it has measured, 0 where that is not known.
     """
 
     key: int
@@ -97,6 +97,7 @@ class Checkpoint(NamedTuple):
     through: int
     since: datetime
     state: npt.NDArray[np.float64]
+    newest_ms: int = 0
 
 
 class Refused(NamedTuple):

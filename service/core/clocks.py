@@ -14,6 +14,8 @@ import numpy.typing as npt
 from service.core.reading import EventType, Items, boot_of
 
 AHEAD_MS: Final = 300_000
+MOST_OFFSETS: Final = 64
+"""Offsets of one pump that are remembered. What comes late of before them is dated as if its boot were new."""
 EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
 FARTHEST_BACK_MS: Final = 86_400_000
 """Nothing is mapped further than this before the newest time of its pump: reading the store back relies on it."""

@@ -42,7 +42,7 @@ class Fleet:
         self.state = np.zeros((0, FIELDS))
         self.ledger = Ledger(0)
         self.offset_ms = np.zeros(0, np.int64)
-        self.offsets: dict[int, list[tuple[int, int]]] = {}  # row → (from position, offset), all that there ever were
+        self.offsets: dict[int, list[tuple[int, int]]] = {}  # row → (from position, offset), the newest of them
         self.newest_ms = np.zeros(0, np.int64)  # the newest pump time evaluated or recovered
         self.latest = np.zeros(0, ITEM)  # the newest reading of each pump
         self.heard_ms = np.zeros(0, np.int64)  # our time of the newest message

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.change import Change
-from service.core.clocks import Clocks, Offset, map_to_ours
+from service.core.clocks import MOST_OFFSETS, Clocks, Offset, map_to_ours
 from service.core.evaluate import fold
 from service.core.fleet import Fleet
 from service.core.ledger import Admission
@@ -145,6 +145,7 @@ def publish(fleet: Fleet, decisions: Decisions) -> None:
         known = fleet.offsets.setdefault(offset.row, [])
         known.append((offset.from_position, offset.offset_ms))
         known.sort()
+        del known[:-MOST_OFFSETS]
         fleet.offset_ms[offset.row] = known[-1][1]  # that of the newest position, whatever came last
     fleet.held.difference_update(decisions.caught_up)
     _remember_latest(fleet, batch)

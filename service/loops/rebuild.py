@@ -66,7 +66,8 @@ class Rebuilds:
         if evaluated == start.position:  # all of it lies behind a hole, or beyond what is kept
             await store.forget_rebuild([key])
             return
-        rebuilt = Checkpoint(key, evaluated, int(fleet.ledger.through[row]), last_measured(state), state)
+        through, newest_ms = int(fleet.ledger.through[row]), int(fleet.newest_ms[row])
+        rebuilt = Checkpoint(key, evaluated, through, last_measured(state), state, newest_ms)
         await store.commit_rebuild(late_from, start, recount.turns, rebuilt, now)
         fleet.state[row] = state
         fleet.ledger.evaluated[row] = fleet.checkpointed[row] = evaluated

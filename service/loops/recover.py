@@ -35,7 +35,7 @@ def stand_at(fleet: Fleet, found: Recovered) -> None:
         fleet.state[row] = checkpoint.state
         fleet.ledger.evaluated[row] = fleet.checkpointed[row] = checkpoint.position
         fleet.ledger.through[row] = checkpoint.through
-        fleet.newest_ms[row] = int(checkpoint.state[Field.READING_MS])
+        fleet.newest_ms[row] = max(checkpoint.newest_ms, int(checkpoint.state[Field.READING_MS]))
     for key, offsets in found.offsets.items():
         row = fleet.row_of_key[key]
         fleet.offsets[row] = list(offsets)
@@ -130,6 +130,7 @@ def checkpoints_of(fleet: Fleet, rows: Sequence[int]) -> list[Checkpoint]:
             int(ledger.through[row]),
             _since(fleet, row),
             fleet.state[row],
+            int(fleet.newest_ms[row]),
         )
         for row in rows
     ]

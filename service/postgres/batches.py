@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from service.core.change import Change, Turn
+from service.core.clocks import MOST_OFFSETS
 from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
 from service.core.rejection import Rejection
@@ -24,6 +25,13 @@ from service.postgres.readings import instant
 _INSERT_OFFSETS: Final = """
     INSERT INTO clock_offset (pump, from_position, offset_ms)
     SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING
+"""
+# All but the newest of each: a clock that is set again and again takes no more than its share.
+_FORGET_OFFSETS: Final = """
+    DELETE FROM clock_offset AS old
+    WHERE old.pump = ANY ($1::integer[]) AND old.from_position < (
+        SELECT from_position FROM clock_offset WHERE pump = old.pump ORDER BY from_position DESC OFFSET $2 - 1 LIMIT 1
+    )
 """
 # What was missing and is missing no longer.
 _CLOSE_GAPS: Final = """
@@ -78,6 +86,8 @@ async def write_batch(
             [offset.from_position for offset in decisions.offsets],
             [offset.offset_ms for offset in decisions.offsets],
         )
+        of_whom = list({int(fleet.keys[offset.row]) for offset in decisions.offsets})
+        await connection.execute(_FORGET_OFFSETS, of_whom, MOST_OFFSETS)
     for row, missing in decisions.gaps.items():
         await write_gaps(connection, int(fleet.keys[row]), missing, now)
     if decisions.admission.rebuild:

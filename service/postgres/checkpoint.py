@@ -10,25 +10,29 @@ import asyncpg
 import numpy as np
 
 from service.core.change import Condition
-from service.core.relearn import Seed, seeded
+from service.core.relearn import HORIZON, Seed, seeded
 from service.core.state import DECIDED, FIELDS, LAYOUT
 from service.ports import Checkpoint
 from service.postgres.readings import BEGINNING, instant
 
-# The latest of each pump, and the first of each day.
+# The latest of each pump, and the first of each day; what the lateness horizon needs no more goes with the day's first.
 _SAVE: Final = """
     WITH given AS (
-        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])
-            AS given (pump, position, through, measured_at, state)
+        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[],
+                             $8::timestamptz[])
+            AS given (pump, position, through, measured_at, state, newest_at)
     ), daily AS (
         INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state)
         SELECT pump, $7::date, position, through, measured_at, $6, state FROM given
-        ON CONFLICT (pump, taken_on) DO NOTHING
+        ON CONFLICT (pump, taken_on) DO NOTHING RETURNING pump
+    ), gone AS (
+        DELETE FROM rule_checkpoint AS old USING daily WHERE old.pump = daily.pump AND old.taken_on < $9::date
     )
-    INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state)
-    SELECT pump, NULL, position, through, measured_at, $6, state FROM given
+    INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state, newest_at)
+    SELECT pump, NULL, position, through, measured_at, $6, state, newest_at FROM given
     ON CONFLICT (pump, taken_on) DO UPDATE SET position = excluded.position, through = excluded.through,
-        measured_at = excluded.measured_at, layout = excluded.layout, state = excluded.state
+        measured_at = excluded.measured_at, layout = excluded.layout, state = excluded.state,
+        newest_at = excluded.newest_at
 """
 
 
@@ -42,18 +46,20 @@ async def save(connection: asyncpg.Connection, checkpoints: Sequence[Checkpoint]
         [checkpoint.state.astype("<f8").tobytes() for checkpoint in checkpoints],
         LAYOUT,
         now.date(),
+        [instant(checkpoint.newest_ms) if checkpoint.newest_ms else None for checkpoint in checkpoints],
+        (now - HORIZON).date(),
     )
 
 
 # The newest checkpoint of each pump of a shard.
 _LATEST: Final = """
-    SELECT c.pump, c.position, c.through, c.measured_at, c.layout, c.state
+    SELECT c.pump, c.position, c.through, c.measured_at, c.layout, c.state, c.newest_at
     FROM rule_checkpoint c JOIN pump USING (pump)
     WHERE pump.shard = $1 AND c.taken_on IS NULL
 """
 # The newest checkpoint of a pump that knows nothing of a position or of what follows it.
 _BEFORE: Final = """
-    SELECT pump, position, through, measured_at, layout, state FROM rule_checkpoint
+    SELECT pump, position, through, measured_at, layout, state, newest_at FROM rule_checkpoint
     WHERE pump = $1 AND position < $2 AND layout = $3 ORDER BY position DESC LIMIT 1
 """
 # The last that a pump measured before a time.
@@ -113,7 +119,8 @@ async def forget(connection: asyncpg.Connection, key: int, position: int) -> Non
 def _checkpoint(row: asyncpg.Record) -> Checkpoint:
     same = row["layout"] == LAYOUT
     state = np.frombuffer(row["state"], "<f8").astype(np.float64) if same else np.zeros(FIELDS)
-    return Checkpoint(row["pump"], row["position"], row["through"], row["measured_at"], state)
+    newest_ms = 0 if row["newest_at"] is None else round(row["newest_at"].timestamp() * 1000)
+    return Checkpoint(row["pump"], row["position"], row["through"], row["measured_at"], state, newest_ms)
 
 
 def measured_since(measured_ms: float) -> datetime:

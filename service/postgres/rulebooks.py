@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from service.core.pump_rules import PumpRules, Term, read_rules
+from service.core.relearn import HORIZON
 from service.core.rulebook import Rulebook
 
 _NEWEST: Final = """
@@ -38,6 +39,14 @@ _JUDGE: Final = """
     FROM unnest($1::integer[], $2::bigint[], $3::text[], $5::text[]) AS given (pump, after_position, hash, facts)
     ON CONFLICT (pump, after_position) DO UPDATE SET hash = excluded.hash, facts = excluded.facts,
         rulebook_version = excluded.rulebook_version, since = excluded.since
+"""
+# Those of pumps that are judged anew which were followed by others so long ago that nothing is folded under them again.
+_FORGET: Final = """
+    DELETE FROM limits_in_force AS old
+    WHERE old.pump = ANY ($1::integer[]) AND EXISTS (
+        SELECT FROM limits_in_force AS next
+        WHERE next.pump = old.pump AND next.after_position > old.after_position AND next.since < $2
+    )
 """
 _TERMS: Final = """
     SELECT l.pump, l.after_position, l.hash, l.rulebook_version, l.facts FROM limits_in_force AS l
@@ -86,12 +95,13 @@ async def judge(connection: asyncpg.Connection, rulebook: Rulebook, terms: Mappi
         [f"{{{','.join(map(repr, term.facts))}}}" for term in terms.values()],
         now,
     )
+    await connection.execute(_FORGET, list(terms), now - 2 * HORIZON)
 
 
 async def terms_of(
     connection: asyncpg.Connection, keys: Sequence[int], known: dict[str, PumpRules]
 ) -> dict[int, list[Term]]:
-    """By what each of these pumps was ever judged, in order. `known`: rules that were read before, by hash."""
+    """By what these pumps were judged, in order, as far back as can be needed. `known`: rules read before, by hash."""
     rows = await connection.fetch(_TERMS, list(keys))
     if unread := list({row["hash"] for row in rows} - known.keys()):
         known |= {row["hash"]: read_rules(row["limits"]) for row in await connection.fetch(_LIMITS, unread)}

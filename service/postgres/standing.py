@@ -83,14 +83,16 @@ async def _unregistered(connection: asyncpg.Connection, now: datetime) -> list[C
 
 # Pumps whose newest clock offset and alert do not agree.
 _CLOCK_OFF: Final = """
-SELECT o.pump, o.offset_ms, o.from_position AS position, a.id IS NOT NULL AS told
+SELECT o.pump, o.offset_ms, a.id IS NOT NULL AS told, greatest(o.from_position, (
+    SELECT max(past.last_position) + 1 FROM alert AS past WHERE past.pump = o.pump AND past.condition = 'clock_off'
+)) AS position
 FROM (SELECT DISTINCT ON (pump) * FROM clock_offset ORDER BY pump, from_position DESC) AS o
 JOIN pump AS p USING (pump)
 LEFT JOIN alert AS a ON a.pump = o.pump AND a.condition = 'clock_off' AND a.state <> 'resolved'
-WHERE p.in_service AND (o.offset_ms = 0) = (a.id IS NOT NULL) AND NOT EXISTS (
-    SELECT FROM alert AS past
-    WHERE past.pump = o.pump AND past.condition = 'clock_off' AND past.last_position >= o.from_position
-)
+WHERE p.in_service AND (o.offset_ms = 0) = (a.id IS NOT NULL) AND (a.id IS NOT NULL OR NOT EXISTS (
+    SELECT FROM alert AS past WHERE past.pump = o.pump AND past.condition = 'clock_off'
+        AND past.last_position >= o.from_position AND NOT past.evidence ? 'out_of_service'
+))
 LIMIT $1
 """
 

@@ -137,6 +137,12 @@ async def test_a_pump_taken_out_of_service_is_no_longer_told_of(connection: asyn
     await connection.execute("UPDATE pump SET in_service = false")
     assert await look(connection, 1) == [("p1", "clock_off", "condition_ended", "low")]
     assert await look(connection, 2) == []
+    await connection.execute("UPDATE pump SET in_service = true")
+    assert await look(connection, 3) == [("p1", "clock_off", "condition_began", "low")], "it is off all the same"
+    assert await look(connection, 4) == []
+    await connection.execute("INSERT INTO clock_offset VALUES ($1, 6, 0)", pump)
+    assert await look(connection, 5) == [("p1", "clock_off", "condition_ended", "low")]
+    assert await look(connection, 6) == []
 
 
 async def test_a_pump_may_have_limits_of_its_own_for_its_lock_and_its_losses(
