@@ -1,4 +1,4 @@
-"""`pumpwatch alerts`: how much alerts ask of people, and one of them on paper."""
+"""`pumpwatch alerts`: what is open, what a person says to it, how much it asks of people, and one on paper."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from service.commands import answers
 from service.commands.database import add_database_url, settings_of, with_database
 from service.commands.output import table
 from service.core.incident import Incident, page
@@ -18,8 +19,9 @@ from service.postgres.incidents import incident
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("alerts", help="how much alerts ask of people, and one on paper")
+    parser = commands.add_parser("alerts", help="what is open, answers to it, and how much alerts ask of people")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
+    answers.add_to(actions)
     report = actions.add_parser("burden", help="alerts a pump-day, who was told how often, how long answers took")
     report.add_argument("--days", type=float, default=7.0, help="up to now (7)")
     report.add_argument("--simulated", action="store_true", help="count simulated pumps as well")

@@ -32,6 +32,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         action.add_argument("kind", choices=tuple(FORMS))
         action.add_argument("name", nargs="?", help="none for the rules")
     put.add_argument("--file", type=Path, required=True, help="docs/interface.md says in which form")
+    for action in (put, delete):
+        action.add_argument(
+            "--if-version", type=int, metavar="N", help="only if that is the stored one; 0: if there is none"
+        )
     would = actions.add_parser("preview", help="say who would be told of an alert, and when")
     would.add_argument("--site")
     would.add_argument("--drug-class", choices=tuple(DrugClass), default=DrugClass.UNKNOWN)
@@ -76,6 +80,8 @@ def run_put(arguments: argparse.Namespace) -> int:
     async def put(connection: asyncpg.Connection) -> tuple[Problems, int]:
         async with connection.transaction():
             await rosters.lock(connection)
+            if stale := await _stale(connection, arguments, name):
+                return [("version", stale)], 0
             roster = await rosters.load(connection, {str(getattr(document, "time_zone", "UTC"))})
             wrong = document_problems(name, document, roster, *await rosters.names(connection))
             if wrong:
@@ -84,7 +90,7 @@ def run_put(arguments: argparse.Namespace) -> int:
 
     problems, version = with_database(settings_of(arguments), put)
     if problems:
-        return _refused(problems)
+        return _refused(problems, EXIT_PROBLEMS if problems[0][0] == "version" else EXIT_USAGE)
     print(f"{kind} {name} is version {version}" if kind != RULES else f"the rules are version {version}")
     return EXIT_OK
 
@@ -99,6 +105,8 @@ def run_delete(arguments: argparse.Namespace) -> int:
             await rosters.lock(connection)
             if not await rosters.kept(connection, kind, name):
                 return f"there is no {kind} {name}"
+            if stale := await _stale(connection, arguments, name):
+                return stale
             if users := used_by(kind, name, await rosters.load(connection)):
                 return f"{kind} {name} is named by {', '.join(users)}"
             await rosters.put(connection, kind, name, None, actor(), datetime.now(UTC))
@@ -143,8 +151,17 @@ def _instant(text: str) -> datetime:
     return at
 
 
-def _refused(problems: Problems) -> int:
-    return _failed("\n".join(f"{field}: {what}" for field, what in problems), EXIT_USAGE)
+async def _stale(connection: asyncpg.Connection, arguments: argparse.Namespace, name: str) -> str:
+    """Why it is not the version that was asked for; empty if it is, or any will do."""
+    rows = await rosters.kept(connection, arguments.kind, name)
+    version = rows[0]["version"] if rows else 0
+    if arguments.if_version in {None, version}:
+        return ""
+    return f"the stored one is {version}, not {arguments.if_version}: somebody else has changed it; look at it again"
+
+
+def _refused(problems: Problems, code: int = EXIT_USAGE) -> int:
+    return _failed("\n".join(f"{field}: {what}" for field, what in problems), code)
 
 
 def _failed(why: str, code: int = EXIT_PROBLEMS) -> int:

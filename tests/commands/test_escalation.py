@@ -13,7 +13,7 @@ async def test_documents_are_put_shown_previewed_and_deleted(postgres_url: str, 
         ended = await ran_beside("escalation", *words, "--database-url", postgres_url)
         return ended.code, ended.out or ended.err
 
-    async def put(kind: str, *name: str, document: object) -> tuple[int, str]:
+    async def put(kind: str, *name: object, document: object) -> tuple[int, str]:
         file = tmp_path / "document.json"
         file.write_text(json.dumps(document), encoding="utf-8")
         return await escalation("put", kind, *name, "--file", file)
@@ -21,6 +21,9 @@ async def test_documents_are_put_shown_previewed_and_deleted(postgres_url: str, 
     assert await put("policy", "ward", document=POLICY) == (2, "steps[1].targets: there is no contact 'ada'\n")
     without = POLICY | {"steps": POLICY["steps"][:1]}
     assert await put("policy", "ward", document=without) == (0, "policy ward is version 1\n")
+    stale = "version: the stored one is 1, not 0: somebody else has changed it; look at it again\n"
+    assert await put("policy", "ward", "--if-version", 0, document=without) == (1, stale)
+    assert (await escalation("delete", "policy", "ward", "--if-version", 2))[0] == 1
     assert await put("policy", "ward", document={"steps": []}) == (2, "steps: Expected `array` of length >= 1\n")
     assert await put("rules", document={"rules": [{"policy": "ward"}]}) == (0, "the rules are version 1\n")
     assert await escalation("delete", "policy", "ward") == (1, "policy ward is named by the rules\n")
