@@ -10,7 +10,8 @@ optimistic takes the lower end of the bias.
 Low at t ≤ min(low_d, low_cycle_fraction of V_full / (q + boluses)) or V ≤ low_volume_ml; medium and high likewise with
 nearer limits. The cycle allots what the time does: where patients may take more than is programmed, a full reservoir
 lasts shorter, and is no less full. Judged when an hour of pump time ends; the level rises and never falls until a
-refill ends the condition.
+refill ends the condition. A measured level that is further from the mean of its hour than WILD_ML and WILD_OF_CAPACITY
+decides nothing in that hour.
 
 Empty at V ≤ volume_ml: at once where the level is computed, in three steps in a row where it is measured, or when the
 pump itself says so. Cannot see: a computed reservoir that over-infusion has emptied (docs/rules.md).
@@ -23,10 +24,12 @@ import numpy.typing as npt
 
 from service.core.change import Condition
 from service.core.reading import Items
-from service.core.rules.holding import Pump
-from service.core.rules.step import Column, Step
+from service.core.rules.holding import Pump, covered
+from service.core.rules.step import HOUR_MS, Column, Step
 from service.core.state import Columns, Field
 
+WILD_ML: Final = 1.0
+WILD_OF_CAPACITY: Final = 0.05
 _LONG_D = 10_000.0  # stands for "not in sight" where nothing is programmed
 _QUANTILE_95: Final = 1.645
 _LEAST_SPREAD: Final = 0.01  # no number of refills tells the bias closer than this
@@ -109,11 +112,26 @@ def _judge(state: Columns, now_ms: Column, limits: Items, ratio: Column) -> None
         empty_in_d <= limits["reservoir_low_high_d"], 3.0, np.where(empty_in_d <= medium_d, 2.0, is_low * 1.0)
     )
     before = state[Field.RESERVOIR_LOW_LEVEL]
-    ends = (level == 0) & (empty_in_d > ratio * low_d) & (left_ml > ratio * limits["reservoir_low_low_volume_ml"])
+    believed = _believed(state, limits)
+    level = np.where(believed | (state[Field.RESERVOIR_LOW_SAID] > 0), level, before)
+    ends = (
+        believed
+        & (level == 0)
+        & (empty_in_d > ratio * low_d)
+        & (left_ml > ratio * limits["reservoir_low_low_volume_ml"])
+    )
     state[Field.RESERVOIR_LOW_SINCE_MS] = np.where(
         (before == 0) & (level > 0), now_ms, state[Field.RESERVOIR_LOW_SINCE_MS]
     )
     state[Field.RESERVOIR_LOW_LEVEL] = np.where(ends, 0.0, np.maximum(before, level))
+
+
+def _believed(state: Columns, limits: Items) -> npt.NDArray[np.bool_]:
+    """A measured level far from the mean of its hour is a wild one: that hour says nothing. But after a refill."""
+    mean_ml = state[Field.HOUR_LEVEL_ML_MS] / np.maximum(state[Field.HOUR_ALL_MS], 1.0)
+    wild = (limits["reservoir_sensor"] > 0) & covered(state)
+    wild &= np.abs(state[Field.RESERVOIR_ML] - mean_ml) > np.maximum(WILD_ML, WILD_OF_CAPACITY * limits["capacity_ml"])
+    return np.asarray(~wild | (state[Field.REFILL_MS] >= state[Field.HOUR] * HOUR_MS))
 
 
 def advance_empty(state: Columns, step: Step, limits: Items) -> None:
