@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from service.postgres.outage import OUTAGES
 
 MEDIA_TYPE: Final = "application/problem+json"
+_NOT_PARSED: Final = "There was an error parsing the body"  # FastAPI's words
 
 
 class FieldError(BaseModel):
@@ -87,6 +88,8 @@ def problem_of(error: Exception) -> Problem:
             return error
         case RequestValidationError():
             return wrong_fields([_field_error(found) for found in error.errors()])
+        case HTTPException(detail=detail) if detail == _NOT_PARSED:
+            return wrong_field("body", "body", "must be JSON in UTF-8, without lone surrogates")
         case HTTPException():
             return Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
     if reason := database_reason(error):
