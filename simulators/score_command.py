@@ -29,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--drift-tau-h", type=argument.from_zero, default=6.0, metavar="H", help="of the flow sensor's slow noise"
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="what each stretch gave: none is run a second time")
+    parser.add_argument("--revision", default="this version", metavar="TEXT", help="which code this is a score of")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the whole score")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument(
@@ -58,6 +59,7 @@ def score(arguments: argparse.Namespace) -> int:
     asked = {
         "rulebook": "default" if arguments.rulebook is None else arguments.rulebook.name,
         "rulebook_version": version,
+        "revision": arguments.revision,
         "seed": trial.seed,
         "interval_s": trial.interval_s,
         "drift_tau_h": trial.drift_tau_h,

@@ -54,6 +54,7 @@ def told(score: Score, *, drift_tau_h: float) -> dict[str, Any]:
             },
             "by_condition": _by_condition(score),
         },
+        "none_false_upper_95": _short(upper_rate(0, max(years, 1e-9))),
         "faults": {
             fault: _fault(score, [of for (name, _), of in score.outcomes.items() if name == fault], drift_tau_h)
             | {

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from simulators.expected import CONDITIONS, shown
+from simulators.faults import Kind
+
 _PAGE: Final = """\
 # The score of the default rulebook
 
 Written by `pumpsim score --page`; simulation, not for clinical use. docs/simulators.md says how the fleet is
 simulated, what makes a fault due and how its delay is counted.
 
-Rulebook `{rulebook_version}`, seed {seed}, a reading every {interval_s:g} s, slow noise of the flow sensor with
-τ {drift_tau_h:g} h: {pump_hours:,.0f} pump-hours, of which {clean_hours:,.0f} free of faults.
+Code of {revision}, rulebook `{rulebook_version}`, seed {seed}, a reading every {interval_s:g} s, slow noise of the
+flow sensor with τ {drift_tau_h:g} h: {pump_hours:,.0f} pump-hours, of which {clean_hours:,.0f} free of faults.
 
 ## False alerts
 
@@ -36,10 +39,33 @@ def page(result: Mapping[str, Any]) -> str:
     return _PAGE.format(
         **result["burden"],
         **result["precision_at_field_rates"],
-        **{key: result[key] for key in ("rulebook_version", "seed", "interval_s", "drift_tau_h", "pump_hours")},
+        **{
+            key: result[key]
+            for key in ("revision", "rulebook_version", "seed", "interval_s", "drift_tau_h", "pump_hours")
+        },
         clean_hours=sum(result["clean_pump_hours"].values()),
         rates="\n".join(_rates(result["false_alerts_per_pump_year"])),
         faults="\n".join(_faults(result["faults"])),
+    )
+
+
+def measured(result: Mapping[str, Any]) -> str:
+    """What docs/rules.md says of each condition: how rarely it is false, how soon it tells of what must bring it."""
+    none = result["none_false_upper_95"]
+    rates = result["false_alerts_per_pump_year"]["by_condition"]
+    cells = []
+    for condition in CONDITIONS:
+        rate = rates.get(condition, {"count": 0, "upper_95": none})
+        brings = []
+        for name, fault in result["faults"].items():
+            for model, of in fault["by_model"].items():
+                must, _ = shown(Kind(name), sensor=model == "sensor")
+                if condition in must and of["due"]:
+                    found = f"{of['detected']} of {of['due']} in {_number(of['median_delay_h'])} h"
+                    brings.append(f"{name} ({model}) {found}, bound {_number(of['bound_h'])} h")
+        cells.append((f"`{condition}`", f"{rate['count']}: {rate['upper_95']:.3f}", "; ".join(brings)))
+    return "\n".join(
+        _table(("condition", "false, a pump-year at most", "what must bring it: found, median delay"), cells)
     )
 
 
