@@ -107,7 +107,7 @@ _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
     Condition.SITE_SILENCE: ("Nothing is heard from most pumps of this site.", _site_silence),
     Condition.SEQUENCE_GAP: ("Readings of this pump are lost for good.", _sequence_gap),
     Condition.CLOCK_OFF: ("The pump's clock differs from ours; its times are corrected.", _clock_off),
-    Condition.UNREGISTERED: ("This pump is not in the registry.", _plain),
+    Condition.UNREGISTERED: ("This pump is not in the registry.", own.unregistered),
     Condition.IMPLAUSIBLE_BOOT: (
         "Messages came whose place in the pump's history cannot be; they are kept aside.",
         _plain,

@@ -21,6 +21,14 @@ def _escalation_broken(of: Evidence) -> str:
     return f"Alerts do not go the way that was chosen for them: {of.text('reason')}."
 
 
+def unregistered(of: Evidence) -> str:
+    """Of many pumps the service tells; what is said of one has no numbers."""
+    return (
+        f"{of.number('pumps'):.0f} pumps are heard that are not in the registry ({of.number('simulated'):.0f} of them "
+        f"simulated); the first of them is {of.text('first')}."
+    )
+
+
 def storage_unavailable(of: Evidence) -> str:
     """Said while it lasts by the way that needs no database; in the database, only once it is over."""
     try:

@@ -16,6 +16,7 @@ from service.core.override import Whose
 from service.core.reading import DrugClass
 from service.core.rulebook import Rulebook
 from service.core.technical import ClockSaid, Locked, Losses, clock_turn, lock_turn, loss_turn
+from service.postgres import unlisted
 from service.postgres.alerts import AlertStore
 from service.postgres.layers import layers, limit_sql
 from service.postgres.silence import GRACE_AT_LEAST_S, MARKER_FRESH_FOR_S
@@ -31,7 +32,6 @@ async def look_once(
     written: list[AlertWritten] = []
     for turns in (
         await _out_of_service(connection, now),
-        await _unregistered(connection, now),
         await _clocks(connection, now),
         await _locks(connection, rulebook, now),
         await _losses(connection, rulebook, now),
@@ -40,7 +40,7 @@ async def look_once(
         if turns:
             async with connection.transaction():
                 written += await alert_store.apply(connection, turns, now)
-    return written
+    return written + await unlisted.look_once(connection, alert_store, now)
 
 
 # What was told of pumps that are out of service by now: nobody judges them any more.
@@ -64,21 +64,6 @@ async def _out_of_service(connection: asyncpg.Connection, now: datetime) -> list
     rows = await connection.fetch(_OUT_OF_SERVICE, JUDGED_HERE, AT_ONCE)
     turns = [_turn(Condition(row["condition"]), row, _ms(row["began_at"]), _ms(now)) for row in rows]
     return [replace(turn, evidence={OUT_OF_SERVICE: 1}) for turn in turns]
-
-
-# Pumps whose registration and alert do not agree.
-_UNREGISTERED: Final = """
-SELECT p.pump, p.registered AS over, coalesce(l.position, 0) AS position, p.enrolled_at AS began_at
-FROM pump AS p LEFT JOIN pump_latest AS l USING (pump)
-LEFT JOIN alert AS a ON a.pump = p.pump AND a.condition = 'unregistered' AND a.state <> 'resolved'
-WHERE p.in_service AND p.registered = (a.id IS NOT NULL)
-LIMIT $1
-"""
-
-
-async def _unregistered(connection: asyncpg.Connection, now: datetime) -> list[Change]:
-    rows = await connection.fetch(_UNREGISTERED, AT_ONCE)
-    return [_turn(Condition.UNREGISTERED, row, _ms(row["began_at"]), _ms(now)) for row in rows]
 
 
 # Pumps whose newest clock offset and alert do not agree.
