@@ -18,7 +18,7 @@ demo: $(RUN)
 	@.venv/bin/pumpwatch demo $(ARGS)
 
 test: $(DEV)
-	@.venv/bin/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadgroup --junitxml build/tests.xml --durations 15 $(ARGS)
+	@.venv/bin/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml build/tests.xml --durations 15 $(ARGS)
 
 soak: $(DEV)
 	@.venv/bin/pytest -m soak $(ARGS)

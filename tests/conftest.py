@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service.embedded import child
 from service.embedded.nats import NatsServer
@@ -19,8 +20,16 @@ from tests.servers import TIMESCALE_URL, MosquittoServer, database_url, in_memor
 RUN = uuid4().hex[:8]  # several may run on one server
 # Nothing here survives a power cut, and nothing tests one; a process's crash loses nothing by it.
 QUICK = {"fsync": "off", "shared_buffers": "128MB"}
+LONG = (
+    *("tests/failures/", "tests/journeys/", "tests/simulators/test_scenarios", "tests/simulators/test_trial"),
+    *("tests/test_supervise", "tests/benchmarks/", "tests/load/", "tests/embedded/", "tests/loops/", "tests/commands/"),
+)
 
 _numbers = itertools.count(1)
+
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", None)
     if given is not None:
         child.PORTS = child.PORTS[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that workers end at about the same time."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.fixture(scope="session")

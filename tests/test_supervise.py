@@ -43,7 +43,7 @@ class Up:
 
     async def line(self, beginning: str) -> str:
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not (line := (await self.process.stdout.readline()).decode()).startswith(beginning):
                 assert line, self.log
         return line.strip()

@@ -9,8 +9,6 @@ from service.core.reading import EventType
 from tests.histories import history
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, Pumps, event, readings
 
-pytestmark = pytest.mark.xdist_group("evaluate")  # one worker prepares what they share
-
 PUMPS = 10
 ROTORS = (5, 6)
 

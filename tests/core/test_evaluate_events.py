@@ -9,8 +9,6 @@ from service.core.reading import CODES, EventType, Items, Mode, position_of
 from service.core.state import DECIDED
 from tests.pumps import MINUTE_MS, NOON_MS, ROTOR, SENSOR, Pumps, event, readings
 
-pytestmark = pytest.mark.xdist_group("evaluate events")  # one worker prepares what they share
-
 PUMPS = 8
 HOURS = 60
 SPACING_MIN = 15

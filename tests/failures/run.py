@@ -89,8 +89,9 @@ class Run:
     async def _outcome(self, report: FleetReport, took_s: float) -> Outcome:
         stage, said = self.stage, self.stage.fleet.said
         in_database = await stored(stage.database_url)
-        oracle = await findings(said.messages, stage.fleet.registry, stage.directory / "stream.ndjson")
         # No `watch` runs here, and silence is its business: a slow machine may still be at it when that is due.
+        found = await findings(said.messages, stage.fleet.registry, stage.directory / "stream.ndjson")
+        oracle = [each for each in found if each.condition != "silence"]
         labels = [label for label in stage.fleet.labels if "silence" not in label.expected]
         verdict = check(said, in_database, labels, oracle, report.ended_ms)
         due = [each for each in labels if each.due_ms is not None and each.due_ms <= report.ended_ms]

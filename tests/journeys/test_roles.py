@@ -26,7 +26,7 @@ from tests.patience import until, until_found, until_true
 from tests.test_supervise import answers, up
 
 ROLES = ("ingest", "watch", "deliver", "api")
-ENDS_WITHIN_S = 10.0
+ENDS_WITHIN_S = 60.0
 NOBODY = "127.0.0.1:1"
 
 

@@ -76,7 +76,7 @@ async def test_a_batch_whose_commit_was_not_answered_but_happened_is_not_written
         await add_site(connection)
         pid = connection.get_server_pid()
         await connection.execute("COMMIT")
-        await other.execute("SELECT pg_terminate_backend($1)", pid)
+        await other.execute("SELECT pg_terminate_backend($1, 10000)", pid)
         await connection.execute("SELECT 1")
 
     await writer.write(commits_by_itself)
@@ -95,7 +95,7 @@ async def test_a_batch_that_was_cut_off_before_its_commit_is_written_again(
         runs += 1
         await add_site(connection)
         if runs == 1:
-            await other.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+            await other.execute("SELECT pg_terminate_backend($1, 10000)", connection.get_server_pid())
             await connection.execute("SELECT 1")
 
     await writer.write(is_cut_off_once)

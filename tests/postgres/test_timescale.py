@@ -20,8 +20,6 @@ from service.postgres.readings import _READ_BACK, BEGINNING, copy_in, instant, r
 from tests.postgres.stores import Store, by_url, on_pglite, without_concurrency
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
-pytestmark = pytest.mark.xdist_group("timescale")  # one worker prepares what they share
-
 HOUR_MS, DAY_MS = 60 * MINUTE_MS, 24 * 60 * MINUTE_MS
 MIDNIGHT_MS = NOON_MS - 12 * HOUR_MS
 TODAY = instant(NOON_MS).date()

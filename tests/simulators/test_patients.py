@@ -11,8 +11,6 @@ from simulators.programs import STOPPED
 from simulators.said import Said
 from tests.simulators.bench import HOUR_MS, MINUTE_MS, NOON_MS, pumps, run
 
-pytestmark = pytest.mark.xdist_group("patients")  # one worker prepares what they share
-
 ALLOWED = Boluses(dose_ul=20.0, duration_s=900, lockout_s=2 * 3600, daily_cap_ul=80.0, wishes_a_day=12.0)
 DAYS = 5
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,7 @@ from simulators.faults import Kind
 from simulators.fleet import write_registry
 from simulators.scenario import Scenario, packaged, scenario_named
 
-pytestmark = pytest.mark.xdist_group("scenarios")  # one worker prepares what they share
-
-PIPED_S = 280.0
+PIPED_S = 540.0
 HOUR_MS = 3_600_000
 LONG_MS = 7 * 24 * HOUR_MS
 
@@ -33,13 +32,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Raised:
     """Two streams at once: one of hours and days, and one of weeks, in which the others would only be silent."""
     folder = tmp_path_factory.mktemp("scenarios")
     short = [name for name in packaged() if _lasts_ms(scenario_named(name)) <= LONG_MS]
-    running = [_backtest(folder, names) for names in (short, sorted({*packaged()} - {*short}))]
     alerts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for generating, judging in running:
-        found = json.loads(judging.communicate(timeout=PIPED_S)[0])["alerts"]
-        assert (generating.wait(timeout=PIPED_S), judging.returncode) == (0, 0)
-        for alert in found:
-            alerts[alert["pump_id"] or alert["subject"]].append(alert)
+    with ExitStack() as stack:
+        running = [_backtest(stack, folder, names) for names in (short, sorted({*packaged()} - {*short}))]
+        for generating, judging in running:
+            found = json.loads(judging.communicate(timeout=PIPED_S)[0])["alerts"]
+            assert (generating.wait(timeout=PIPED_S), judging.returncode) == (0, 0)
+            for alert in found:
+                alerts[alert["pump_id"] or alert["subject"]].append(alert)
     return alerts
 
 
@@ -47,7 +47,9 @@ def _lasts_ms(scenario: Scenario) -> int:
     return scenario.timeline.end_ms - scenario.timeline.start_ms
 
 
-def _backtest(folder: Path, names: list[str]) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+def _backtest(
+    stack: ExitStack, folder: Path, names: list[str]
+) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """`pumpsim generate --scenario … | pumpwatch rules backtest --from -`."""
     registry = folder / f"{names[0]}.csv"
     with registry.open("w", encoding="utf-8") as file:
@@ -57,11 +59,15 @@ def _backtest(folder: Path, names: list[str]) -> tuple[subprocess.Popen[bytes], 
     generating = subprocess.Popen(
         [sys.executable, "-m", "simulators", "generate", *chosen], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    stack.enter_context(generating)
+    stack.callback(generating.kill)
     assert generating.stdout is not None
     backtest = ["rules", "backtest", "--from", "-", "--json", "--registry", str(registry)]
     judging = subprocess.Popen(
         [sys.executable, "-m", "service", *backtest], stdin=generating.stdout, stdout=subprocess.PIPE
     )
+    stack.enter_context(judging)
+    stack.callback(judging.kill)
     generating.stdout.close()  # it is the other's now
     return generating, judging
 

@@ -10,8 +10,6 @@ import pytest
 
 from simulators.trial import Trial, TrialError, run
 
-pytestmark = pytest.mark.xdist_group("trial")  # one worker prepares what they share
-
 SEED = 2026  # no limit was tuned on it
 PUMP_HOURS = 200_000
 CAP_COSTS_H = 2.0  # a shift is decided by two hours at least
