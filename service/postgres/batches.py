@@ -17,6 +17,7 @@ from service.core.sequence import MOST_SPANS, Gap
 from service.ports import RawMessage
 from service.postgres import checkpoint
 from service.postgres.alerts import AlertStore
+from service.postgres.books import count_duplicates
 from service.postgres.putting import put, put_what_is_new
 from service.postgres.quarantine import keep
 from service.postgres.readings import instant
@@ -32,6 +33,12 @@ _FORGET_OFFSETS: Final = """
     WHERE old.pump = ANY ($1::integer[]) AND old.from_position < (
         SELECT from_position FROM clock_offset WHERE pump = old.pump ORDER BY from_position DESC OFFSET $2 - 1 LIMIT 1
     )
+"""
+# That nothing more of an earlier boot will come only the pump has said: a restart could not tell it from a hole.
+_DONE_WITH_BOOT: Final = """
+    UPDATE rule_checkpoint AS c SET through = given.through
+    FROM unnest($1::integer[], $2::bigint[]) AS given (pump, through)
+    WHERE c.pump = given.pump AND c.taken_on IS NULL AND c.through < given.through
 """
 # What was missing and is missing no longer.
 _CLOSE_GAPS: Final = """
@@ -100,6 +107,10 @@ async def write_batch(
             checkpoint.beginning(int(fleet.keys[row]))._replace(position=at, through=at) for row, at in first.items()
         ]
         await checkpoint.save(connection, begun, now)
+    await count_duplicates(connection, decisions, now)
+    if decisions.admission.new_boots:
+        done = decisions.admission.new_boots
+        await connection.execute(_DONE_WITH_BOOT, [int(fleet.keys[row]) for row in done], list(done.values()))
     if rejected:
         await keep(connection, rejected, reconnected_at=reconnected_at)
     await write_changes(connection, decisions.folded.changes, alerts, now)
