@@ -21,7 +21,11 @@ _WAITING: Final = """
     FROM late_reading JOIN pump USING (pump)
     WHERE measured_at < $1 GROUP BY 1, 2, 3 ORDER BY 3, 1 LIMIT $2
 """
-_LOCK: Final = "SET LOCAL lock_timeout = '2s'"
+# Without the other bound TimescaleDB refuses what touches very many compressed rows; plain PostgreSQL does not know it.
+_BOUNDS: Final = """
+    SET LOCAL lock_timeout = '2s';
+    SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0
+"""
 _COMPARED: Final = ("program_100nl_d", "flow_100nl_d", "reservoir_ul", "battery_mv", "mode", "delivered_10nl")
 # The first that wait of a pump's day.
 _SLICE: Final = """
@@ -54,7 +58,7 @@ async def merge(connection: asyncpg.Connection, slot: Waiting, most: int, now: d
         await make_ahead(connection, slot.day, slot.day)
     since = datetime.combine(slot.day, time(), UTC)
     async with connection.transaction():
-        await connection.execute(_LOCK)
+        await connection.execute(_BOUNDS)
         ours = await connection.fetch(_SLICE, slot.key, since, since + timedelta(days=1), most)
         if not ours:
             return Merged(0, 0, 0)

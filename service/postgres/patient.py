@@ -53,6 +53,8 @@ class PatientConnection:
                     "application_name": self._name,
                     "lock_timeout": "5s",
                     "statement_timeout": "60s",
+                    # Else TimescaleDB refuses a batch that meets many rows which somebody has compressed early.
+                    "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
                     "idle_in_transaction_session_timeout": "60s",
                     "tcp_keepalives_idle": "3",
                     "tcp_keepalives_interval": "2",
