@@ -1,19 +1,14 @@
 """The watch is killed after each of its statements: what was due is done once, and by whoever looks next."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from datetime import datetime
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from service.core.change import Condition, Turn
 from tests.episodes import at, turned
+from tests.failures.lives import killed_after_each_statement
 from tests.postgres.ward import STORE, Ward
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -21,19 +16,6 @@ async def ward(postgres_url: str) -> AsyncIterator[Ward]:
     connection = await asyncpg.connect(postgres_url)
     yield Ward(connection)
     await connection.close()
-
-
-async def killed_after_each_statement(url: str, now: datetime) -> list[str]:
-    """Let watches look at `now`, and return after which statements they were killed until one came to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.failures.watch_killed", url, now.isoformat()),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    *names, last = out.decode().splitlines()
-    assert last == "done", names
-    return names
 
 
 async def test_whatever_is_due_is_done_once_wherever_the_watch_is_killed(ward: Ward, postgres_url: str) -> None:
@@ -49,10 +31,11 @@ async def test_whatever_is_due_is_done_once_wherever_the_watch_is_killed(ward: W
     await ward.arrives()
     before = len(await ward.told())
 
-    names = await killed_after_each_statement(postgres_url, at(35))
-    assert len(names) > 10, names
-    for point in ("FOR UPDATE SKIP LOCKED", "UPDATE alert", "INSERT INTO alert_history", "INSERT INTO notification"):
-        assert any(point in name for name in names), point
+    lives = await killed_after_each_statement("look", postgres_url, at(35).isoformat())
+    assert len(lives.killed_after) > 10, lives.killed_after
+    lives.fault_points(
+        "FOR UPDATE SKIP LOCKED", "UPDATE alert", "INSERT INTO alert_history", "INSERT INTO notification"
+    )
 
     told = (await ward.told())[before:]
     assert sorted(told) == ["activated desk", "escalated ada's phone", "repeated desk"]
