@@ -80,7 +80,7 @@ async def up(database_url: str, broker_url: str, directory: Path, *options: str,
 
 async def answers(condition: Callable[[httpx.Response], bool], one: Up) -> httpx.Response:
     """The first answer of /ready for which `condition` is true."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             try:
                 answer = await one.ready()

@@ -11,14 +11,15 @@ from service.core.broker import Report
 # A counter that has fallen was begun anew. What is told again within ten minutes goes on.
 _COUNT: Final = """
 INSERT INTO broker_trouble AS b (what, value, reason, since, last_at)
-VALUES ($1, $2, $3, CASE WHEN $2 > 0 THEN $4::timestamptz END, CASE WHEN $2 > 0 THEN $4::timestamptz END)
+VALUES ($1, $2::bigint, $3, CASE WHEN $2::bigint > 0 THEN $4::timestamptz END,
+        CASE WHEN $2::bigint > 0 THEN $4::timestamptz END)
 ON CONFLICT (what) DO UPDATE SET
     value = excluded.value, reason = excluded.reason,
     since = CASE WHEN b.last_at > $4::timestamptz - interval '10 minutes' THEN b.since ELSE $4::timestamptz END,
     last_at = $4::timestamptz
 WHERE excluded.value > b.value OR (excluded.value < b.value AND excluded.value > 0)
 """
-_RESTARTED: Final = "UPDATE broker_trouble SET value = 0 WHERE what = $1 AND value > $2 AND $2 = 0"
+_RESTARTED: Final = "UPDATE broker_trouble SET value = 0 WHERE what = $1 AND value > $2::bigint AND $2::bigint = 0"
 _LEVEL: Final = """
 INSERT INTO broker_trouble AS b (what, value, reason, since, last_at) VALUES ($1, 0, $2, $3, $3)
 ON CONFLICT (what) DO UPDATE SET

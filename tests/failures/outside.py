@@ -104,7 +104,13 @@ class Outside:
 
 @asynccontextmanager
 async def outside(
-    database_url: str, broker: NatsServer, directory: Path, *, up_url: str = "", **settings: str
+    database_url: str,
+    broker: NatsServer,
+    directory: Path,
+    *,
+    up_url: str = "",
+    after_s: float = AFTER_S,
+    **settings: str,
 ) -> AsyncIterator[Outside]:
     """The service ready, with a clinic; it may know the database by another address than we do."""
     await migrate(database_url)
@@ -116,7 +122,7 @@ async def outside(
         settings |= {
             "PUMPWATCH_OUTAGE_URL": direct.url,
             "PUMPWATCH_OUTAGE_SECRET": direct.secret,
-            "PUMPWATCH_OUTAGE_AFTER_S": str(AFTER_S),
+            "PUMPWATCH_OUTAGE_AFTER_S": str(after_s),
             "PUMPWATCH_SECRET_KEY": KEY,
         }
         async with up(up_url or database_url, broker.mqtt_url, directory, **settings) as service:

@@ -23,7 +23,7 @@ from service.postgres.broker import record
 from service.postgres.way import look_once
 from tests.failures.outside import outside
 from tests.mqtt.publisher import publish
-from tests.patience import until_true
+from tests.patience import until_found, until_true
 from tests.servers import MosquittoServer, mosquitto_binary
 
 STORE = AlertStore(DEFAULT_RULEBOOK)
@@ -102,9 +102,7 @@ async def test_what_mosquitto_drops_is_told_of(
                 written = await look_once(look, STORE, [], timedelta(seconds=20), datetime.now(UTC))
                 return [str(each.condition) for each in written]
 
-            async with asyncio.timeout(30):
-                while await told() != ["broker_dropping"]:
-                    await asyncio.sleep(0.1)
+            await until_found(told, "the alert", enough=lambda found: found == ["broker_dropping"])
     finally:
         await look.close()
         server.stop()
