@@ -18,7 +18,7 @@ async def until(awaited: Awaitable[Result], what: str, patience_s: float) -> Res
         raise AssertionError(f"waited {patience_s:.0f} s for {what}") from None
 
 
-async def until_true(condition: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
+async def until_true(condition: Callable[[], object], what: str, patience_s: float = 120.0) -> None:
     async def look() -> object:
         return condition()
 
@@ -28,7 +28,7 @@ async def until_true(condition: Callable[[], object], what: str, patience_s: flo
 async def until_found(
     look: Callable[[], Awaitable[Result]],
     what: str,
-    patience_s: float = 60.0,
+    patience_s: float = 120.0,
     enough: Callable[[Result], object] = bool,
 ) -> Result:
     """Look again and again, and return the first that is enough."""

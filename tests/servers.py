@@ -101,7 +101,7 @@ class MosquittoServer:
         self._child.kill()
 
 
-async def eventually(condition: Callable[[], bool], patience_s: float = 60.0) -> None:
+async def eventually(condition: Callable[[], bool], patience_s: float = 120.0) -> None:
     """Return once `condition()`; fail when it has not come true in time."""
     deadline = time.monotonic() + patience_s
     while not condition():

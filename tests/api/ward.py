@@ -134,7 +134,7 @@ def problem(response: httpx.Response, status: int) -> dict[str, object]:
     return body
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 30.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 120.0) -> None:
     """Ask until the answer is yes."""
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for is on the other side of a socket

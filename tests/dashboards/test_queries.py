@@ -12,8 +12,6 @@ from tests.dashboards.conftest import NOW
 from tests.dashboards.macros import View, sql_queries
 from tests.postgres.stores import Store
 
-pytestmark = pytest.mark.xdist_group("timescale")  # one worker prepares what they share
-
 DASHBOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.json"))}
 QUERIES = [query for dashboard in DASHBOARDS.values() for query in sql_queries(dashboard)]
 CHOSEN = {

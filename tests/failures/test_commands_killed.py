@@ -46,7 +46,6 @@ async def sound(ward: Ward) -> None:
     assert rows == []
 
 
-@pytest.mark.timeout(300)
 async def test_a_batch_changes_alerts_once_wherever_the_ingester_is_killed(ward: Ward, postgres_url: str) -> None:
     await ward.policy()
     await ward.connection.execute("UPDATE endpoint SET accepts_simulated = true")
@@ -109,7 +108,6 @@ async def alert(ward: Ward, priority: str) -> asyncpg.Record:
     return await ward.connection.fetchrow("SELECT id, pump FROM alert WHERE priority = $1", priority)
 
 
-@pytest.mark.timeout(300)
 async def test_an_answer_is_there_once_or_not_at_all_wherever_the_api_is_killed(ward: Ward, person: Person) -> None:
     high = await alert(ward, "high")
     assert await person.does(TELLS, "POST", f"/alerts/{high['id']}/acknowledge", {"note": "seen"}) == 1

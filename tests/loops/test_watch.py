@@ -28,7 +28,7 @@ def now() -> datetime:
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (found := await holds()):  # noqa: ASYNC110 - the database says it, not an event of ours
             await asyncio.sleep(0.02)
         return found

@@ -47,7 +47,7 @@ async def connected(inbox: MqttInbox, connection: int = 1) -> None:
 async def drained(inbox: MqttInbox, enough: Callable[[list[RawMessage]], bool]) -> list[RawMessage]:
     """Drain until the messages are enough."""
     messages: list[RawMessage] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not enough(messages):
             messages += await inbox.drain(5000, 1.0)
     return messages

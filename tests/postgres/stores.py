@@ -1,6 +1,7 @@
 """Which databases keep readings under the same names? Plain PostgreSQL, TimescaleDB on PGlite, TimescaleDB by URL."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -108,12 +109,17 @@ def _install(directory: Path) -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("no Node.js with npm on this machine, which PGlite needs")
     done = directory / "installed"
-    if done.is_file() and done.read_text() == str(PACKAGES):
-        return
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be at it
+        if not done.is_file() or done.read_text() != str(PACKAGES):
+            _install_anew(directory)
+            done.write_text(str(PACKAGES))
+
+
+def _install_anew(directory: Path) -> None:
     (directory / "package.json").write_text("{}")
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
     try:
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=INSTALL_S)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         pytest.skip(f"PGlite could not be installed: {error}")
-    done.write_text(str(PACKAGES))

@@ -11,8 +11,6 @@ from service.embedded.postgres import PostgresServer
 from service.postgres import chains
 from service.postgres.migrate import DIRECTORY, known, migrate
 
-pytestmark = pytest.mark.xdist_group("states")  # one worker prepares what they share
-
 AT = "2026-11-22T12:00:00Z"
 ALERT = "00000000-0000-0000-0000-000000000001"
 ENDPOINT = "00000000-0000-0000-0000-000000000002"

@@ -18,8 +18,6 @@ from service.postgres.readings import instant
 from tests.postgres.stores import Store, by_url
 from tests.pumps import NOON_MS
 
-pytestmark = pytest.mark.xdist_group("plans")  # one worker prepares what they share
-
 NOON = instant(NOON_MS)
 DAYS = 20
 FIRST = NOON - timedelta(days=DAYS)

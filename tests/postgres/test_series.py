@@ -18,8 +18,6 @@ from service.postgres.series import QUANTITIES, READINGS, pump_of, series
 from tests.postgres.stores import Store, by_url
 from tests.pumps import MINUTE_MS, NOON_MS, readings
 
-pytestmark = pytest.mark.xdist_group("series")  # one worker prepares what they share
-
 DAYS = 3
 MIDNIGHT = instant(NOON_MS - 12 * 60 * MINUTE_MS)
 UNTIL = MIDNIGHT + timedelta(days=DAYS)

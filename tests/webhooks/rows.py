@@ -161,7 +161,7 @@ class Rows:
                 """
             )
 
-    async def until_settled(self, patience_s: float = 60, *, hurry: bool = False) -> None:
+    async def until_settled(self, patience_s: float = 120, *, hurry: bool = False) -> None:
         async def settled() -> bool:
             if hurry:
                 await self.hurry()
@@ -171,7 +171,7 @@ class Rows:
         await until(settled, patience_s)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], patience_s: float = 60) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], patience_s: float = 120) -> None:
     """Return once `condition()`; fail when it has not come true in time."""
     async with asyncio.timeout(patience_s):
         while not await condition():  # noqa: ASYNC110 - another process sets it
