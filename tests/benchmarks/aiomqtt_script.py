@@ -1,6 +1,6 @@
-"""How is it usually done? aiomqtt, json, one INSERT a message: what most people would write, to compare with.
+"""How is it usually done? aiomqtt, json, one INSERT a message, or batches of 500: what to compare with.
 
-python -m tests.benchmarks.aiomqtt_row BROKER_URL DATABASE_URL COUNT
+python -m tests.benchmarks.aiomqtt_script BROKER_URL DATABASE_URL COUNT BATCH
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -27,7 +28,22 @@ CREATE TABLE plain_reading (
 INSERT = "INSERT INTO plain_reading VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
-async def main(broker_url: str, database_url: str, count: int) -> None:
+def row_of(message: aiomqtt.Message) -> tuple[Any, ...]:
+    said = json.loads(message.payload)
+    return (
+        message.topic.value.split("/")[2],
+        datetime.fromtimestamp(said["time_ms"][0] / 1000, UTC),
+        said["boot"],
+        said["seq"],
+        said["mode"][0],
+        said["program_ml_d"][0],
+        said["flow_ml_d"][0],
+        said["reservoir_ml"][0],
+        said["battery_v"][0],
+    )
+
+
+async def main(broker_url: str, database_url: str, count: int, batch: int) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(CREATE)
     at = urlsplit(broker_url)
@@ -35,32 +51,27 @@ async def main(broker_url: str, database_url: str, count: int) -> None:
         await client.subscribe("pumps/v1/+/+", qos=1)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
+        rows: list[tuple[Any, ...]] = []
         stored = 0
         async for message in client.messages:
-            said = json.loads(message.payload)
-            await connection.execute(
-                INSERT,
-                message.topic.value.split("/")[2],
-                datetime.fromtimestamp(said["time_ms"][0] / 1000, UTC),
-                said["boot"],
-                said["seq"],
-                said["mode"][0],
-                said["program_ml_d"][0],
-                said["flow_ml_d"][0],
-                said["reservoir_ml"][0],
-                said["battery_v"][0],
-            )
-            stored += 1
+            rows.append(row_of(message))
+            if len(rows) == batch or stored + len(rows) == count:
+                if batch == 1:
+                    await connection.execute(INSERT, *rows[0])
+                else:
+                    await connection.executemany(INSERT, rows)
+                stored += len(rows)
+                rows.clear()
             if stored == count:
                 break
     await connection.close()
 
 
-async def measure(ground: Ground, count: int) -> float:
+async def measure(ground: Ground, count: int, batch: int) -> float:
     """Messages a second through NATS, from the first PUBLISH to the last row."""
     with ground.broker(NATS) as broker:
         async with ground.database() as database_url:
-            command = [sys.executable, "-m", __name__, broker.url, database_url, count]
+            command = [sys.executable, "-m", __name__, broker.url, database_url, count, batch]
             child = await started(command, wants_output=True)
             async with ended(child):
                 assert child.stdout is not None
@@ -72,4 +83,4 @@ async def measure(ground: Ground, count: int) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

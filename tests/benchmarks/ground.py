@@ -17,7 +17,7 @@ from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
 from service.postgres.registry import upsert
 from tests.benchmarks.load import PUMPS
-from tests.servers import MosquittoServer, mosquitto_binary
+from tests.servers import MosquittoServer, database_url, mosquitto_binary
 
 NATS, MOSQUITTO = "nats", "mosquitto"
 REGISTERED_AT_ONCE = 20_000
@@ -35,29 +35,41 @@ class Broker(Protocol):
 
 
 class Ground:
-    def __init__(self, directory: Path) -> None:
+    """`url`: of a server that runs already, as a TimescaleDB does; without one, our own is started."""
+
+    def __init__(self, directory: Path, url: str | None = None) -> None:
         self.directory = directory
+        self._external_url = url
         self._postgres = PostgresServer(directory / "postgres")
         self._numbers = itertools.count(1)
         self._templates: set[str] = set()
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._postgres.start)
+        if not self._external_url:
+            await asyncio.to_thread(self._postgres.start)
 
     @property
     def postgres_pid(self) -> int:
-        return self._postgres.pid
+        """0: somewhere else."""
+        return 0 if self._external_url else self._postgres.pid
 
     def stop(self) -> None:
-        self._postgres.stop()
+        if not self._external_url:
+            self._postgres.stop()
+
+    def _url(self, database: str = "postgres") -> str:
+        return database_url(self._external_url, database) if self._external_url else self._postgres.url(database)
 
     @asynccontextmanager
     async def database(self, pumps: int = PUMPS) -> AsyncIterator[str]:
         """The URL of a database that knows so many pumps, and has heard nothing of them."""
         name = f"bench_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {await self._template(pumps)}")
+        if self._external_url:  # TimescaleDB has workers in every database: none can be copied
+            await self._make(name, pumps)
+        else:
+            await self._execute(f"CREATE DATABASE {name} TEMPLATE {await self._template(pumps)}")
         try:
-            yield self._postgres.url(name)
+            yield self._url(name)
         finally:
             await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
             await self._execute("CHECKPOINT")  # else the next measurement would pay for it
@@ -78,22 +90,27 @@ class Ground:
 
     async def _template(self, pumps: int) -> str:
         name = f"with_{pumps}"
-        if name in self._templates:
-            return name
+        if name not in self._templates:
+            await self._make(name, pumps)
+            self._templates.add(name)
+        return name
+
+    async def _make(self, name: str, pumps: int) -> None:
         await self._execute(f"CREATE DATABASE {name}")
-        await migrate(self._postgres.url(name))
-        connection = await asyncpg.connect(self._postgres.url(name))
+        await migrate(self._url(name))
+        connection = await asyncpg.connect(self._url(name))
         try:
             for first in range(0, pumps, REGISTERED_AT_ONCE):
                 last = min(first + REGISTERED_AT_ONCE, pumps)
                 await upsert(connection, [_registered(number) for number in range(first, last)])
+            # The registry is looked at for changes of the last minutes: a whole fleet is none of those.
+            await connection.execute("UPDATE pump SET updated_at = now() - interval '1 hour'")
+            await connection.execute("VACUUM ANALYZE pump")
         finally:
             await connection.close()
-        self._templates.add(name)
-        return name
 
     async def _execute(self, sql: str) -> None:
-        connection = await asyncpg.connect(self._postgres.url())
+        connection = await asyncpg.connect(self._url())
         try:
             await connection.execute(sql)
         finally:

@@ -1,4 +1,4 @@
-"""What was measured, beside what, and how much does the design ask for? The table, and build/bench.json."""
+"""What was measured, beside what, and how much is asked for? The table, and the JSON file."""
 
 import json
 import math
@@ -12,34 +12,75 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-CAPTION = "ratio: of the C subscriber on the same broker; of the script: of ours on NATS"
+CAPTION = "ratio: of the C subscriber on the same broker; of the scripts: of ours on NATS; of growth: most to least"
 
 MESSAGES, READINGS, MICROSECONDS, MILLISECONDS, SECONDS = "messages/s", "readings/s", "µs", "ms", "s"
+MEGABYTES, COUNT, SHARE = "MB", "", "of 1"
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
     """One figure that is reported. A budget is the least ratio, value, or the most of a cost."""
 
+    title: str
     unit: str
     of: str = ""
     least_ratio: float = 0.0
     least: float = 0.0
     most: float = math.inf
 
+    @property
+    def budget(self) -> str:
+        if self.least_ratio:
+            return f"≥ {self.least_ratio}"
+        if self.least:
+            return f"≥ {short(self.least)}"
+        return f"≤ {short(self.most)}" if self.most < math.inf else ""
+
+    def kept(self, value: float, ratio: float | None) -> bool:
+        if self.least_ratio:
+            return ratio is not None and ratio >= self.least_ratio
+        return self.least <= value <= self.most
+
 
 CATALOGUE = {
-    "ingest.nats.single": Named(MESSAGES, of="baseline.nats_sub", least_ratio=0.85),
-    "baseline.nats_sub": Named(MESSAGES),
-    "ingest.mosquitto.single": Named(MESSAGES, of="baseline.mosquitto_sub", least_ratio=0.9),
-    "baseline.mosquitto_sub": Named(MESSAGES),
-    "ingest.nats.sixty": Named(READINGS, least=200_000),
-    "baseline.aiomqtt_row": Named(MESSAGES, of="ingest.nats.single"),
-    "cpu.message_us": Named(MICROSECONDS, most=35),
-    "alert.latency_p99_ms": Named(MILLISECONDS, most=250),
-    "restart.pumps_10000_s": Named(SECONDS, most=10),
-    "rules.round_1000_us": Named(MICROSECONDS, most=0.8),
-    "rules.round_100_us": Named(MICROSECONDS, most=4),
+    "ingest.nats.single": Named("NATS, one reading a message", MESSAGES, "baseline.nats_sub", least_ratio=0.85),
+    "baseline.nats_sub": Named("NATS, mosquitto_sub that discards", MESSAGES),
+    "ingest.mosquitto.single": Named(
+        "Mosquitto, one reading a message", MESSAGES, "baseline.mosquitto_sub", least_ratio=0.9
+    ),
+    "baseline.mosquitto_sub": Named("Mosquitto, mosquitto_sub that discards", MESSAGES),
+    "ingest.nats.sixty": Named("NATS, 60 readings a message", READINGS, least=200_000),
+    "baseline.aiomqtt_row": Named("aiomqtt, an INSERT a message", MESSAGES, "ingest.nats.single"),
+    "baseline.aiomqtt_batch": Named("aiomqtt, executemany of 500", MESSAGES, "ingest.nats.single"),
+    "cpu.message_us": Named("processor time of the ingester a message", MICROSECONDS, most=35),
+    "alert.latency_p99_ms": Named("reading sent to webhook begun, p99 at half load", MILLISECONDS, most=250),
+    "growth.pumps": Named("100,000 pumps beside 100", SHARE, least=0.75),
+    "growth.history": Named("the longest history beside the shortest", SHARE, least=0.75),
+    "backlog.mosquitto": Named("a backlog worked off, ingester's start included", MESSAGES),
+    "backlog.repeated": Named("messages of it that came twice", COUNT, most=0),
+    "restart.pumps_10000_s": Named("restart with 10,000 pumps", SECONDS, most=10),
+    "memory.pumps_100000_mb": Named("state of the rules of 100,000 pumps", MEGABYTES, most=200),
+    "rules.round_1000_us": Named("rules a reading, 1,000 pumps a round", MICROSECONDS, most=0.8),
+    "rules.round_100_us": Named("rules a reading, 100 pumps a round", MICROSECONDS, most=4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How something grows: lines over a few places, each a number or a word."""
+
+    title: str
+    over: str
+    unit: str
+
+
+CURVES = {
+    "pumps": Curve("By the number of pumps, through Mosquitto", "pumps", MESSAGES),
+    "history": Curve("By what is stored already, through Mosquitto", "readings in 30 days", MESSAGES),
+    "pumps_us": Curve("Processor time a message, by the number of pumps", "pumps", MICROSECONDS),
+    "readings": Curve("By readings a message and payload, through Mosquitto", "readings a message", READINGS),
+    "readings_us": Curve("Processor time of the ingester a reading, by payload", "readings a message", MICROSECONDS),
 }
 
 
@@ -53,6 +94,11 @@ class Results:
 
     values: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     skipped: dict[str, str] = field(default_factory=dict)
+    curves: defaultdict[str, dict[str, dict[int, float]]] = field(default_factory=lambda: defaultdict(dict))
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    def draw(self, curve: str, line: str, at: int, value: float) -> None:
+        self.curves[curve].setdefault(line, {})[at] = value
 
     def value(self, name: str) -> float | None:
         return statistics.median(self.values[name]) if self.values.get(name) else None
@@ -68,20 +114,30 @@ class Results:
     def names(self) -> Iterator[str]:
         return (name for name in CATALOGUE if name in self.values or name in self.skipped)
 
-    def as_json(self) -> dict[str, dict[str, Any]]:
-        """{name: {value, unit, ratio, of}}, and `skipped` with the reason where nothing was measured."""
-        told: dict[str, dict[str, Any]] = {}
+    def as_json(self) -> dict[str, Any]:
+        """`machine`; `figures`: {name: {value, unit, ratio, of, budget, rounds}}, with `skipped` where nothing was
+        measured; `curves`: {name: {line: {place: value}}}.
+        """
+        figures: dict[str, dict[str, Any]] = {}
         for name in self.names():
-            value, ratio = self.value(name), self.ratio(name)
-            told[name] = {
-                "value": value if value is None else float(f"{value:.5g}"),
-                "unit": CATALOGUE[name].unit,
+            value, ratio, named = self.value(name), self.ratio(name), CATALOGUE[name]
+            figures[name] = {
+                "value": None if value is None else rounded(value),
+                "unit": named.unit,
                 "ratio": ratio if ratio is None else round(ratio, 4),
-                "of": CATALOGUE[name].of or None,
+                "of": named.of or None,
+                "budget": named.budget or None,
+                "rounds": [rounded(each) for each in self.values.get(name, [])],
             }
             if name in self.skipped:
-                told[name]["skipped"] = self.skipped[name]
-        return told
+                figures[name]["skipped"] = self.skipped[name]
+        curves = {
+            name: {
+                line: {str(at): rounded(value) for at, value in sorted(found.items())} for line, found in lines.items()
+            }
+            for name, lines in self.curves.items()
+        }
+        return {"machine": self.machine, "figures": figures, "curves": curves}
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,30 +155,32 @@ class Results:
                 table.add_row(name, "skipped")
                 continue
             shown = "" if ratio is None else f"{ratio:.2f}"
-            row = name, _short(value), named.unit, _spread(self.values[name]), shown, _judged(named, value, ratio)
+            row = name, short(value), named.unit, spread(self.values[name]), shown, _judged(named, value, ratio)
             table.add_row(*row)
         return table
 
 
-def _short(value: float) -> str:
+def _points(found: dict[int, float]) -> dict[str, float]:
+    return {str(at): rounded(value) for at, value in sorted(found.items())}
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _spread(rounds: list[float]) -> str:
+def spread(rounds: list[float]) -> str:
     """How far the rounds lie apart, as half their range."""
-    if len(rounds) < 2:
+    if len(rounds) < 2 or not statistics.median(rounds):
         return ""
     return f"±{(max(rounds) - min(rounds)) / 2 / statistics.median(rounds):.0%}"
 
 
 def _judged(named: Named, value: float, ratio: float | None) -> str:
     """The budget, and whether it is kept."""
-    if named.least_ratio:
-        text, kept = f"≥ {named.least_ratio}", ratio is not None and ratio >= named.least_ratio
-    elif named.least:
-        text, kept = f"≥ {_short(named.least)}", value >= named.least
-    elif named.most < math.inf:
-        text, kept = f"≤ {_short(named.most)}", value <= named.most
-    else:
+    if not named.budget:
         return ""
-    return f"[green]{text} ✓[/]" if kept else f"[red]{text} ✗[/]"
+    return f"[green]{named.budget} ✓[/]" if named.kept(value, ratio) else f"[red]{named.budget} ✗[/]"
