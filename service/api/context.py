@@ -105,14 +105,15 @@ Viewer = Annotated[Account, Depends(_account)]
 
 
 def _clinician(account: Viewer) -> Account:
-    return _at_least(Role.CLINICIAN, account)
+    return at_least(Role.CLINICIAN, account)
 
 
 def _administrator(account: Viewer) -> Account:
-    return _at_least(Role.ADMINISTRATOR, account)
+    return at_least(Role.ADMINISTRATOR, account)
 
 
-def _at_least(role: Role, account: Account) -> Account:
+def at_least(role: Role, account: Account) -> Account:
+    """The account, if its role may do what `role` may. Raises Problem (403)."""
     if account.role.rank < role.rank:
         raise Problem(HTTPStatus.FORBIDDEN, f"this needs the role {role}, and {account.name} is {account.role}")
     return account

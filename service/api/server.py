@@ -8,6 +8,7 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from service.api.live import Live
 
@@ -27,15 +28,18 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=512)
 
 
-async def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Answer until cancelled; requests in flight then have a few seconds to finish."""
+async def serve(app: FastAPI, listening: socket.socket, *, whole: ASGIApp | None = None) -> None:
+    """Answer until cancelled; requests in flight then have a few seconds to finish.
+
+    `whole`: what is served, where that is the API and more beside it; that may open websockets.
+    """
     config = uvicorn.Config(
-        app,
+        whole or app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        lifespan="off",
-        ws="none",
+        lifespan="on" if whole else "off",
+        ws="websockets-sansio" if whole else "none",
         proxy_headers=False,  # who asks is who is connected: /metrics depends on it
         server_header=False,
         timeout_graceful_shutdown=ENDS_WITHIN_S,

@@ -1,8 +1,8 @@
 """What is wrong, in one plain sentence with its numbers and times? And what does it mean that it is over?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from service.core import sentences_of_device as device
 from service.core import sentences_of_flow as flow
@@ -11,13 +11,18 @@ from service.core.alert import Alert, AlertState
 from service.core.change import Condition
 from service.core.wording import Evidence, clock_time, short, span
 
-__all__ = ["clock_time", "short", "span", "what_is_over", "what_is_wrong"]
+__all__ = ["clock_time", "short", "span", "what_evidence_says", "what_is_over", "what_is_wrong"]
 
 
 def what_is_wrong(alert: Alert, now: datetime) -> str:
-    plain, sentence = _WRONG[alert.condition]
+    return what_evidence_says(alert.condition, alert.evidence, now)
+
+
+def what_evidence_says(condition: Condition, evidence: Mapping[str, Any], now: datetime) -> str:
+    """The same of an alert that is at hand as a row."""
+    plain, sentence = _WRONG[condition]
     try:
-        return sentence(Evidence(alert.evidence, now))
+        return sentence(Evidence(evidence, now))
     except KeyError:
         return plain
 

@@ -31,6 +31,14 @@ class Outside:
         await self._api.aclose()
         await self._clinic.aclose()
 
+    async def way_in(self) -> str:
+        """The path of a link that logs a clinician of the demonstration in to the board, once."""
+        name = "demo-clinician"
+        await self._post("/api/v1/accounts", {"name": name, "role": "clinician"})
+        link = await self._post(f"/api/v1/accounts/{name}/link")
+        path: str = link["path"]
+        return path
+
     async def alerts(self) -> list[Raised]:
         """Every alert, the newest first."""
         found: list[Raised] = []
@@ -62,6 +70,12 @@ class Outside:
                 if sample.name in COUNTED:
                     sums[COUNTED[sample.name]] += int(sample.value)
         return sums
+
+    async def _post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = await self._api.post(path, json=body)
+        if answer.status_code != httpx.codes.CONFLICT:  # it is there since an earlier run
+            answer.raise_for_status()
+        return answer.json()
 
     async def _json(self, client: httpx.AsyncClient, path: str, asked: dict[str, Any] | None = None) -> Any:
         answer = await client.get(path, params=asked)

@@ -111,6 +111,7 @@ class Show:
         fleet = await stage.program("simulators", "fleet", *who, *publishing, *writing_down)
         self._fleet = fleet
         outside = Outside(at.api_url, at.token, at.clinic_url)
+        say(f"The board: {at.api_url}{await outside.way_in()}  (logs in once, within a quarter of an hour)")
         self._board.open()
         try:
             judgement = await self._watch(outside, fleet, labels, fleet_report)

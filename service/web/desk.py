@@ -1,0 +1,65 @@
+"""What does a page of the board stand on? The API's context, the stream, and whoever looks at it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import asyncpg
+from nicegui import app, ui
+
+from service.api.context import DATABASE_PATIENCE_S, Context
+from service.api.cookies import COOKIE
+from service.api.live import Live
+from service.postgres.accounts import Account
+from service.postgres.people import account_in_session
+
+
+def put(context_of: "ContextOf", live: Live) -> None:
+    """Before the first page is asked for. NiceGUI has one app a process, so there is one desk."""
+    app.state.context_of, app.state.live = context_of, live
+
+
+class ContextOf:
+    """The API's context as it is now: it changes with the rulebook."""
+
+    def __init__(self, api: object) -> None:
+        self._api = api
+
+    def __call__(self) -> Context:
+        context: Context = self._api.state.context  # type: ignore[attr-defined]
+        return context
+
+
+def context() -> Context:
+    of: ContextOf = app.state.context_of
+    return of()
+
+
+def live() -> Live:
+    found: Live = app.state.live
+    return found
+
+
+def now() -> datetime:
+    return context().clock()
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[asyncpg.Connection]:
+    async with context().pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        yield connection
+
+
+def visitor() -> Account:
+    """Whom the doorkeeper let in to this page."""
+    request = ui.context.client.request
+    account: Account = request.state.account
+    return account
+
+
+async def still_here() -> Account | None:
+    """The visitor as their account is by now; None once their session is over."""
+    session = ui.context.client.request.cookies.get(COOKIE, "")
+    async with database() as connection:
+        found = await account_in_session(connection, session, now())
+    return None if found is None else found[0]

@@ -1,0 +1,107 @@
+"""What is on every page? The notice, what is wrong with our own chain, the way to the others, and who is logged in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final
+
+from nicegui import Client, background_tasks, ui
+
+from service.api.live import Look, Wanted
+from service.api.problems import Problem, database_reason
+from service.postgres.health import reasons_not_ready
+from service.web import desk
+
+LOOK_AGAIN_S: Final = 10.0
+_AT_MOST_EVERY_S: Final = 0.2
+_PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
+_LOG_OUT: Final = """
+const who = await (await fetch('/api/v1/session')).json();
+await fetch('/api/v1/session', {method: 'DELETE', headers: {'X-CSRF-Token': who.csrf_token}});
+location.assign('/login');
+"""
+
+
+@contextmanager
+def page(title: str, here: str = "") -> Iterator[None]:
+    """The frame; what is made within it is the page's own."""
+    visitor = desk.visitor()
+    ui.page_title(f"{title} · pumpwatch")
+    ui.colors(primary="#0b5394", positive="#006b4f", warning="#7a5200", negative="#a83c00")
+    ui.add_css("@import url('/static/board.css');")
+    ui.html('<p class="simulation">Simulation, not for clinical use</p>', sanitize=False)
+    degraded = ui.element("div").classes("degraded").props('role="alert"')
+    degraded.visible = False
+    with degraded:
+        said = ui.label()
+    with ui.element("header").classes("bar"):
+        ui.link("pumpwatch", "/").classes("brand")
+        with ui.element("nav").props('aria-label="Pages"'):
+            for name, path in _PAGES:
+                ui.link(name, path).props('aria-current="page"' if path == here else "")
+        ui.label(f"{visitor.name}, {visitor.role}").classes("who")
+        ui.button("Log out", on_click=lambda: ui.run_javascript(_LOG_OUT)).props("flat no-caps dense")
+    with ui.element("main").classes("page").props('id="page"'):
+        yield
+
+    async def look() -> None:
+        reasons = await _reasons()
+        if reasons is None:
+            ui.navigate.to("/login")
+            return
+        said.text = f"We are not watching everything: {'; '.join(reasons)}" if reasons else ""
+        degraded.visible = bool(reasons)
+
+    ui.timer(LOOK_AGAIN_S, look, immediate=True)
+
+
+async def _reasons() -> list[str] | None:
+    """What is wrong with our own chain; None: the session is over."""
+    try:
+        if await desk.still_here() is None:
+            return None
+        async with desk.database() as connection:
+            return await reasons_not_ready(connection, desk.now())
+    except Exception as error:
+        if reason := database_reason(error):
+            return [reason]
+        raise
+
+
+def follow(wanted: Wanted, changed: Callable[[], Awaitable[None]]) -> None:
+    """Call `changed` soon after something of it has changed, as long as the page is open."""
+    client = ui.context.client
+    task = background_tasks.create(_follow(client, Look(desk.visitor(), wanted), changed))
+    client.on_delete(task.cancel)
+
+
+async def _follow(client: Client, look: Look, changed: Callable[[], Awaitable[None]]) -> None:
+    async with _looking(look):
+        while True:
+            await look.queue.get()
+            while not look.queue.empty():
+                look.queue.get_nowait()
+            look.why = ""  # however much it was: the page is made anew
+            with client, suppress(RuntimeError):  # the client is gone meanwhile
+                await changed()
+            await asyncio.sleep(_AT_MOST_EVERY_S)
+
+
+@asynccontextmanager
+async def _looking(look: Look) -> AsyncIterator[None]:
+    await desk.live().add(look)
+    try:
+        yield
+    finally:
+        desk.live().remove(look)
+
+
+async def tried(what: Awaitable[object], done: str) -> bool:
+    """Do what a person asked for; say that it is done, or why it could not be."""
+    try:
+        await what
+    except Problem as problem:
+        ui.notify(problem.detail, type="warning", close_button="Close", timeout=0)
+        return False
+    ui.notify(done, type="positive")
+    return True

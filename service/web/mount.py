@@ -1,0 +1,59 @@
+"""How do the API and the board share one address? By path: what is the API's goes there, all else is the board's."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Response
+from fastapi.staticfiles import StaticFiles
+from nicegui import ui
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.observe import Observe
+from service.metrics import Metrics
+from service.web import alert_page, alerts_page, desk, fleet_page, pipeline_page, pump_page
+from service.web.doorkeeper import Doorkeeper, PageHeaders
+from service.web.login_page import PAGE
+
+_API: Final = frozenset({"/live", "/ready", "/metrics"})
+_API_BELOW: Final = ("/api/", "/a/", "/login/")
+PAGES: Final = (alerts_page, alert_page, fleet_page, pump_page, pipeline_page)
+
+
+def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:
+    """The API and the board as one app. Once a process: NiceGUI has one app of its own."""
+    context_of = desk.ContextOf(api)
+    desk.put(context_of, api.state.live)
+    shell = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    shell.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
+    shell.add_api_route("/login", _login, methods=["GET"])
+    for page in PAGES:
+        page.add()
+    ui.run_with(
+        shell,
+        title="pumpwatch",
+        dark=None,
+        language="en-US",
+        favicon="💧",
+        tailwind=False,
+        reconnect_timeout=10,
+        show_welcome_message=False,
+        gzip_middleware_factory=None,
+        storage_secret=hashlib.sha256(context_of().settings.database_url.encode() + b"board").hexdigest(),
+        session_middleware_kwargs={"same_site": "strict"},
+    )
+    board = PageHeaders(Observe(Doorkeeper(shell, context_of), metrics))
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await shell(scope, receive, send)
+        elif scope["path"] in _API or scope["path"].startswith(_API_BELOW):
+            await api(scope, receive, send)
+        else:
+            await board(scope, receive, send)
+
+    return both
+
+
+async def _login() -> Response:
+    return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})

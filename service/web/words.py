@@ -1,0 +1,37 @@
+"""How are values said to people? Times as words, doses beside volumes, priorities with a shape that needs no colour."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from service.core.wording import span
+
+SHAPES: Final = {"high": "▲", "medium": "◆", "low": "●"}
+"""Beside the word and the colour of a priority: told apart by each of the three alone."""
+NEVER: Final = "never"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long ago, in words."""
+    if at is None:
+        return NEVER
+    passed = now - at
+    return "just now" if passed < timedelta(seconds=5) else f"{span(passed)} ago"
+
+
+def condition(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def dose(volume_ml_d: float | None, concentration_ug_ml: float | None) -> str:
+    """A rate as volume, and as dose where the concentration is known: micrograms below a thousand, else milligrams."""
+    if volume_ml_d is None:
+        return "unknown"
+    text = f"{volume_ml_d:.3f} mL/d"
+    if concentration_ug_ml is None:
+        return text
+    ug_d = volume_ml_d * concentration_ug_ml
+    return f"{text} = {ug_d:.0f} µg/d" if ug_d < 1000 else f"{text} = {ug_d / 1000:.2f} mg/d"
+
+
+def days(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} d"
