@@ -235,15 +235,15 @@ async def test_the_keepers_of_hours_days_and_columns_are_at_work(store: Store, c
     assert names.count("policy_compression") == 1
 
 
-async def test_a_chunk_is_as_long_as_suits_the_fleet(store: Store, connection: asyncpg.Connection) -> None:
+async def test_a_chunk_is_as_long_as_is_asked_or_suits_the_fleet(store: Store, connection: asyncpg.Connection) -> None:
     if not store.timescale:
         pytest.skip("plain PostgreSQL has a partition a day")
-    async with connection.transaction():
-        await make_ahead(connection, TODAY, TODAY)
+    for asked, found in ((timedelta(hours=9), timedelta(hours=9)), (None, timedelta(days=7))):
+        await make_ahead(connection, TODAY, TODAY, asked)
         chunk = await connection.fetchval(
             "SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_name = 'stored_reading'"
         )
-        assert chunk == timedelta(days=7)
+        assert chunk == found
 
 
 @pytest.mark.parametrize(
