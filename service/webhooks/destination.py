@@ -44,14 +44,31 @@ class Checked(httpcore.AnyIOBackend):
     def __init__(self, allowed: Allowed = NOTHING_ALLOWED, lookup: Lookup = look_up) -> None:
         self._allowed = allowed
         self._lookup = lookup
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Raises BlockedError, and OSError where there are none."""
-        found = await self._lookup(host, port)
+        found = await self._looked_up(host, port)
         for address in found:
             if reason := why_refused(address, host, self._allowed):
                 raise BlockedError(f"it leads to {reason}" if reason != "not an address" else reason)
         return found
+
+    async def _looked_up(self, host: str, port: int) -> list[str]:
+        """Whoever asks for a host meanwhile waits for the same answer: a thread cannot be taken back from a name server
+        that hangs, and a few such endpoints would have all of them.
+        """
+        asked = host, port
+        looking = self._under_way.get(asked)
+        if looking is None:
+            looking = self._under_way[asked] = asyncio.ensure_future(self._lookup(host, port))
+            looking.add_done_callback(lambda done: self._answered(asked, done))
+        return await asyncio.shield(looking)
+
+    def _answered(self, asked: tuple[str, int], done: asyncio.Future[list[str]]) -> None:
+        del self._under_way[asked]
+        if not done.cancelled():
+            done.exception()  # nobody may be left who waits for it
 
     async def connect_tcp(
         self,

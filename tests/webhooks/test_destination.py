@@ -1,5 +1,6 @@
 """Connections go to addresses that were looked up once and judged, and nowhere else."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from service.core.delivery import Attempt, Outcome
 from service.webhooks.destination import Checked, look_up
 from service.webhooks.sender import HttpSender
 from tests.keys import LOOPBACK_ALLOWED
+from tests.patience import until_true
 from tests.webhooks.endpoint import Endpoint
 from tests.webhooks.rows import a_claimed
 
@@ -47,6 +49,27 @@ async def test_a_name_is_looked_up_once_and_what_was_found_is_connected_to() -> 
             assert attempt.outcome is Outcome.DELIVERED
     assert asked == ["clinic.invalid"]
     assert [request.host for request in endpoint.requests] == [f"clinic.invalid:{endpoint.port}"] * 2
+
+
+async def test_whoever_waits_for_a_name_waits_for_one_answer_and_giving_up_is_ones_own_affair() -> None:
+    answer = asyncio.Event()
+    asked: list[str] = []
+
+    async def hangs(host: str, _: int) -> list[str]:
+        asked.append(host)
+        await answer.wait()
+        return ["127.0.0.1"]
+
+    network = Checked(ON_LOOPBACK, hangs)
+    waiting = [asyncio.create_task(network.addresses("clinic.invalid", 443)) for _ in range(20)]
+    await until_true(lambda: asked, "the look-up")
+    for given_up in waiting[:19]:
+        given_up.cancel()
+    answer.set()
+    assert await waiting[19] == ["127.0.0.1"]
+    assert asked == ["clinic.invalid"]
+    assert await network.addresses("clinic.invalid", 443) == ["127.0.0.1"]
+    assert len(asked) == 2, "and nothing is remembered"
 
 
 async def test_a_name_that_leads_elsewhere_once_it_was_judged_gains_nothing() -> None:
