@@ -1,15 +1,17 @@
 """How is the fleet? The latest of every pump as columns, and how many are in which state."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
-from service.api.context import WORD, Ctx, Cursor, Database
+from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database
 from service.core.census import State, census
 from service.core.change import Condition
 from service.core.reading import Mode, boot_of, seq_of
@@ -121,11 +123,35 @@ class Statistics(BaseModel):
     )
 
 
+REMEMBERED_S: Final = 2.0
+
+
+class Figures:
+    """The last statistics: they cost a look at every pump, and many look at them at once."""
+
+    def __init__(self) -> None:
+        self._busy = asyncio.Lock()
+        self._last: tuple[float, Statistics] | None = None
+
+    async def get(self, context: Context) -> Statistics:
+        """Return those of this moment, or of two seconds ago at most."""
+        async with self._busy:
+            if self._last is None or time.monotonic() - self._last[0] > REMEMBERED_S:
+                async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+                    found = await store.fleet(connection, context.clock())
+                self._last = time.monotonic(), _counted(found, context)
+            return self._last[1]
+
+
 @router.get("/statistics")
-async def statistics(context: Ctx, connection: Database) -> Statistics:
+async def statistics(context: Ctx, request: Request) -> Statistics:
     """How many pumps are in which state, of how many which condition holds, and how much they say."""
+    figures: Figures = request.app.state.figures
+    return await figures.get(context)
+
+
+def _counted(found: store.Fleet, context: Context) -> Statistics:
     now = context.clock()
-    found = await store.fleet(connection, now)
     counted = census(found.pumps, context.rulebook, now)
     return Statistics(
         at=now,

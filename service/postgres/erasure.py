@@ -31,6 +31,8 @@ _NO_LIMIT: Final = """
 SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
 WHERE EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
 """
+# Tables that know pumps by their ids.
+_BY_ID: Final = ("quarantine_day", "change")
 # Every table in which rows of one pump are, but for its alerts.
 _OF_PUMP: Final = """
 SELECT c.table_name
@@ -48,7 +50,6 @@ SELECT format('%I.%I', materialization_hypertable_schema, materialization_hypert
 FROM timescaledb_information.continuous_aggregates WHERE view_schema = current_schema()
 """
 _QUARANTINE: Final = "DELETE FROM quarantine WHERE topic = ANY ($1::text[])"
-_QUARANTINE_DAY: Final = "DELETE FROM quarantine_day WHERE pump_id = $1"
 _OVERRIDES: Final = """
 UPDATE rule_override SET name = $2, ended_at = coalesce(ended_at, $3), ended_by = coalesce(ended_by, $4)
 WHERE scope = 'pump' AND name = $1
@@ -119,7 +120,8 @@ async def _delete(connection: asyncpg.Connection, key: int, pump_id: str) -> dic
         tables += [row["name"] for row in await connection.fetch(_KEPT)]
     gone = {table: _rows(await connection.execute(f"DELETE FROM {table} WHERE pump = $1", key)) for table in tables}
     gone["quarantine"] = _rows(await connection.execute(_QUARANTINE, topics_of(pump_id)))
-    await connection.execute(_QUARANTINE_DAY, pump_id)
+    for table in _BY_ID:
+        gone[table] = _rows(await connection.execute(f"DELETE FROM {table} WHERE pump_id = $1", pump_id))
     return gone
 
 

@@ -23,6 +23,9 @@ LOOK_EVERY_S: Final = 0.1
 LOCK_WITHIN_MS: Final = 3_000
 TRIES: Final = 10
 _PAUSE_S: Final = 2.0
+# Others who are at the same tables: a lock, or TimescaleDB's jobs, which begin with what an earlier file has made.
+_IN_THE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_AT_ONCE: Final = "tuple concurrently"
 
 # Not `pg_advisory_lock`: whoever waits in it holds a snapshot, and an index made concurrently waits for all of those.
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
@@ -147,8 +150,8 @@ async def _at_once(connection: asyncpg.Connection, migration: Migration) -> None
                 await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WITHIN_MS}")
                 await connection.execute(migration.sql)
                 await _record(connection, migration)
-        except asyncpg.LockNotAvailableError:
-            if not left:
+        except (*_IN_THE_WAY, asyncpg.InternalServerError) as error:
+            if not left or not (isinstance(error, _IN_THE_WAY) or _AT_ONCE in str(error)):
                 raise
             await asyncio.sleep(_PAUSE_S)
         else:
