@@ -3,7 +3,7 @@
 #   make test     the tests, over real servers            make lint     style, types, import arrows
 #                 one file, one at a time: make test WORKERS=0 ARGS=tests/core/test_alert.py
 #   make check    both                                    make soak     the tests' full figures; takes long
-#   make bench    messages a second, beside what is possible; writes build/bench.json
+#   make bench    messages a second and more, beside what is possible; writes build/bench.json and build/bench.html
 
 .PHONY: demo test soak lint bench check
 .DELETE_ON_ERROR:
