@@ -49,8 +49,9 @@ async def serve(app: FastAPI, listening: socket.socket, *, whole: ASGIApp | None
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
-        live: Live = app.state.live
-        await live.close()
+        live: Live | None = getattr(app.state, "live", None)
+        if live is not None:
+            await live.close()
         server.should_exit = True
         await serving
         raise
