@@ -49,7 +49,7 @@ class Up:
         return line.strip()
 
     async def ready(self) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.api_url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.api_url, timeout=60) as client:
             return await client.get("/ready")
 
 
@@ -103,7 +103,7 @@ async def test_a_role_that_dies_is_started_again_and_sigterm_leaves_nobody_behin
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: len(one.pids("ingest")) == 2)
         await answers(lambda answer: answer.status_code == 200, one)
-        async with httpx.AsyncClient(base_url=one.api_url) as client:
+        async with httpx.AsyncClient(base_url=one.api_url, timeout=60) as client:
             assert "pumpwatch_held_bytes" in (await client.get("/metrics")).text
 
         one.process.terminate()

@@ -56,7 +56,7 @@ async def test_only_administrators_let_in(ward: Ward) -> None:
 
 
 def with_token(ward: Ward, token: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"{ward.url}/api/v1", headers={"Authorization": f"Bearer {token}"})
+    return httpx.AsyncClient(base_url=f"{ward.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
 async def test_a_token_does_what_it_was_narrowed_to_until_it_expires_or_is_revoked(ward: Ward) -> None:
@@ -85,7 +85,7 @@ async def test_a_token_does_what_it_was_narrowed_to_until_it_expires_or_is_revok
 
 async def test_nobody_locks_themselves_out(ward: Ward) -> None:
     await ward.administrator.post("/accounts", json=NEW | {"role": "administrator", "name": "the-boss"})
-    async with httpx.AsyncClient(base_url=ward.url) as boss:
+    async with httpx.AsyncClient(base_url=ward.url, timeout=60) as boss:
         entered = await boss.post("/api/v1/session", json={"name": "the-boss", "password": NEW["password"]})
         headers = {"X-CSRF-Token": entered.json()["csrf_token"], "If-Match": '"1"'}
         for change in ({"role": "viewer"}, {"role": "administrator", "disabled": True}):

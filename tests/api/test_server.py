@@ -29,7 +29,7 @@ async def test_a_request_in_flight_is_answered_before_the_server_ends() -> None:
     listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     serving = asyncio.create_task(serve(app, listening))
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         asked = asyncio.create_task(client.get("/slow"))
         await asyncio.wait_for(arrived.wait(), 10)
         serving.cancel()

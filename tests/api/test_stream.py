@@ -20,7 +20,7 @@ from tests.api.ward import Ward, eventually, problem
 from tests.episodes import turned
 from tests.postgres.alerting import a_pump, apply
 
-WITHIN_S = 20
+WITHIN_S = 60
 
 
 class Event(NamedTuple):
@@ -117,7 +117,7 @@ async def test_one_who_sees_one_site_is_shown_that_site(ward: Ward) -> None:
     token = await create_token(ward.database, "northerner", Role.VIEWER, "test", sites=["north"], scopes=[Scope.READ])
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx.AsyncClient(base_url=ward.viewer.base_url, headers=headers) as northerner,
+        httpx.AsyncClient(base_url=ward.viewer.base_url, headers=headers, timeout=WITHIN_S) as northerner,
         following(northerner, "kinds=verdict") as events,
     ):
         await some(events, 1)

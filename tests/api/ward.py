@@ -27,6 +27,7 @@ from tests.keys import KEY, LOOPBACK_ALLOWED
 
 TLS = ssl.create_default_context()  # once: each client would read every certificate of the machine anew
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
+PATIENCE_S = 120.0  # on a machine that is shared
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Ward(Api):
 async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
     """Serve the app on a free port until the block ends."""
     async with AsyncExitStack() as stack:
-        pool = asyncpg.create_pool(database_url, min_size=0, max_size=5, timeout=2, command_timeout=10)
+        pool = asyncpg.create_pool(database_url, min_size=0, max_size=5, timeout=PATIENCE_S, command_timeout=PATIENCE_S)
         await stack.enter_async_context(pool)
         clock = FixedClock()
         configured = load(
@@ -87,7 +88,7 @@ async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         serving = asyncio.create_task(serve(app, listening))
         stack.push_async_callback(_end, serving)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=TLS))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=TLS, timeout=PATIENCE_S))
         yield Api(app, url, clock, client)
 
 
@@ -107,7 +108,10 @@ async def staffed(database_url: str) -> AsyncIterator[Ward]:
         clients = {
             role: await stack.enter_async_context(
                 httpx.AsyncClient(
-                    base_url=f"{api.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, verify=TLS
+                    base_url=f"{api.url}/api/v1",
+                    headers={"Authorization": f"Bearer {token}"},
+                    verify=TLS,
+                    timeout=PATIENCE_S,
                 )
             )
             for role, token in tokens.items()
@@ -134,7 +138,7 @@ def problem(response: httpx.Response, status: int) -> dict[str, object]:
     return body
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 120.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
     """Ask until the answer is yes."""
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for is on the other side of a socket

@@ -11,7 +11,7 @@ from pathlib import Path
 from service.embedded.child import leashed
 
 ROOT = Path(__file__).parents[2]
-ENDS_WITHIN_S = 15.0
+ENDS_WITHIN_S = 60.0
 
 
 async def started(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.keys import ENVIRONMENT
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 class Ended(NamedTuple):

@@ -20,7 +20,7 @@ def pumpwatch(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedPr
         env=environment,
         input=stdin,
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode(), ran.stderr.decode())

@@ -25,6 +25,6 @@ def version(broker: NatsServer) -> str:
 
 
 def _asked(broker: NatsServer, path: str) -> Any:
-    with closing(http.client.HTTPConnection(LOOPBACK, broker.monitoring_port, timeout=5)) as asked:
+    with closing(http.client.HTTPConnection(LOOPBACK, broker.monitoring_port, timeout=60)) as asked:
         asked.request("GET", path)
         return json.loads(asked.getresponse().read())

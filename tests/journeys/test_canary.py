@@ -31,7 +31,7 @@ async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_
         assert await connection.fetchval("SELECT count(DISTINCT alert_id) FROM notification") >= 2
         told = await connection.fetch(TOLD)
         assert [row["name"] for row in told] == ["pumpwatch-canary"]
-        async with httpx.AsyncClient(base_url=service.api_url) as client:
+        async with httpx.AsyncClient(base_url=service.api_url, timeout=60) as client:
             client.headers["Authorization"] = f"Bearer {token}"
             assert (await client.get("/api/v1/alerts")).json()["items"] == []
             assert (await client.get("/api/v1/alerts", params={"pump": "pumpwatch-canary"})).json()["items"]

@@ -32,7 +32,7 @@ async def test_a_stall_reaches_the_clinic_is_acknowledged_latches_and_is_reset(
         await register_fleet(postgres_url, tmp_path / "fleet.csv")
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx.AsyncClient(base_url=f"{service.api_url}/api/v1", headers=headers, timeout=10) as api,
+            httpx.AsyncClient(base_url=f"{service.api_url}/api/v1", headers=headers, timeout=60) as api,
             clinic(api, tmp_path) as at_clinic,
         ):
             # Six hours ago a pump's day began; an hour later its motor stands still, and three hours after that also.
@@ -98,7 +98,7 @@ async def clinic(api: httpx.AsyncClient, directory: Path) -> AsyncIterator[Clini
     assert made.status_code == 201, made.text
     command = [sys.executable, "-m", "simulators", "clinic", "--port", port, "--secret", made.json()["secret"]]
     child = await started(command, log=directory / "clinic.log", wants_output=True)
-    async with ended(child), httpx.AsyncClient(base_url=url, timeout=10) as client:
+    async with ended(child), httpx.AsyncClient(base_url=url, timeout=60) as client:
         assert child.stdout is not None
         assert (await child.stdout.readline()).decode() == f"clinic listens on {url}/hook\n"
         yield Clinic(client)

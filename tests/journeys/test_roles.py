@@ -156,7 +156,7 @@ async def test_while_the_broker_is_away_ready_says_so_and_it_is_heard_again_when
         await publish(nats_server.mqtt_url, messages(0, 10))
         await until_true(lambda: unsettled(nats_server) == 0, "everything to be settled")
         assert await readings(postgres_url) == 10
-        async with httpx.AsyncClient(base_url=service.api_url) as client:
+        async with httpx.AsyncClient(base_url=service.api_url, timeout=60) as client:
             assert (await client.get("/live")).is_success
         assert len(service.everybody()) == len(ROLES)
         assert "Traceback" not in service.log

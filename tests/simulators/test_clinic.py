@@ -55,7 +55,7 @@ async def opened(behaviour: Behaviour | None = None, record: Path | None = None)
         serving = asyncio.create_task(serve(clinic, "127.0.0.1", 0, said.append))
         await eventually(lambda: bool(said))
         url = said[0].split()[-1].removesuffix("/hook")
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             yield Open(client, clinic)
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
