@@ -8,7 +8,7 @@ import numpy as np
 
 from service.core.change import Change, Turn
 from service.core.ledger import Ledger
-from service.core.limits import LIMITS_ROW
+from service.core.limit_rows import LimitRows
 from service.core.override import Whose
 from service.core.pump_rules import PumpRules, Term, rules_for
 from service.core.reading import ITEM
@@ -38,7 +38,7 @@ class Fleet:
         self.rules: list[PumpRules] = []  # those in force, of which the limits are a part
         self.rules_version: list[str] = []  # of the rulebook that brought them
         self.keys = np.zeros(0, np.int32)
-        self.limits = np.zeros(0, LIMITS_ROW)
+        self.limits = LimitRows()
         self.state = np.zeros((0, FIELDS))
         self.ledger = Ledger(0)
         self.offset_ms = np.zeros(0, np.int64)
@@ -115,9 +115,7 @@ class Fleet:
         """Whether the term would change by what the pump of `row` is judged."""
         if self.rules[row] is not term.rules and self.rules[row] != term.rules:
             return True
-        given = np.array(term.facts)
-        held = np.array([self.limits[name][row] for name in FACTS])
-        return not np.array_equal(held, given, equal_nan=True)
+        return not np.array_equal(self.limits.facts_of(row), np.array(term.facts), equal_nan=True)
 
     def adopt(self, terms: dict[int, Term]) -> None:
         """These terms are in force, by row: what is evaluated from now on is judged by them."""
@@ -126,11 +124,9 @@ class Fleet:
             self.rules[row], self.rules_version[row] = term.rules, term.rulebook_version
             by_rules.setdefault(id(term.rules), []).append(row)
         for rows in by_rules.values():
-            for name, value in self.rules[rows[0]].limits.items():
-                self.limits[name][rows] = value
-        rows = list(terms)
-        for index, name in enumerate(FACTS):
-            self.limits[name][rows] = [term.facts[index] for term in terms.values()]
+            self.limits.adopt(rows, terms[rows[0]])
+        if terms:
+            self.limits.know(list(terms), [term.facts for term in terms.values()])
 
     def ruled(self, change: Change) -> Change:
         """The change, with what the rules in force for its pump say of it."""
@@ -141,7 +137,6 @@ class Fleet:
         added = pumps - len(self)
         for name in (
             "keys",
-            "limits",
             "offset_ms",
             "newest_ms",
             "latest",
@@ -155,6 +150,7 @@ class Fleet:
         ):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(added, column.dtype)]))
+        self.limits.grow(pumps)
         self.state = np.concatenate([self.state, np.zeros((added, FIELDS))])
         self.receipted[-added:] = self.checkpointed[-added:] = -1
         self.latest["position"][-added:] = -1

@@ -62,7 +62,7 @@ def fold_terms(
                 if own[number] is not history[int(touched[index])][-1]:
                     own[number].fill(limits[index : index + 1])
                 elif len(own) > 1:
-                    limits[index] = fleet.limits[touched[index]]
+                    limits[index] = fleet.limits[int(touched[index])]
                 if number:
                     key = int(fleet.keys[touched[index]])
                     changes += switched_on(key, own[number - 1].rules, own[number], state[index])

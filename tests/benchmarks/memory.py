@@ -14,5 +14,6 @@ def measure(pumps: int) -> float:
     fleet = Fleet(DEFAULT_RULEBOOK)
     facts = PumpFacts(DrugClass.BACLOFEN, flow_sensor=True, reservoir_sensor=True, capacity_ml=20.0, interval_s=60.0)
     fleet.enter([PumpEntry(number + 1, f"p{number}", facts) for number in range(pumps)])
-    arrays = [held for owner in (fleet, fleet.ledger) for held in vars(owner).values() if isinstance(held, np.ndarray)]
+    owners = (fleet, fleet.ledger, fleet.limits)
+    arrays = [held for owner in owners for held in vars(owner).values() if isinstance(held, np.ndarray)]
     return sum(held.nbytes for held in arrays) / MEGABYTE
