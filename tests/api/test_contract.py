@@ -20,7 +20,7 @@ from service.postgres.accounts import Role
 from tests.api.ward import NOW, Ward, enter, hear, problem, raise_alert, turn
 
 EXAMPLES = 2  # of each request, right ones and as many wrong ones
-WITHIN_S = 30.0
+WITHIN_S = 20.0
 """Then no further request is tried; those that change least are tried first."""
 LEFT_OUT = {"/api/v1/stream", "/ready"}  # one is endless, and the other may well be 503
 CHECKED = (
