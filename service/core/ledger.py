@@ -4,10 +4,12 @@ that have or had a hole (core/sequence.py).
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from service.core.reading import boot_of
 from service.core.sequence import NOTHING, Account, Admitted, admit, wait_no_longer
 
 
@@ -27,6 +29,7 @@ class Admission:
     holes_closed: list[int] = field(default_factory=list)
     repeated: list[int] = field(default_factory=list)  # rows that sent what is stored: they may have missed a receipt
     first_heard: dict[int, int] = field(default_factory=dict)  # row → the position before its first
+    new_boots: dict[int, int] = field(default_factory=dict)  # row → `through`, of those done with a boot
 
     def note(
         self, group: int, row: int, span: slice, positions: npt.NDArray[np.int64], before: Account, judged: Admitted
@@ -37,6 +40,8 @@ class Admission:
             self.repeated.append(row)
         if before == Account():
             self.first_heard[row] = after.evaluated
+        elif boot_of(after.through) != boot_of(before.through):
+            self.new_boots[row] = after.through
         self.stored[span] = stored
         self.duplicates += int((~stored).sum())
         self.evaluated[span] = stored & judged.now & (positions <= after.may_evaluate)
@@ -96,12 +101,13 @@ class Ledger:
         now_ms: int,
         never_stored: Mapping[int, Collection[int]] | None = None,
         behind: npt.NDArray[np.bool_] | None = None,
+        reached: Mapping[int, int] = MappingProxyType({}),
     ) -> Admission:
         """Judge a batch, sorted by row and position; nothing changes until `publish`.
 
         Pumps whose positions simply go on, or repeat what is stored, are judged together; only the others cost a call
         each. `never_stored`: by row, what `boots.earlier` has named and the store does not hold. `behind`, a pump: what
-        it sent before is not all evaluated yet.
+        it sent before is not all evaluated yet. `reached`, by row: up to where that is evaluated with this batch.
         """
         if not len(rows):
             none = np.zeros(0, np.bool_)
@@ -133,6 +139,7 @@ class Ledger:
         for group in np.flatnonzero(~in_order).tolist():
             row, span = int(group_rows[group]), slice(starts[group], ends[group])
             before, highest = self.account(row), int(held_from[span].max())
+            before = replace(before, evaluated=reached.get(row, before.evaluated))
             judged = admit(
                 before, positions[span].tolist(), highest, now_ms, absent.get(row, ()), behind=bool(lags[group])
             )

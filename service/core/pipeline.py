@@ -94,7 +94,10 @@ def on_batch(
     offsets = map_to_ours(
         items, rows, starts, Clocks(fleet.offset_ms, fleet.ledger.highest, fleet.newest_ms, fleet.offsets), ends_ms
     )
-    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored, fleet.behind)
+    waiting_rows = np.array([fleet.row_of_key[key] for key in waiting["pump"].tolist()], np.intp)
+    # What comes late of a pump that is behind may lie before what waits of it, and is evaluated now.
+    reached = dict(zip(waiting_rows.tolist(), waiting["position"].tolist(), strict=True))
+    admission = fleet.ledger.plan(rows, items["position"], batch.held_from, now_ms, never_stored, fleet.behind, reached)
     items["pump"] = fleet.keys[rows]
     now, left = admission.evaluated, admission.next
     if most_of_a_pump is not None:
@@ -102,7 +105,6 @@ def on_batch(
         left = left | (admission.evaluated & ~now)
     evaluated, evaluated_rows = items.compress(now), rows[now]
     if len(waiting):
-        waiting_rows = np.array([fleet.row_of_key[key] for key in waiting["pump"].tolist()], np.intp)
         evaluated, evaluated_rows = np.concatenate([waiting, evaluated]), np.r_[waiting_rows, evaluated_rows]
     folded = fold_copy(fleet, evaluated, evaluated_rows)
     decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets, items.compress(left))

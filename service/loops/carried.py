@@ -45,8 +45,10 @@ class Carried:
             fleet.behind[row] = row in self._queues or row in self._in_store
 
     def from_store(self, fleet: Fleet, rows: list[int]) -> None:
-        """These are behind by what the store holds of them."""
+        """These are behind by what the store holds of them, which may come before what is in their queues."""
         self._in_store |= dict.fromkeys(rows)
+        for row in rows:
+            self._items -= _size(self._queues.pop(row, deque()))
         fleet.behind[rows] = True
 
     async def next(self, store: IngestStore, fleet: Fleet) -> Items:

@@ -88,7 +88,8 @@ async def _recover_some(
     for row in rows:
         runs = _runs(spans.get(row, np.zeros(0, np.int64)))
         through, evaluated = int(ledger.through[row]), int(ledger.evaluated[row])
-        account = restore(through, evaluated, runs, lost[row], to_ms(now), patience_over=row in waited_for)
+        over = row in waited_for or evaluated > through  # the latter after a reboot, of which no gap is told
+        account = restore(through, evaluated, runs, lost[row], to_ms(now), patience_over=over)
         ledger.enter(row, account)
     may = np.array([ledger.account(row).may_evaluate for row in rows])
     limit = np.full(len(fleet), NOTHING, np.int64)

@@ -26,12 +26,12 @@ async def test_a_long_backlog_is_settled_with_its_batch_and_no_other_pump_waits_
     driven.now_ms += 30 * 86_400_000
     backlog = 2 * MOST_OF_A_PUMP + 500
     send_backlog(driven, "long", backlog)
-    await driven.ingester.turn()
+    await driven.wait_ms(0)
     assert len(driven.feed.settled) == 5
     assert driven.ingester.carries
     for first in (0, 60):  # as live telemetry comes: no more than a batch evaluates
         driven.send("other", telemetry(first, STALLING[first : first + 60]))
-        await driven.ingester.turn()
+        await driven.wait_ms(0)
     assert await stalled(connection) == ["other"]
     behind = driven.fleet.row_of[b"long"]
     assert driven.fleet.ledger.evaluated[behind] < driven.fleet.ledger.through[behind]
@@ -45,7 +45,7 @@ async def test_a_backlog_that_a_stop_interrupts_comes_to_the_state_of_one_that_w
     driven.now_ms += 30 * 86_400_000
     flows = [1.0] * 1_500 + [0.0] * 100 + [1.0] * 900
     driven.send("stopped", telemetry(0, flows))
-    await driven.ingester.turn()
+    await driven.wait_ms(0)
     await driven.restart()
     row = driven.fleet.row_of[b"stopped"]
     assert position_of(1, 0) < driven.fleet.ledger.evaluated[row] < position_of(1, 2_499)

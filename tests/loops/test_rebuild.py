@@ -52,16 +52,16 @@ async def comes_to_the_same(driven: Driven, connection: asyncpg.Connection) -> N
 async def test_while_pumps_are_worked_out_again_what_is_live_is_heard_and_told_and_theirs_as_well(
     late: Driven, connection: asyncpg.Connection
 ) -> None:
-    await late.ingester.turn()
+    await late.wait_ms(0)
     evaluated = late.fleet.ledger.evaluated[0]
     late.send("live", telemetry(0, [1.0] * 60))
-    await late.ingester.turn()
+    await late.wait_ms(0)
     late.send("live", telemetry(60, [0.0] * 60))
     late.send("late-0", telemetry(len(LONG), [0.0]))
-    await late.ingester.turn()
+    await late.wait_ms(0)
     assert await stalled(connection, "live") == 1
     assert await connection.fetchval("SELECT count(*) FROM rebuild") == 3, "they are not done yet"
-    await late.ingester.turn()
+    await late.wait_ms(0)
     assert late.fleet.ledger.evaluated[0] == evaluated + 1
     for pump_id in ("late-1", "late-2"):
         late.send(pump_id, telemetry(len(LONG), [0.0]))
@@ -90,7 +90,7 @@ async def test_a_condition_that_a_gap_seemed_to_end_holds_again_once_the_gap_has
 
 async def test_a_stop_between_two_slices_loses_nothing(late: Driven, connection: asyncpg.Connection) -> None:
     for _ in range(2):
-        await late.ingester.turn()
+        await late.wait_ms(0)
         await late.restart()
     assert late.ingester.carries
     await late.turn()
@@ -110,7 +110,7 @@ async def test_what_comes_late_while_a_pump_is_worked_out_again_is_counted_in(
     await driven.turn()
     for number in range(3):
         driven.send(f"late-{number}", telemetry(8, LONG[8:10]))
-    await driven.ingester.turn()
+    await driven.wait_ms(0)
     for number in range(3):  # what is folded already, and what is not
         driven.send(f"late-{number}", telemetry(0, LONG[:5]))
         driven.send(f"late-{number}", telemetry(1_990, LONG[1_990:2_000]))

@@ -26,7 +26,7 @@ async def test_after_a_change_of_layout_the_states_are_those_of_the_stored_readi
     await connection.execute("UPDATE rule_checkpoint SET layout = 'older', state = '\\x00'")
     await driven.restart()
     driven.send("other", telemetry(0, [1.0]))
-    await driven.ingester.turn()
+    await driven.wait_ms(0)
     assert driven.feed.settled[-1] == 4, "others are heard meanwhile"
     await driven.turn()
     assert driven.fleet.state[:3].tobytes() == before
