@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from service.commands.arguments import instant
 from service.commands.database import actor, add_database_url, settings_of, with_database
 from service.commands.output import table
 from service.core.alert import AlertState, AlreadyAcknowledgedError, IllegalTransitionError
@@ -41,7 +42,7 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     shelve = actions.add_parser("shelve", help="hear no more of it until a time")
     shelve.add_argument("--reason", dest="note", type=_note, required=True)
     until = shelve.add_mutually_exclusive_group(required=True)
-    until.add_argument("--until", type=_instant, metavar="TIME", help="2026-11-22T20:00:00Z")
+    until.add_argument("--until", type=instant, metavar="TIME", help="2026-11-22T20:00:00Z")
     until.add_argument("--minutes", type=float, metavar="N", help="from now")
     shelve.set_defaults(run=run_answer, answer=_shelve, action="alert_shelved")
     unshelve = actions.add_parser("unshelve", help="hear of it again")
@@ -149,13 +150,6 @@ def _note(text: str) -> str:
     if len(text) > 2000 or not text.replace("\n", " ").replace("\t", " ").isprintable():
         raise argparse.ArgumentTypeError("at most 2000 characters, and none that controls a terminal")
     return text
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(text)
-    return at
 
 
 def _failed(why: str, code: int = EXIT_PROBLEMS) -> int:

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from service.commands.arguments import instant
 from service.commands.database import actor, add_database_url, settings_of, with_database
 from service.commands.output import table
 from service.core.delivery import Outcome
@@ -19,7 +21,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing = actions.add_parser("list", help="the newest first")
     listing.add_argument("--state", choices=("pending", "delivered", "failed", "collapsed"), help="failed: given up")
     listing.add_argument("--endpoint", metavar="NAME")
-    listing.add_argument("--alert", metavar="ID")
+    listing.add_argument("--alert", type=UUID, metavar="ID")
+    listing.add_argument("--since", type=instant, metavar="TIME", help="made at or after this: 2026-11-22T20:00:00Z")
     listing.add_argument("--outcome", choices=tuple(Outcome), help="of the last attempt")
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
     listing.set_defaults(run=run_list)
@@ -47,6 +50,7 @@ def run_list(arguments: argparse.Namespace) -> int:
             endpoint=arguments.endpoint,
             alert_id=arguments.alert,
             outcomes=[arguments.outcome] if arguments.outcome else None,
+            since=arguments.since,
             limit=arguments.limit,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from service.commands.arguments import instant
 from service.commands.database import actor, add_database_url, settings_of, with_database
 from service.commands.output import table
 from service.core.change import Priority
@@ -41,7 +42,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     would.add_argument("--drug-class", choices=tuple(DrugClass), default=DrugClass.UNKNOWN)
     would.add_argument("--priority", choices=tuple(Priority), default=Priority.HIGH)
     would.add_argument("--simulated", action="store_true")
-    would.add_argument("--at", type=_instant, metavar="TIME", help="as if it were raised then: 2026-11-22T20:00:00Z")
+    would.add_argument("--at", type=instant, metavar="TIME", help="as if it were raised then: 2026-11-22T20:00:00Z")
     would.set_defaults(run=run_preview)
     for action in (show, put, delete, would):
         add_database_url(action)
@@ -142,13 +143,6 @@ def run_preview(arguments: argparse.Namespace) -> int:
     ]
     print(table(("AT", "WHAT", "TARGETS", "ENDPOINTS"), rows))
     return EXIT_OK
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(text)
-    return at
 
 
 async def _stale(connection: asyncpg.Connection, arguments: argparse.Namespace, name: str) -> str:

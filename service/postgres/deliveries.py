@@ -126,7 +126,8 @@ async def redrive(connection: asyncpg.Connection, notification_id: str, actor: s
 _GIVE_UP: Final = """
 UPDATE notification AS n SET state = 'failed', settled_at = statement_timestamp()
 FROM endpoint AS e
-WHERE e.id = n.endpoint AND n.state = 'pending' AND n.lease_token IS NULL AND (e.name = $1 OR e.id::text = $1)
+WHERE e.id = n.endpoint AND n.state = 'pending' AND (e.name = $1 OR e.id::text = $1)
+    AND (n.lease_until IS NULL OR n.lease_until < statement_timestamp())
 RETURNING n.id
 """
 
