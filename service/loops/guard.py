@@ -52,6 +52,7 @@ class Guard:
         self._again_at: datetime | None = None
         self._failures = 0
         self._links: dict[str, str] = {}
+        self._beyond: Sequence[Broken] = ()  # what could not be delivered when that was last known
         self.all_well = asyncio.Event()
         """Set once every link has held."""
 
@@ -82,7 +83,10 @@ class Guard:
         self._tell(seen.links)
         self._metrics.storage_outage_seconds.set(self._outage.lasted_s(now))
         outage = self._outage.broken(now)
-        await self._say([*([] if outage is None else [outage]), *seen.beyond_delivery], now)
+        if outage is None and not self._outage.lasted_s(now):
+            self._beyond = seen.beyond_delivery
+        # Else as it was: who could not write while the database was away is not silent for that.
+        await self._say([*([] if outage is None else [outage]), *self._beyond], now)
         await self._call(seen.links, now)
 
     async def _say(self, broken: Sequence[Broken], now: datetime) -> None:

@@ -37,6 +37,7 @@ class PostgresWatchtower:
         self._outage_after, self._also = outage_after, also
         self._connection: asyncpg.Connection | None = None
         self._leads = False
+        self._readable_since: datetime | None = None
         self._roots_due_at = datetime.min.replace(tzinfo=UTC)
 
     def use(self, rulebook: Rulebook) -> None:
@@ -47,7 +48,7 @@ class PostgresWatchtower:
     async def look(self, now: datetime) -> list[AlertWritten] | None:
         try:
             with outages_told():
-                connection = await self._connected()
+                connection = await self._connected(now)
                 self._leads = self._leads or await connection.fetchval(_TRY_TO_LEAD, _LOCK)
                 if not self._leads:
                     return None
@@ -55,7 +56,14 @@ class PostgresWatchtower:
                 written += await standing.look_once(connection, self._alert_store, self._rulebook, now)
                 written += await unraised.look_once(connection, self._alert_store, standing.JUDGED_HERE, now)
                 written += await shards.look_once(connection, self._alert_store, self._rulebook, now)
-                written += await way.look_once(connection, self._alert_store, self._also(now), self._outage_after, now)
+                written += await way.look_once(
+                    connection,
+                    self._alert_store,
+                    self._also(now),
+                    self._outage_after,
+                    now,
+                    readable_since=self._readable_since,
+                )
                 written += await drills.look_once(connection, self._alert_store, now)
                 written += await escalations.look_once(connection, self._alert_store, now)
                 await self._add_roots(connection, now)
@@ -77,8 +85,9 @@ class PostgresWatchtower:
         if connection is not None:
             connection.terminate()
 
-    async def _connected(self) -> asyncpg.Connection:
+    async def _connected(self, now: datetime) -> asyncpg.Connection:
         if self._connection is None:
+            self._readable_since = now
             self._connection = await asyncpg.connect(
                 self._url,
                 timeout=10,

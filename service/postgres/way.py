@@ -31,9 +31,16 @@ async def look_once(
     also: Iterable[Broken],
     after: timedelta,
     now: datetime,
+    *,
+    readable_since: datetime | None = None,
 ) -> list[AlertWritten]:
-    """Make the alerts of the service say what is broken at `now`, and has been for `after`; `also`: seen elsewhere."""
+    """Make the alerts of the service say what is broken at `now`, and has been for `after`; `also`: seen elsewhere.
+
+    `readable_since`: who could not be heard before that is not called silent for it.
+    """
     found = [*await broken(connection, after, now), *also]
+    if readable_since is not None and now - readable_since < max(after, TROUBLE_SAID_WITHIN):
+        found = [each for each in found if each.condition is not Condition.ROLE_SILENT]
     told = {(row["subject"], Condition(row["condition"])) for row in await connection.fetch(_TOLD, sorted(JUDGED))}
     changes = turns(found, told, now)
     if not changes:

@@ -71,6 +71,14 @@ async def test_a_role_that_is_not_heard_of_is_told_of_and_ends_when_it_is_again(
     assert await way.connection.fetchval("SELECT bool_and(state = 'resolved') FROM alert"), "nobody need reset them"
 
 
+async def test_who_could_not_be_heard_while_the_database_was_away_is_not_called_silent(way: Way) -> None:
+    await way.beats("deliver", "alive", -600)
+    for back_for_s, found in ((19, []), (20, ["role_silent"])):
+        now = NOW + timedelta(seconds=back_for_s)
+        written = await look_once(way.connection, STORE, [], AFTER, now, readable_since=NOW)
+        assert [each.condition for each in written] == found
+
+
 async def test_a_broker_that_is_away_is_told_of_with_its_reason_and_not_taken_for_lag(way: Way) -> None:
     await way.execute("INSERT INTO shard (shard) VALUES (0)")
     lost = "broker 127.0.0.1:1883: connection refused"
