@@ -12,6 +12,7 @@ import numpy as np
 from service.core.change import Change
 from service.core.fleet import Fleet
 from service.core.in_force import Stand, fold_terms
+from service.core.lifecycle import EPOCH
 from service.loops.recover import last_measured, rows_of, terms_by_row
 from service.ports import IngestStore
 
@@ -28,8 +29,9 @@ class Recount:
 
     row: int
     stand: Stand
-    since: datetime  # what was measured before does not count
+    since: datetime  # when the position that it is read from was measured
     read_to: int  # position
+    counts_from: datetime = EPOCH  # what was measured before does not count
     turns: list[Change] = field(default_factory=list)
 
 
@@ -49,7 +51,7 @@ async def advance(
     rows = rows_of(fleet, items)
     limit, since_ms, read_to = (np.zeros(len(fleet), np.int64) for _ in range(3))
     limit[list(by_row)] = [until(row) for row in by_row]
-    since_ms[list(by_row)] = [recount.since.timestamp() * 1000 for recount in recounts]
+    since_ms[list(by_row)] = [recount.counts_from.timestamp() * 1000 for recount in recounts]
     read_to[list(by_row)] = [recount.read_to for recount in recounts]
     within = items["position"] <= limit[rows]
     np.maximum.at(read_to, rows[within], items["position"][within])

@@ -48,7 +48,7 @@ class Relearning:
         seeds = await store.seeds([int(fleet.keys[row]) for row in some], since) if some else {}
         for row in some:
             stand = Stand(seeded(seeds.get(int(fleet.keys[row]), ())), -1)
-            self._begun[row] = Recount(row, stand, since, -1)
+            self._begun[row] = Recount(row, stand, since, -1, since)
 
     async def _end(self, store: IngestStore, fleet: Fleet, ended: list[Recount], now: datetime) -> None:
         if not ended:

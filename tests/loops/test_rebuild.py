@@ -6,6 +6,7 @@ import pytest
 from service.core.reading import position_of
 from service.loops.recount import OF_A_PUMP_AT_ONCE
 from tests.loops.driven import Driven, telemetry
+from tests.pumps import MINUTE_MS, NOON_MS
 
 LONG = [1.0] * 1_000 + [0.0] * 40 + [1.0] * 960 + [0.0] * 200
 assert len(LONG) > 4 * OF_A_PUMP_AT_ONCE, "several slices"
@@ -68,6 +69,33 @@ async def test_while_pumps_are_worked_out_again_what_is_live_is_heard_and_told_a
     LONG.append(0.0)
     await comes_to_the_same(late, connection)
     LONG.pop()
+
+
+async def test_what_was_measured_after_a_clock_was_set_back_counts_when_a_pump_is_worked_out_again(
+    driven: Driven,
+) -> None:
+    def set_back(seq: int, minutes: int) -> dict[str, object]:
+        after = telemetry(seq, [1.0] * minutes)
+        after["time_ms"] = [NOON_MS + (seq - 60 + number) * MINUTE_MS for number in range(minutes)]
+        return after
+
+    for pump_id in ("late", "in-order"):
+        driven.send(pump_id, telemetry(0, [1.0] * 120))
+    await driven.turn()
+    await driven.wait_ms(61_000)  # a checkpoint that is measured later than what follows it
+    clock_set = {"boot": 1, "seq": 120, "time_ms": NOON_MS + 60 * MINUTE_MS, "type": "clock_set", "before_ms": 0}
+    for pump_id in ("late", "in-order"):
+        driven.send(pump_id, clock_set | {"held_from": [1, 0]}, "event")
+    driven.send("in-order", set_back(121, 30))
+    driven.send("late", set_back(121, 9))
+    driven.send("late", set_back(131, 20))
+    await driven.turn()
+    await driven.wait_ms(46_000)
+    await driven.turn()
+    driven.send("late", set_back(130, 1))
+    await driven.turn()
+    late, in_order = (driven.fleet.row_of[pump] for pump in (b"late", b"in-order"))
+    assert driven.fleet.state[late].tobytes() == driven.fleet.state[in_order].tobytes()
 
 
 async def test_a_condition_that_a_gap_seemed_to_end_holds_again_once_the_gap_has_closed(
