@@ -18,7 +18,7 @@ from tests.failures.standby import NAME, Standby
 from tests.patience import until_found, until_true
 
 LATE = "SELECT raised_at, detected_at FROM alert WHERE condition = 'battery_reset'"
-PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass"
+PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'stored_reading'::regclass"
 FILL = "INSERT INTO filler SELECT repeat('x', 2000) FROM generate_series(1, $1)"
 LAG = "SELECT evidence->>'reason' AS reason FROM alert WHERE condition = 'ingest_lagging' ORDER BY raised_at DESC"
 
@@ -126,6 +126,7 @@ async def test_where_the_disk_is_full_nothing_is_settled_until_there_is_room(her
     connection = await asyncpg.connect(here.database_url)
     await connection.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
     partitions = [row["name"] for row in await connection.fetch(PARTITIONS)]
+    assert partitions
     for name in partitions:
         await connection.execute(f"ALTER TABLE {name} SET TABLESPACE small")
     await connection.execute("CREATE TABLE filler (of text) TABLESPACE small")
