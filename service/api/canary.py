@@ -24,7 +24,7 @@ class _Said(msgspec.Struct):
 class _Body(msgspec.Struct):
     type: str
     timestamp: datetime
-    data: _Said
+    about: _Said = msgspec.field(name="data")
 
 
 @router.post(PATH)
@@ -38,8 +38,8 @@ async def hear(context: Ctx, connection: Database, request: Request) -> Response
         said = msgspec.json.decode(body, type=_Body)
     except msgspec.DecodeError:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not a body of this service's") from None
-    if said.data.alert_id is not None and said.type in _NEWS:
-        await arrived(connection, said.data.alert_id, said.timestamp, now)
+    if said.about.alert_id is not None and said.type in _NEWS:
+        await arrived(connection, said.about.alert_id, said.timestamp, now)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
