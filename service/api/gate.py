@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.context import DATABASE_PATIENCE_S, Context
 from service.api.cookies import COOKIE, check_asked_by_us
+from service.api.narrowed import check_site
 from service.api.problems import Problem
 from service.core.access import scope_of
 from service.postgres.accounts import Account, account_of
@@ -51,6 +52,7 @@ class Gate:
                     raise _refusal("this session is over: log in again")
                 account, _ = found
                 check_asked_by_us(request, session)
+            await check_site(connection, account, request.url.path)
         needed = scope_of(request.scope.get("method", "GET"), request.url.path)
         if account.scopes is not None and needed not in account.scopes:
             raise Problem(HTTPStatus.FORBIDDEN, f"this token is not for that: it would need the scope {needed}")

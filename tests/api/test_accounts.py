@@ -2,7 +2,10 @@
 
 import httpx
 
+from service.core.change import Turn
 from tests.api.ward import Ward, problem
+from tests.episodes import turned
+from tests.postgres.alerting import a_pump, apply
 
 NEW = {"name": "dr-weber", "role": "clinician", "sites": ["north"], "password": "a horse, a battery and a staple"}
 
@@ -84,9 +87,31 @@ async def test_a_token_does_what_it_was_narrowed_to_until_it_expires_or_is_revok
 
 
 async def test_nobody_locks_themselves_out(ward: Ward) -> None:
-    await ward.administrator.post("/accounts", json=NEW | {"role": "administrator", "name": "the-boss"})
+    await ward.administrator.post("/accounts", json=NEW | {"role": "administrator", "name": "the-boss", "sites": None})
     async with httpx.AsyncClient(base_url=ward.url, timeout=60) as boss:
         entered = await boss.post("/api/v1/session", json={"name": "the-boss", "password": NEW["password"]})
         headers = {"X-CSRF-Token": entered.json()["csrf_token"], "If-Match": '"1"'}
         for change in ({"role": "viewer"}, {"role": "administrator", "disabled": True}):
             problem(await boss.put("/api/v1/accounts/THE-BOSS", json=change, headers=headers), 422)
+
+
+async def test_one_who_sees_one_site_gets_nothing_of_another(ward: Ward) -> None:
+    await ward.rows("INSERT INTO site (site, name) VALUES ('north', 'North'), ('south', 'South')")
+    alerts = {}
+    for site in ("north", "south"):
+        pump = await a_pump(ward.database, site)
+        await ward.rows("UPDATE pump SET site = $1 WHERE pump_id = $1", site)
+        await apply(ward.database, turned(Turn.BEGAN, 30, pump=pump))
+        (row,) = await ward.rows("SELECT id FROM alert WHERE pump = $1", pump)
+        alerts[site] = row["id"]
+    given = {"name": "northerner", "role": "administrator", "sites": ["north"]}
+    made = await ward.administrator.post("/tokens", json=given)
+    async with with_token(ward, made.json()["token"]) as northerner:
+        for path in ("/pumps/north", "/pumps/north/events", f"/alerts/{alerts['north']}", "/session"):
+            assert (await northerner.get(path)).status_code == 200, path
+        for path in ("/pumps/south", "/pumps/south/readings", f"/alerts/{alerts['south']}", "/pumps/nobody"):
+            problem(await northerner.get(path), 404)
+        problem(await northerner.post(f"/alerts/{alerts['south']}/acknowledge", json={}), 404)
+        problem(await northerner.put("/pumps/south", json={}), 404)
+        for path in ("/pumps", "/alerts", "/fleet/latest", "/audit", "/tokens", "/endpoints", "/quarantine"):
+            assert "some sites alone" in str(problem(await northerner.get(path), 403)["detail"]), path

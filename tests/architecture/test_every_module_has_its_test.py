@@ -15,6 +15,7 @@ RUN_BY = {
     "service/postgres/people.py": "tests/api/test_sessions.py",
     "service/api/endpoint_models.py": "tests/api/test_endpoints.py",
     "service/api/live.py": "tests/api/test_stream.py",
+    "service/api/narrowed.py": "tests/api/test_accounts.py",
     "service/api/link_page.py": "tests/api/test_links.py",
     "service/api/pump_models.py": "tests/api/test_pumps.py",
     "service/api/versions.py": "tests/api/test_sites.py",
