@@ -14,7 +14,7 @@ TOLD = """
     FROM notification AS n JOIN endpoint AS e ON e.id = n.endpoint JOIN alert AS a ON a.id = n.alert_id
     WHERE a.subject = 'pump:pumpwatch-canary'
 """
-ROUNDS = "SELECT count(*) FROM canary_round WHERE over_at IS NOT NULL"
+ROUNDS = "SELECT count(*) FROM canary_round WHERE over_at IS NOT NULL AND arrived_at < begun_at + interval '15 seconds'"
 
 
 async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_of_it(
@@ -33,7 +33,8 @@ async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_
         assert [row["name"] for row in told] == ["pumpwatch-canary"]
         async with httpx.AsyncClient(base_url=service.api_url, timeout=60) as client:
             client.headers["Authorization"] = f"Bearer {token}"
-            assert (await client.get("/api/v1/alerts")).json()["items"] == []
+            shown = (await client.get("/api/v1/alerts")).json()["items"]
+            assert "pump:pumpwatch-canary" not in {alert["subject"] for alert in shown}
             assert (await client.get("/api/v1/alerts", params={"pump": "pumpwatch-canary"})).json()["items"]
             text = (await client.get("/metrics")).text
         assert 'pumpwatch_canary_rounds_total{outcome="arrived"}' in text
