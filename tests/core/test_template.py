@@ -12,10 +12,10 @@ LONGEST = 1000
 EVERYTHING = json.dumps({name: f"{{{{{name}}}}}" for name in NAMES})
 
 
-def test_every_name_can_be_used_and_the_sample_fills_all_but_the_mark_of_a_test() -> None:
+def test_every_name_can_be_used_and_the_sample_fills_all_but_the_marks_of_a_test_and_of_a_drill() -> None:
     assert template_problem(EVERYTHING, LONGEST) == ""
     filled = json.loads(fill(EVERYTHING, texts_of("msg_1", "Title", SAMPLE)))
-    assert [name for name, text in filled.items() if not text] == ["test"]
+    assert [name for name, text in filled.items() if not text] == ["test", "drill"]
     assert (filled["told"], filled["simulated"], filled["program"]) == (
         "clinic, night desk",
         "yes",
