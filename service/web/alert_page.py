@@ -79,12 +79,16 @@ def _buttons(alert: AlertDetail) -> None:
         return
     with ui.element("div").classes("buttons"):
         if alert.acknowledged_at is None:
-            ui.button("Acknowledge", on_click=lambda: answering.acknowledge(alert.id)).classes("action").props(
+            ui.button("Acknowledge", color=None, on_click=lambda: answering.acknowledge(alert.id)).classes(
+                "action"
+            ).props("no-caps unelevated")
+        if alert.state == "latched":
+            ui.button("Reset", color=None, on_click=lambda: answering.reset(alert.id)).classes("action").props(
                 "no-caps unelevated"
             )
-        if alert.state == "latched":
-            ui.button("Reset", on_click=lambda: answering.reset(alert.id)).classes("action").props("no-caps unelevated")
-        ui.button("Shelve", on_click=lambda: answering.shelve(alert.id)).classes("quiet").props("no-caps flat")
+        ui.button("Shelve", color=None, on_click=lambda: answering.shelve(alert.id)).classes("quiet").props(
+            "no-caps flat"
+        )
         ui.link("To print", f"/api/v1/alerts/{alert.id}/report", new_tab=True).classes("self-center")
 
 

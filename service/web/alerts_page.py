@@ -98,9 +98,9 @@ def _row(row: asyncpg.Record) -> None:
             ui.label(_about(row)).classes("faint")
         with ui.element("div").classes("buttons"):
             if row["acknowledged_at"] is None and desk.visitor().role.rank >= Role.CLINICIAN.rank:
-                ui.button("Acknowledge", on_click=lambda: answering.acknowledge(alert_id)).classes("action").props(
-                    f'no-caps unelevated aria-label="Acknowledge {condition(row["condition"])}, {name}"'
-                )
+                ui.button("Acknowledge", color=None, on_click=lambda: answering.acknowledge(alert_id)).classes(
+                    "action"
+                ).props(f'no-caps unelevated aria-label="Acknowledge {condition(row["condition"])}, {name}"')
 
 
 def _about(row: asyncpg.Record) -> str:

@@ -111,5 +111,5 @@ async def _ask(title: str, text: str, button: str, operation: Callable[[str], Aw
 
 def _buttons(dialog: ui.dialog, label: str, do: Callable[[], Awaitable[None]]) -> None:
     with ui.row().classes("justify-end w-full"):
-        ui.button("Cancel", on_click=dialog.close).classes("quiet").props("no-caps flat")
-        ui.button(label, on_click=do).classes("action").props("no-caps unelevated")
+        ui.button("Cancel", color=None, on_click=dialog.close).classes("quiet").props("no-caps flat")
+        ui.button(label, color=None, on_click=do).classes("action").props("no-caps unelevated")

@@ -97,7 +97,7 @@ def _filters(chosen: Chosen, sites: list[str]) -> None:
             "outlined dense"
         )
         state = ui.select(dict(_STATES), value=chosen.state, label="State").props("outlined dense")
-        ui.button("Show", on_click=go).classes("action").props("no-caps unelevated")
+        ui.button("Show", color=None, on_click=go).classes("action").props("no-caps unelevated")
 
 
 def _pages(chosen: Chosen, page: int, rows: list[asyncpg.Record]) -> None:

@@ -40,7 +40,7 @@ def page(title: str, here: str = "") -> Iterator[None]:
             for name, path in _PAGES:
                 ui.link(name, path).props('aria-current="page"' if path == here else "")
         ui.label(f"{visitor.name}, {visitor.role}").classes("who")
-        ui.button("Log out", on_click=lambda: ui.run_javascript(_LOG_OUT)).props("flat no-caps dense")
+        ui.button("Log out", color=None, on_click=lambda: ui.run_javascript(_LOG_OUT)).props("flat no-caps dense")
     with ui.element("main").classes("page").props('id="page"'):
         yield
 

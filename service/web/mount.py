@@ -16,7 +16,7 @@ from service.web.doorkeeper import Doorkeeper, PageHeaders
 from service.web.login_page import PAGE
 
 _API: Final = frozenset({"/live", "/ready", "/metrics"})
-_API_BELOW: Final = ("/api/", "/a/", "/login/")
+_API_BELOW: Final = ("/api/", "/a/", "/hooks/", "/login/")
 PAGES: Final = (alerts_page, alert_page, fleet_page, pump_page, pipeline_page)
 
 

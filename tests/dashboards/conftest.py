@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.postgres.migrate import migrate
+from service.postgres.migrate import DIRECTORY, migrate
 from tests.dashboards.ward import fill
-from tests.postgres.stores import Store, by_url, on_pglite
+from tests.postgres.stores import Store, by_url, on_pglite, without_concurrency
 from tests.servers import database_url
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module", params=["plain", "pglite", "url"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
     """Migrated and filled, with the role."""
     async with AsyncExitStack() as stack:
         if request.param == "plain":
@@ -34,7 +34,8 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
             found = Store("pglite", await stack.enter_async_context(on_pglite(directory)), copies=False)
         else:
             found = Store("url", await stack.enter_async_context(by_url()))
-        await migrate(found.url)
+        whole = DIRECTORY if found.copies else without_concurrency(tmp_path_factory.mktemp("migrations") / "each")
+        await migrate(found.url, whole)
         connection = await found.connect()
         await fill(connection, NOW)
         await connection.execute(ROLE.read_text(encoding="utf-8"))
