@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from nicegui import ui
 
 from service.api import alerts
 from service.api.context import at_least
+from service.api.problems import Problem
 from service.postgres.accounts import Account, Role
 from service.web import desk
 from service.web.frame import tried
@@ -17,47 +19,43 @@ SHELF_MINUTES: Final = (10, 30, 120, 1440)
 
 
 async def _clinician() -> Account:
-    """The visitor by their rights now. Raises Problem (403)."""
+    """The visitor by their rights now. Raises Problem (401, 403)."""
     account = await desk.still_here()
-    return at_least(Role.CLINICIAN, account or desk.visitor())
+    if account is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, "your session is over: log in again")
+    return at_least(Role.CLINICIAN, account)
 
 
 async def acknowledge(alert_id: UUID) -> None:
-    async def operation(note: str) -> None:
-        account = await _clinician()
-        async with desk.database() as connection:
-            await alerts.acknowledge_alert(
-                context=desk.context(),
-                connection=connection,
-                account=account,
-                alert_id=alert_id,
-                note=alerts.Note(note=note),
-            )
-
     await _ask(
         "Acknowledge this alert?",
         "Repeats and escalation stop. The alert stays until what is wrong is over.",
         "Acknowledge",
-        operation,
+        lambda note: _done(alerts.acknowledge_alert, alert_id, note),
         "Acknowledged",
     )
 
 
 async def reset(alert_id: UUID) -> None:
-    async def operation(note: str) -> None:
-        account = await _clinician()
-        async with desk.database() as connection:
-            await alerts.reset_alert(
-                context=desk.context(),
-                connection=connection,
-                account=account,
-                alert_id=alert_id,
-                note=alerts.Note(note=note),
-            )
-
     await _ask(
-        "Reset this alert?", "Its condition is over, and somebody has looked after it.", "Reset", operation, "Reset"
+        "Reset this alert?",
+        "Its condition is over, and somebody has looked after it.",
+        "Reset",
+        lambda note: _done(alerts.reset_alert, alert_id, note),
+        "Reset",
     )
+
+
+async def _done(operation: Callable[..., Awaitable[object]], alert_id: UUID, note: str) -> None:
+    account = await _clinician()
+    async with desk.database() as connection:
+        await operation(
+            context=desk.context(),
+            connection=connection,
+            account=account,
+            alert_id=alert_id,
+            note=alerts.Note(note=note),
+        )
 
 
 async def shelve(alert_id: UUID) -> None:

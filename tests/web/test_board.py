@@ -1,8 +1,10 @@
 """A clinician sees what is wrong, believes it, and answers it in two clicks, on a phone as well."""
 
+from contextlib import suppress
+
 import asyncpg
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, TimeoutError, expect  # noqa: A004 - its own, not the built-in one
 
 from service.core.change import Condition, Turn
 from service.postgres import people
@@ -88,6 +90,18 @@ async def test_a_session_that_is_over_leads_to_the_login(board: Board, connectio
     page = await board.visitor()
     await people.set_password(connection, "dr-weber", "x", "test")
     await page.wait_for_url(f"{board.url}/login*")
+
+
+async def test_nobody_answers_with_a_session_that_is_over(board: Board, connection: asyncpg.Connection) -> None:
+    page = await board.visitor()
+    await page.locator("article", has_text="Bolus denied, p1").get_by_role("button").click()
+    answer = page.get_by_role("dialog").get_by_role("button", name="Acknowledge")
+    await expect(answer).to_be_visible()
+    await people.set_password(connection, "dr-weber", "x", "test")
+    with suppress(TimeoutError):  # the page may have gone to the login before
+        await answer.click(timeout=2_000)
+    await page.wait_for_url(f"{board.url}/login*")
+    assert not await connection.fetchval("SELECT count(*) FROM alert WHERE acknowledged_by = 'dr-weber'")
 
 
 async def test_what_our_own_chain_lacks_stands_on_every_page(board: Board) -> None:
