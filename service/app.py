@@ -275,7 +275,8 @@ async def _heartbeat(
         with suppress(*OUTAGES):
             await beat(pool, role, instance, _now(), problem())
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), HEARTBEAT_EVERY_S)
+            async with asyncio.timeout(HEARTBEAT_EVERY_S):
+                await stop.wait()
 
 
 def _now() -> datetime:

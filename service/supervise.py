@@ -179,7 +179,8 @@ async def end_child(child: Process) -> None:
         if child.returncode is None:
             child.terminate()
         try:
-            await asyncio.wait_for(child.wait(), ENDS_WITHIN_S)
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                await child.wait()
         except TimeoutError:
             child.kill()
             await child.wait()

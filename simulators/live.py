@@ -35,7 +35,8 @@ async def until(at_ms: int, stopping: asyncio.Event) -> None:
     """Wait until our clock shows `at_ms`, or until all is to stop."""
     while (left_ms := at_ms - clock_ms()) > 0 and not stopping.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), left_ms / 1000)
+            async with asyncio.timeout(left_ms / 1000):
+                await stopping.wait()
 
 
 class Live:

@@ -124,7 +124,8 @@ class Live:
                             heard_at = await self._readings(connection, heard_at)
                             next_readings = clock() + READINGS_EVERY_S
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), AGAIN_AFTER_S if more else self._readings_in_s())
+                    async with asyncio.timeout(AGAIN_AFTER_S if more else self._readings_in_s()):
+                        await wake.wait()
                 wake.clear()
 
     def _readings_in_s(self) -> float:

@@ -92,7 +92,8 @@ async def _events(context: Context, live: Live, look: Look, place: Place | None)
 
 async def _next(look: Look, within_s: float) -> Shown | None:
     try:
-        return await asyncio.wait_for(look.queue.get(), within_s)
+        async with asyncio.timeout(within_s):
+            return await look.queue.get()
     except TimeoutError:
         return None
 

@@ -123,7 +123,8 @@ class Stage:
         line = b""
         if child.stdout:
             with contextlib.suppress(TimeoutError):
-                line = await asyncio.wait_for(child.stdout.readline(), READY_WITHIN_S)
+                async with asyncio.timeout(READY_WITHIN_S):
+                    line = await child.stdout.readline()
         if not line:
             raise EmbeddedServerError(f"{name} did not start: {self.last_words(name)}")
         return line.decode()

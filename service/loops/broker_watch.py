@@ -32,4 +32,5 @@ async def watch_broker(ask: Ask, keep: Keep, clock: Clock, stop: asyncio.Event) 
             with suppress(StoreUnavailableError):  # a counter that has risen is still higher at the next look
                 await keep(reports, clock())
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), ASK_EVERY_S)
+            async with asyncio.timeout(ASK_EVERY_S):
+                await stop.wait()

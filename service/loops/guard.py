@@ -60,7 +60,8 @@ class Guard:
         while not stop.is_set():
             await self.turn()
             try:
-                await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await stop.wait()
             except TimeoutError:
                 continue
 

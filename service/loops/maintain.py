@@ -37,7 +37,8 @@ async def maintain(store: Housekeeping, clock: Clock, retention_d: int, stop: as
             tell("maintenance_postponed", reason=error)
             pause_s = AGAIN_AFTER_TROUBLE_S
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await stop.wait()
 
 
 async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> None:

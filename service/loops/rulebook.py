@@ -95,4 +95,5 @@ async def follow(
                     tell("rulebook_in_force", version=found.version)
                 version, problems = found.version, source.problems
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await stop.wait()

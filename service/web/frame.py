@@ -41,8 +41,10 @@ def page(title: str, here: str = "") -> Iterator[None]:
                 ui.link(name, path).props('aria-current="page"' if path == here else "")
         ui.label(f"{visitor.name}, {visitor.role}").classes("who")
         ui.button("Log out", color=None, on_click=lambda: ui.run_javascript(_LOG_OUT)).props("flat no-caps dense")
-    with ui.element("main").classes("page").props('id="page"'):
+    # Whoever presses a button before the page is connected would not be heard: until then nothing can be pressed.
+    with ui.element("main").classes("page").props('id="page" inert') as content:
         yield
+    ui.timer(0, lambda: content.props(remove="inert"), once=True)
 
     async def look() -> None:
         reasons = await _reasons()

@@ -12,7 +12,7 @@ from socket import socket
 import asyncpg
 import pytest
 from argon2 import PasswordHasher
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from service.embedded.child import free_port
 from service.postgres import people
@@ -26,6 +26,7 @@ from tests.patience import until_true
 PASSWORD = "a horse, a battery and a staple"
 SHOTS = Path("build/screenshots")
 WITHIN_MS = 30_000
+expect.set_options(timeout=WITHIN_MS)
 
 
 @dataclass
