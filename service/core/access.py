@@ -20,6 +20,7 @@ _BY_FIRST_WORD: Final = {
     "alerts": Scope.ALERTS,
     "drills": Scope.ALERTS,
     "pumps": Scope.REGISTRY,
+    "registry": Scope.REGISTRY,
     "sites": Scope.REGISTRY,
     "quarantine": Scope.REGISTRY,
     "rules": Scope.RULES,

@@ -99,8 +99,8 @@ def facts_in(row: asyncpg.Record) -> PumpFacts:
 # The stored entry of one pump, locked against another change of it; NULL columns of unlisted pumps stay NULL.
 # Text is the shortest that gives a `real` back, so 20.3 stays 20.3.
 _REAL: Final = {"capacity_ml", "concentration_ug_ml", "interval_s", "bolus_daily_cap_ul"}
-_ENTRY_COLUMNS = ", ".join(f"{name}::text::float8" if name in _REAL else name for name in COLUMNS)
-_ENTRY_FOR_UPDATE = f"SELECT version, registered, {_ENTRY_COLUMNS} FROM pump WHERE pump_id = $1 FOR NO KEY UPDATE"
+ENTRY_COLUMNS: Final = ", ".join(f"{name}::text::float8" if name in _REAL else name for name in COLUMNS)
+_ENTRY_FOR_UPDATE = f"SELECT version, registered, {ENTRY_COLUMNS} FROM pump WHERE pump_id = $1 FOR NO KEY UPDATE"
 
 
 async def entry_for_update(connection: asyncpg.Connection, pump_id: str) -> asyncpg.Record | None:
@@ -108,7 +108,7 @@ async def entry_for_update(connection: asyncpg.Connection, pump_id: str) -> asyn
     return await connection.fetchrow(_ENTRY_FOR_UPDATE, pump_id)
 
 
-_REGISTERED = f"SELECT {_ENTRY_COLUMNS} FROM pump WHERE registered ORDER BY pump_id"
+_REGISTERED = f"SELECT {ENTRY_COLUMNS} FROM pump WHERE registered ORDER BY pump_id"
 
 
 async def registered(connection: asyncpg.Connection) -> list[RegistryEntry]:

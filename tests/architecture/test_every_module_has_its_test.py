@@ -47,6 +47,7 @@ RUN_BY = {
     "service/postgres/putting.py": "tests/loops/test_refused.py",
     "service/postgres/health.py": "tests/api/test_health.py",
     "service/postgres/heartbeat.py": "tests/api/test_health.py",
+    "service/postgres/imports.py": "tests/api/test_imports.py",
     "service/postgres/history.py": "tests/commands/test_backtest.py",
     "service/postgres/notification_rows.py": "tests/postgres/test_alerts.py",
     "service/postgres/telling.py": "tests/postgres/test_escalations.py",

@@ -36,6 +36,18 @@ async def test_a_file_goes_in_and_comes_out_as_it_was(pumpwatch: Pumpwatch, post
     assert all(row["actor"].startswith("cli:") for row in audited)
 
 
+def test_an_import_is_listed_and_undone(pumpwatch: Pumpwatch, tmp_path: Path) -> None:
+    file = write(tmp_path / "pumps.csv", ROW.format("p1", "north"))
+    pumpwatch("pumps", "import", file)
+    listed = pumpwatch("pumps", "imports").out.splitlines()[1].split()
+    assert (listed[0], listed[3:7]) == ("1", ["pumps.csv", "1", "0", "0"])
+    assert pumpwatch("pumps", "undo", "1") == (0, "import 1 is undone\n", "")
+    assert pumpwatch("pumps", "export").out == f"{HEADER}\n"
+    again = pumpwatch("pumps", "undo", "1")
+    assert (again.code, again.err.count("has undone it at")) == (1, 1)
+    assert pumpwatch("pumps", "undo", "7") == (1, "", "7: there is no import of this number\n")
+
+
 async def test_a_file_with_a_mistake_changes_nothing_and_every_mistake_is_told(
     pumpwatch: Pumpwatch, tmp_path: Path
 ) -> None:
