@@ -35,6 +35,7 @@ COMMANDS: Final = (
     "erase",
     "audit",
     "alerts",
+    "ca",
 )
 """Each is the module of its name in `service.commands`."""
 OURS = (SettingsError, VaultError, MigrationError, EmbeddedServerError)
