@@ -83,6 +83,18 @@ class KnownVerdict(BaseModel):
     since: datetime | None = Field(description="Null where it has been so as long as we know the pump.")
 
 
+class Span(BaseModel):
+    from_at: datetime
+    until_at: datetime
+
+    @classmethod
+    def of(cls, from_at: datetime | None, until_at: datetime | None, now: datetime) -> Self | None:
+        """None where there is none, or it is over."""
+        if from_at is None or until_at is None or until_at <= now:
+            return None
+        return cls(from_at=from_at, until_at=until_at)
+
+
 class Pump(BaseModel):
     """The registry entry, what was heard last, and what is known of each condition."""
 
@@ -109,6 +121,10 @@ class Pump(BaseModel):
                     },
                     "time_to_empty": {"nominal_d": 35.86, "conservative_d": 33.03, "optimistic_d": 37.97},
                     "open_alerts": 1,
+                    "mri_window": None,
+                    "absence": {"from_at": "2026-12-01T08:00:00Z", "until_at": "2026-12-15T20:00:00Z"},
+                    "replaces": "p000003",
+                    "replaced_by": None,
                     "verdicts": {
                         "stall": {"verdict": "holds", "since": "2026-11-22T19:59:00Z"},
                         "over_delivery": {"verdict": "not_available", "since": None},
@@ -140,6 +156,10 @@ class Pump(BaseModel):
     latest: Latest | None = Field(description="Null if no reading of it has come.")
     time_to_empty: TimeToEmpty | None = Field(description="Null before the first readings have been judged.")
     open_alerts: int
+    mri_window: Span | None = Field(description="The exam that people have told of, until it is over.")
+    absence: Span | None = Field(description="When its silence is expected, or will be.")
+    replaces: str | None = Field(description="The pump whose place it took.")
+    replaced_by: str | None
     verdicts: dict[Condition, KnownVerdict]
 
     @classmethod
@@ -160,7 +180,7 @@ class Pump(BaseModel):
             silence_after_s=silence_after_s,
             now=now,
         )
-        made = {"latest", "verdicts", "time_to_empty", "state"}
+        made = {"latest", "verdicts", "time_to_empty", "state", "mri_window", "absence"}
         own = {name: row[name] for name in cls.model_fields if name not in made}
         state = state_of(
             in_service=row["in_service"],
@@ -172,6 +192,8 @@ class Pump(BaseModel):
         return cls(
             **own,
             state=state,
+            mri_window=Span.of(row["mri_from_at"], row["mri_until_at"], now),
+            absence=Span.of(row["absent_from_at"], row["absent_until_at"], now),
             latest=None if row["position"] is None else Latest.of(row),
             time_to_empty=TimeToEmpty.of(row) if row["empty_judged"] else None,
             verdicts={c: KnownVerdict(verdict=known.verdict, since=known.since) for c, known in verdicts.items()},

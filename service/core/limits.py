@@ -216,5 +216,5 @@ LIMITS: Final[dict[str, dict[str, Limit]]] = {
 LIMITS_ROW: Final = np.dtype(
     [(f"{section}_{name}", "f8") for section, limits in LIMITS.items() for name in limits]
     + [("flow_sensor", "f8"), ("reservoir_sensor", "f8"), ("capacity_ml", "f8"), ("interval_s", "f8")]
-    + [("bolus_daily_cap_ul", "f8"), ("implanted_ms", "f8")]
+    + [("bolus_daily_cap_ul", "f8"), ("implanted_ms", "f8"), ("mri_from_ms", "f8"), ("mri_until_ms", "f8")]
 )

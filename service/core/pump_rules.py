@@ -17,7 +17,7 @@ from service.core.limits import LIMITS
 from service.core.override import Whose
 from service.core.priorities import PRIORITIES, Ladder
 from service.core.reading import Items
-from service.core.rulebook import FACTS, Rulebook
+from service.core.rulebook import FACTS, PumpFacts, Rulebook
 
 _DEFAULTS: Final = {
     f"{section}_{name}": limit.default for section, limits in LIMITS.items() for name, limit in limits.items()
@@ -63,6 +63,8 @@ class Term(NamedTuple):
             row[name] = value
         for name, value in zip(FACTS, self.facts, strict=False):
             row[name] = value
+        for name in FACTS[len(self.facts) :]:  # that nobody knew of then
+            row[name] = PumpFacts._field_defaults[name]
 
 
 def rules_for(rulebook: Rulebook, whose: Whose) -> PumpRules:

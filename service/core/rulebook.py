@@ -43,9 +43,14 @@ class PumpFacts(NamedTuple):
     bolus_daily_cap_ul: float = 0.0  # 0: no patient boluses
     implanted_ms: float = math.nan  # not known
     site: str = ""
+    mri_from_ms: float = math.nan  # an exam that people have told of; NaN: none
+    mri_until_ms: float = math.nan
 
 
-FACTS: Final = ("flow_sensor", "reservoir_sensor", "capacity_ml", "interval_s", "bolus_daily_cap_ul", "implanted_ms")
+FACTS: Final = (
+    *("flow_sensor", "reservoir_sensor", "capacity_ml", "interval_s", "bolus_daily_cap_ul", "implanted_ms"),
+    *("mri_from_ms", "mri_until_ms"),
+)
 """The facts that stand in a row of LIMITS_ROW, beside the limits."""
 
 _DEFAULTS: Final = "".join(

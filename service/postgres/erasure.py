@@ -32,7 +32,7 @@ SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'
 WHERE EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
 """
 # Tables that know pumps by their ids.
-_BY_ID: Final = ("quarantine_day", "change")
+_BY_ID: Final = ("quarantine_day", "change", "repeating")
 # Every table in which rows of one pump are, but for its alerts.
 _OF_PUMP: Final = """
 SELECT c.table_name
@@ -73,7 +73,8 @@ _RENAME: Final = """
 UPDATE pump SET pump_id = $2, erased_at = $3, updated_at = $3, site = NULL, time_zone = 'UTC', model = DEFAULT,
     flow_channel = DEFAULT, reservoir_channel = DEFAULT, capacity_ml = DEFAULT, drug = DEFAULT, drug_class = DEFAULT,
     concentration_ug_ml = NULL, interval_s = DEFAULT, next_refill_on = NULL, bolus_daily_cap_ul = NULL,
-    implanted_on = NULL, in_service = false, registered = false, version = version + 1
+    implanted_on = NULL, mri_from_at = NULL, mri_until_at = NULL, in_service = false, registered = false,
+    version = version + 1
 WHERE pump = $1
 """
 

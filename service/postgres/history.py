@@ -11,7 +11,7 @@ from service.postgres import readings, registry
 
 _PUMPS: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on
+           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump ORDER BY pump
 """
 

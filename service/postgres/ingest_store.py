@@ -32,7 +32,7 @@ from service.postgres.reading_on import read_on
 # The registry's word on a shard's pumps.
 _PUMPS: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on
+           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump
     WHERE shard = $1 ORDER BY pump
 """
@@ -41,7 +41,7 @@ _CHANGED: Final = """
 """
 _BY_KEY: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on
+           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump
     WHERE pump = ANY ($1::integer[]) ORDER BY pump
 """
@@ -49,7 +49,7 @@ _BY_KEY: Final = """
 _ADOPT: Final = "UPDATE pump SET shard = $2 WHERE pump_id = ANY ($1::text[]) AND shard <> $2"
 _BY_ID: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on
+           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump
     WHERE pump_id = ANY ($1::text[]) ORDER BY pump
 """

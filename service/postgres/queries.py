@@ -13,7 +13,11 @@ SELECT p.pump, p.pump_id, p.site, p.time_zone, p.model, p.flow_channel, p.reserv
        p.in_service, p.registered, p.simulated, p.version, p.updated_at,
        l.received_at, l.measured_at, l.position, l.program_ml_d, l.flow_ml_d, l.reservoir_ml, l.battery_v, l.mode,
        l.empty_judged, l.empty_nominal_d, l.empty_conservative_d, l.empty_optimistic_d,
-       a.open_alerts, a.silent_since, v.written
+       a.open_alerts, a.silent_since, v.written,
+       p.mri_from_at, p.mri_until_at, away.absent_from_at, away.absent_until_at,
+       (SELECT s.pump_id FROM care AS c JOIN pump AS s ON s.pump = c.successor
+        WHERE c.pump = p.pump AND c.kind = 'exchange') AS replaced_by,
+       (SELECT o.pump_id FROM care AS c JOIN pump AS o ON o.pump = c.pump WHERE c.successor = p.pump) AS replaces
 FROM ({chosen}) AS p
 LEFT JOIN pump_latest AS l ON l.pump = p.pump
 CROSS JOIN LATERAL (
@@ -25,6 +29,10 @@ CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_object_agg(condition, jsonb_build_array(verdict, since)), '{{}}')::text AS written
     FROM verdict WHERE verdict.pump = p.pump
 ) AS v
+LEFT JOIN LATERAL (
+    SELECT from_at AS absent_from_at, until_at AS absent_until_at FROM care
+    WHERE care.pump = p.pump AND kind = 'absence' AND ended_at IS NULL ORDER BY until_at DESC LIMIT 1
+) AS away ON true
 ORDER BY p.pump_id
 """
 _PAGE_OF_PUMPS = _PUMPS.format(

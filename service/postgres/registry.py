@@ -1,6 +1,8 @@
 """Which pumps are there, and what does their clinic say of them? The registry, versioned."""
 
+import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -93,7 +95,13 @@ def facts_in(row: asyncpg.Record) -> PumpFacts:
         bolus_daily_cap_ul=row["bolus_daily_cap_ul"] or 0.0,
         implanted_ms=midnight_ms(row["implanted_on"]),
         site=row["site"] or "",
+        mri_from_ms=_ms(row["mri_from_at"]),
+        mri_until_ms=_ms(row["mri_until_at"]),
     )
+
+
+def _ms(at: datetime | None) -> float:
+    return math.nan if at is None else at.timestamp() * 1000
 
 
 # The stored entry of one pump, locked against another change of it; NULL columns of unlisted pumps stay NULL.
@@ -148,7 +156,7 @@ async def enrol(
 _OF_SHARD = """
 SELECT pump, pump_id, site, time_zone, model, flow_channel, reservoir_channel, capacity_ml::text::float8, drug,
        drug_class, concentration_ug_ml::text::float8, interval_s::text::float8, next_refill_on, in_service,
-       bolus_daily_cap_ul::text::float8, implanted_on, registered, simulated, shard, version
+       bolus_daily_cap_ul::text::float8, implanted_on, registered, simulated, shard, version, mri_from_at, mri_until_at
 FROM pump WHERE shard = $1 ORDER BY pump
 """
 

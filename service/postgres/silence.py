@@ -24,22 +24,35 @@ GRACE_AT_LEAST_S: Final = 30.0
 AT_ONCE: Final = 1_000
 """Turns in one transaction, so that nobody waits long for the alerts' locks."""
 
+ABSENCE_COUNTS_FOR: Final = "interval '120 days'"
+"""After its end; no limit of silence is longer."""
+
 # Every pump in service whose silence can be told: its shard is caught up (its last marker is fresh and came over the
-# session that stands) and the pump had time to reconnect. What a pump sent before that marker is known here; what it
-# sent later may not be yet, so silence is judged as of the marker.
+# session that stands), the pump had time to reconnect, and nobody has said that it would be away. What a pump sent
+# before that marker is known here; what it sent later may not be yet, so silence is judged as of the marker.
 KNOWN: Final = f"""
 SELECT p.pump, p.pump_id, p.site, p.interval_s, p.drug_class, l.position, l.program_ml_d,
-       greatest({limit_sql("$2")} * p.interval_s::text::float8, {limit_sql("$3")}) AS after_s,
+       own.after_s,
        date_trunc('milliseconds', coalesce(l.received_at, p.enrolled_at)) AS heard_at, -- as exact as began_ms
        least($1::timestamptz, s.marker_at) AS judged_at,
        coalesce(
            s.marker_at > now() - make_interval(secs => $4::float8)
            AND s.marker_at >= s.session_since
-           AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s)), false
+           AND s.session_since < $1::timestamptz - make_interval(secs => greatest($5::float8, p.interval_s))
+           AND (away.until_at IS NULL OR away.until_at < least($1::timestamptz, s.marker_at)
+               - make_interval(secs => own.after_s)), false
        ) AS can_be_told
 FROM pump AS p
 JOIN shard AS s USING (shard)
+CROSS JOIN LATERAL (
+    SELECT greatest({limit_sql("$2")} * p.interval_s::text::float8, {limit_sql("$3")}) AS after_s
+) AS own
 LEFT JOIN pump_latest AS l USING (pump)
+LEFT JOIN (
+    SELECT pump, max(least(until_at, ended_at)) AS until_at FROM care
+    WHERE kind = 'absence' AND from_at <= $1::timestamptz AND until_at > $1::timestamptz - {ABSENCE_COUNTS_FOR}
+    GROUP BY pump
+) AS away USING (pump)
 WHERE p.in_service
 """
 # Those of them whose silence may have turned: heard again; or silent, newly or long enough to be more urgent, for the

@@ -234,3 +234,36 @@ async def test_a_pump_and_a_drug_class_may_have_limits_of_their_own(ward: Ward) 
     await ward.session(-60)
     told = {minute: [pump_id for pump_id, *_ in await ward.look(minute)] for minute in (1.9, 2.5, 3.5, 9.9, 10.5)}
     assert told == {1.9: [], 2.5: ["strict"], 3.5: ["usual"], 9.9: [], 10.5: ["patient"]}
+
+
+async def test_silence_that_was_announced_is_not_told_of_before_it_should_be_over(ward: Ward) -> None:
+    away, other = await ward.a_pump("away"), await ward.a_pump("other")
+    for pump in (away, other):
+        await ward.hears(pump, 0)
+    await ward.connection.execute(
+        "INSERT INTO care (pump, kind, from_at, until_at, recorded_at, recorded_by) "
+        "VALUES ($1, 'absence', $2, $3, $2, 'a')",
+        away,
+        NOW,
+        NOW + timedelta(minutes=60),
+    )
+    assert await ward.look(30) == [("other", "condition_began", "low")]
+    assert await ward.look(62) == []  # it has the usual time to be heard again
+    assert [said[:2] for said in await ward.look(64)] == [("away", "condition_began")]
+    await ward.hears(away, 65)
+    assert [said[:2] for said in await ward.look(66)] == [("away", "condition_ended")]
+
+
+async def test_an_absence_that_was_ended_early_explains_nothing_more(ward: Ward) -> None:
+    pump = await ward.a_pump("p1")
+    await ward.hears(pump, 0)
+    await ward.connection.execute(
+        "INSERT INTO care (pump, kind, from_at, until_at, recorded_at, recorded_by, ended_at, ended_by) "
+        "VALUES ($1, 'absence', $2, $3, $2, 'a', $4, 'a')",
+        pump,
+        NOW,
+        NOW + timedelta(minutes=600),
+        NOW + timedelta(minutes=10),
+    )
+    assert await ward.look(9) == []
+    assert [said[:2] for said in await ward.look(14)] == [("p1", "condition_began")]

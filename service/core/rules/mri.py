@@ -11,6 +11,7 @@ program:
 
 σ is the sensor's noise, white over the step and drifting, or that of a rotor's count. No single step decides: two do.
 Time is the pump's own; an exam whose end is not told ends after mri_exam_s, and a clock that runs backwards ends it.
+An exam that people have told of (mri_from_ms to mri_until_ms) is one as well, whatever the pump says of it.
 """
 
 import math
@@ -65,13 +66,17 @@ def on_ended(state: npt.NDArray[np.float64], event: np.void, _limits: np.void) -
 
 def advance(state: Columns, step: Step, limits: Items) -> Answer:
     """Say for each pump whether this step has shown that infusion restarted, or that it did not."""
+    if (limits["mri_until_ms"] > step.began_ms).any():
+        _begin_as_told(state, step, limits)
     if not state[Field.MRI_PHASE].any():
         nobody = np.zeros(state.shape[1], np.bool_)
         return Answer(nobody, nobody)
+    _end_as_told(state, step, limits)
     exam, after = state[Field.MRI_PHASE] == Phase.EXAM, state[Field.MRI_PHASE] == Phase.AFTER
+    told = exam & (state[Field.MRI_BEGAN_MS] >= limits["mri_from_ms"]) & (step.ended_ms < limits["mri_until_ms"])
     in_exam_ms = step.ended_ms - state[Field.MRI_BEGAN_MS]
     since_ms = step.ended_ms - state[Field.MRI_ENDED_MS]
-    over = exam & ((in_exam_ms < 0) | (in_exam_ms > limits["stall_mri_exam_s"] * 1000))
+    over = exam & ~told & ((in_exam_ms < 0) | (in_exam_ms > limits["stall_mri_exam_s"] * 1000))
     over |= after & ((since_ms < 0) | (since_ms > limits["stall_mri_hold_s"] * 1000))
     asked = (
         after
@@ -85,6 +90,32 @@ def advance(state: Columns, step: Step, limits: Items) -> Answer:
     closed = over | answer.restarted | answer.did_not
     state[Field.MRI_PHASE] = np.where(closed, Phase.NONE, state[Field.MRI_PHASE])
     return answer
+
+
+def _begin_as_told(state: Columns, step: Step, limits: Items) -> None:
+    """Once for each exam: where infusion has been seen to restart in it, it is over."""
+    begins = (
+        (state[Field.MRI_PHASE] == Phase.NONE)
+        & (step.ended_ms > limits["mri_from_ms"])
+        & (step.began_ms < limits["mri_until_ms"])
+        & (state[Field.MRI_BEGAN_MS] < limits["mri_from_ms"])
+    )
+    state[Field.MRI_PHASE] = np.where(begins, Phase.EXAM, state[Field.MRI_PHASE])
+    state[Field.MRI_BEGAN_MS] = np.where(begins, limits["mri_from_ms"], state[Field.MRI_BEGAN_MS])
+    for field in (Field.MRI_SINCE_MS, Field.MRI_LOG_RATIO):
+        state[field] = np.where(begins, 0.0, state[field])
+
+
+def _end_as_told(state: Columns, step: Step, limits: Items) -> None:
+    ends = (
+        (state[Field.MRI_PHASE] == Phase.EXAM)
+        & (state[Field.MRI_BEGAN_MS] >= limits["mri_from_ms"])
+        & (step.ended_ms >= limits["mri_until_ms"])
+    )
+    state[Field.MRI_PHASE] = np.where(ends, Phase.AFTER, state[Field.MRI_PHASE])
+    state[Field.MRI_ENDED_MS] = np.where(ends, limits["mri_until_ms"], state[Field.MRI_ENDED_MS])
+    for field in (Field.MRI_SINCE_MS, Field.MRI_LOG_RATIO):
+        state[field] = np.where(ends, 0.0, state[field])
 
 
 def _log_ratio(step: Step, limits: Items) -> Column:

@@ -116,3 +116,27 @@ def test_exams_that_are_said_to_begin_again_and_again_hold_a_stall_no_longer_tha
     rose = [minutes_after(change) for change in pumps.turns if change.turn is Turn.ROSE]
     assert rose
     assert rose[0] <= 60 + 210 + 2
+
+
+def test_an_exam_that_people_have_told_of_explains_a_stall_like_one_that_the_pump_tells_of() -> None:
+    told_of = ROTOR._replace(mri_from_ms=NOON_MS + 60.0 * MINUTE_MS, mri_until_ms=NOON_MS + 100.0 * MINUTE_MS)
+    said, unsaid = Pumps(facts=ROTOR), Pumps(facts=told_of)
+    flow = minutes((61, 1), (240, 0))
+    said.take(history(flow, *EXAM))
+    unsaid.take(history(flow))
+    assert [turn[:2] for turn in told(unsaid)] == [("stall began", 1), ("stall rose", 2)]
+    assert told(unsaid) == told(said)
+    quiet = Pumps(facts=ROTOR)
+    quiet.take(history(flow))
+    assert told(quiet)[0][:2] == ("stall began", 2)
+
+
+def test_an_exam_that_people_have_told_of_explains_nothing_after_it() -> None:
+    pumps = Pumps(facts=ROTOR._replace(mri_from_ms=float(NOON_MS), mri_until_ms=NOON_MS + 20.0 * MINUTE_MS))
+    pumps.take(history(minutes((200, 1), (60, 0))))
+    assert [turn[:2] for turn in told(pumps)] == [("stall began", 2)]
+    again = Pumps(facts=ROTOR._replace(mri_from_ms=float(NOON_MS), mri_until_ms=NOON_MS + 300.0 * MINUTE_MS))
+    again.take(history(minutes((10, 1), (400, 0))))
+    # As long as it lasts, but not longer than an exam and its grace can be.
+    assert [turn[:2] for turn in told(again)] == [("stall began", 1), ("stall rose", 2)]
+    assert told(again)[1][2] < 10 + 120 + 90 + 5
