@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Final
 
 import asyncpg
@@ -22,6 +23,7 @@ COMMANDS: Final = (
     "migrate",
     "run",
     "pumps",
+    "cluster",
     "token",
     "account",
     "endpoint",
@@ -61,6 +63,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         description="Watches the telemetry of implanted drug pumps. Simulation, not for clinical use.",
         epilog="Exit codes: 0 done, 1 problems found, 2 usage or settings.",
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('pumpwatch')}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for command in [name for name in COMMANDS if name in words[:1]] or COMMANDS:
         import_module(f"service.commands.{command}").add_to(commands)

@@ -1,6 +1,7 @@
 """Documentation that can be wrong fails here."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_every_module_says_in_its_first_line_what_it_answers() -> None:
     assert silent == []
 
 
-def test_the_changelog_knows_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_the_changelog_has_every_tag_and_the_version_that_comes_next_comes_next() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[([^]]+)\]", text, re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    released = [tuple(map(int, heading.split("."))) for heading in headings[1:]]
+    assert released == sorted(released, reverse=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    coming = project["tool"]["hatch"]["version"]["fallback-version"].removesuffix(".dev0")
+    assert tuple(map(int, coming.split("."))) > released[0]
+    tags = subprocess.run(["git", "tag", "--list", "v*"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    assert {tag.removeprefix("v") for tag in tags.split()} <= set(headings)
