@@ -61,7 +61,7 @@ async def test_every_change_is_audited_with_what_was_and_what_is_and_the_ingeste
     woken = asyncio.Event()
     await ward.database.add_listener(CHANNEL, lambda *_: woken.set())
     await enter(ward, "p1")
-    await asyncio.wait_for(woken.wait(), 10)
+    await asyncio.wait_for(woken.wait(), 60)
     await enter(ward, "p1", interval_s=30.0)
 
     first, second = await ward.rows("SELECT actor, action, subject, detail::text FROM audit WHERE actor <> 'test'")

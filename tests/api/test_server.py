@@ -31,13 +31,13 @@ async def test_a_request_in_flight_is_answered_before_the_server_ends() -> None:
     serving = asyncio.create_task(serve(app, listening))
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         asked = asyncio.create_task(client.get("/slow"))
-        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.wait_for(arrived.wait(), 60)
         serving.cancel()
         await asyncio.sleep(0)
         may_end.set()
         assert (await asked).json() == "whole"
         with suppress(asyncio.CancelledError):
-            await asyncio.wait_for(serving, 10)
+            await asyncio.wait_for(serving, 60)
         assert serving.cancelled()
         with pytest.raises(httpx.ConnectError):
             await client.get("/slow")

@@ -80,7 +80,7 @@ async def test_a_reset_and_a_return_at_once_come_to_one_of_the_two_orders(
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await connection.fetchval(waiting):  # noqa: ASYNC110 - another connection waits
                 await asyncio.sleep(0.01)
     with pytest.raises(IllegalTransitionError, match="reset is not possible while active"):

@@ -208,6 +208,6 @@ async def test_whoever_listens_is_woken_by_the_commit(connection: asyncpg.Connec
         await STORE.apply(connection, [turned(Turn.BEGAN, 30, pump=pump)], at(30))
         await listener.fetchval("SELECT 1")
         assert not woken.is_set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await woken.wait()
     await listener.close()

@@ -49,7 +49,7 @@ async def test_a_change_wakes_whoever_holds_pumps_and_nothing_else_does(postgres
     await upsert(connection, entries("p1", drug="x"))
     await connection.execute(f"NOTIFY {CHANNEL}")
     for _ in range(3):
-        await asyncio.wait_for(told.get(), 10)
+        await asyncio.wait_for(told.get(), 60)
     assert told.empty()
     await connection.close()
     await listener.close()
