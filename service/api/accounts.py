@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import asyncpg
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api.context import WORD, Administrator, Ctx, Database
@@ -27,6 +27,14 @@ IfMatch = Annotated[str | None, Header(description='The version that is to be re
 _ONE: Final = answers(HTTPStatus.NOT_FOUND)
 
 
+def _passwords(request: Request) -> Passwords:
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+Hashing = Annotated[Passwords, Depends(_passwords)]
+
+
 class NewAccount(BaseModel):
     name: Name
     role: Role
@@ -34,6 +42,10 @@ class NewAccount(BaseModel):
     password: str | None = Field(
         None, max_length=MOST_CHARACTERS, description="Null: they log in by links until they set one."
     )
+
+
+class SetPassword(BaseModel):
+    password: str = Field(max_length=MOST_CHARACTERS)
 
 
 class AccountSettings(BaseModel):
@@ -101,14 +113,12 @@ async def list_accounts(connection: Database, _: Administrator) -> PersonList:
 
 @router.post("/accounts", status_code=HTTPStatus.CREATED, responses=answers(HTTPStatus.CONFLICT))
 async def add_account(
-    connection: Database, request: Request, response: Response, account: Administrator, given: NewAccount
+    connection: Database, passwords: Hashing, response: Response, account: Administrator, given: NewAccount
 ) -> Person:
     """Make an account. Names are never used again: history and audit call people by them."""
     hashed = None
     if given.password is not None:
-        if problem := password_problem(given.password, given.name):
-            raise wrong_field("body", "password", problem)
-        hashed = await _passwords(request).hashed(given.password)
+        hashed = await _hashed(passwords, given.password, given.name)
     try:
         await people.add(connection, given.name, given.role, account.name, sites=given.sites, password=hashed)
     except NameTakenError as error:
@@ -170,6 +180,16 @@ async def make_link(context: Ctx, connection: Database, account: Administrator, 
     return LoginLink(path=f"/login/{link}", ends_at=now + people.LINK_LASTS)
 
 
+@router.put("/accounts/{name}/password", status_code=HTTPStatus.NO_CONTENT, responses=_ONE)
+async def set_password(
+    connection: Database, passwords: Hashing, account: Administrator, name: Named, given: SetPassword
+) -> None:
+    """Set somebody's password. All their sessions end."""
+    hashed = await _hashed(passwords, given.password, name)
+    if not await people.set_password(connection, name, hashed, account.name):
+        raise not_found(f"account {name}")
+
+
 @router.get("/tokens")
 async def list_tokens(connection: Database, _: Administrator) -> TokenList:
     """Every token ever made, without what it was."""
@@ -200,14 +220,15 @@ async def end_token(connection: Database, account: Administrator, name: Named) -
         raise not_found(f"token {name} in use")
 
 
+async def _hashed(passwords: Passwords, password: str, name: str) -> str:
+    if problem := password_problem(password, name):
+        raise wrong_field("body", "password", problem)
+    return await passwords.hashed(password)
+
+
 async def _person(connection: asyncpg.Connection, name: str, response: Response) -> Person:
     row = await people.account_named(connection, name)
     if row is None:
         raise not_found(f"account {name}")
     response.headers["ETag"] = f'"{row["version"]}"'
     return Person.of(row)
-
-
-def _passwords(request: Request) -> Passwords:
-    passwords: Passwords = request.app.state.passwords
-    return passwords

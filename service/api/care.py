@@ -10,15 +10,18 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api import cursor
-from service.api.context import WORD, Clinician, Ctx, Cursor, Database, Instant, Limit, PumpId, key_of
+from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, PumpId, key_of
 from service.api.problems import FieldError, Problem, answers, not_found, wrong_field, wrong_fields
-from service.core.registry import entry_of
+from service.core.reading import DrugClass
+from service.core.registry import RegistryEntry, entry_of
 from service.postgres import care as store
 from service.postgres import exchanges, registry
+from service.postgres.accounts import audit
 from service.postgres.care import Kind, Recorded
 
 router = APIRouter(prefix="/pumps/{pump_id}", tags=["care"])
 
+_FILLED: Final = ("drug", "drug_class", "concentration_ug_ml")
 LONGEST_MRI: Final = timedelta(hours=8)
 LONGEST_ABSENCE: Final = timedelta(days=90)
 RECORDED_WITHIN: Final = timedelta(days=366)
@@ -48,6 +51,9 @@ class Refill(_Given):
     reservoir_after_ml: VolumeMl = Field(examples=[20.0])
     aspirated_ml: VolumeMl | None = Field(default=None, description="What was drawn off before.", examples=[2.6])
     next_refill_on: date | None = Field(default=None, description="For the registry.", examples=["2027-01-31"])
+    drug: str | None = Field(default=None, description="For the registry, where it is another one than before.")
+    drug_class: DrugClass | None = None
+    concentration_ug_ml: float | None = Field(default=None, examples=[500.0])
     note: Note = ""
 
 
@@ -116,15 +122,22 @@ async def list_care(
     return CarePage(items=items, next_cursor=cursor.encode(items[-1].id) if len(rows) > limit else None)
 
 
-@router.post("/refills", status_code=HTTPStatus.CREATED, responses=_ONE)
+@router.post("/refills", status_code=HTTPStatus.CREATED, responses=_NEW)
 async def record_refill(context: Ctx, connection: Database, account: Clinician, pump_id: PumpId, given: Refill) -> Care:
     """Record a refill that was made. The rules follow what the pump itself says of it; people see both."""
     _not_far(context.clock(), at=given.at)
     body = {"reservoir_after_ml": given.reservoir_after_ml, "aspirated_ml": given.aspirated_ml}
     recorded = Recorded(kind=Kind.REFILL, from_at=given.at, body=body, note=given.note)
-    return await _record(
-        connection, pump_id, recorded, account.name, context.clock(), next_refill_on=given.next_refill_on
-    )
+    filled = {name: value for name in _FILLED if (value := getattr(given, name)) is not None}
+    async with connection.transaction():
+        stored = await registry.entry_for_update(connection, pump_id)
+        if stored is None:
+            raise not_found(f"pump {pump_id}")
+        if filled:
+            await _fill(context, connection, account.name, stored, filled)
+        return await _record(
+            connection, pump_id, recorded, account.name, context.clock(), next_refill_on=given.next_refill_on
+        )
 
 
 @router.post("/mri-windows", status_code=HTTPStatus.CREATED, responses=_NEW)
@@ -164,6 +177,8 @@ async def record_exchange(
         if stored is None:
             raise not_found(f"pump {pump_id}")
         changes = _changes(given.changes, stored, context.time_zones)
+        if "site" in changes and not account.sees(changes["site"]):
+            raise wrong_field("body", "changes.site", f"must be one that {account.name} sees")
         try:
             await exchanges.exchange(
                 connection,
@@ -227,16 +242,35 @@ def _changes(given: dict[str, Any], stored: asyncpg.Record, time_zones: frozense
         for name in exchanges.IN_PLACE
         if name in given
     ]
-    if not errors and stored["registered"]:
-        before = msgspec.to_builtins(registry.as_entry(stored))
-        found = entry_of({**before, **given}, time_zones)
-        if isinstance(found, list):
-            errors = [FieldError(place="body", field=f"changes.{name}", detail=what) for name, what in found]
-        else:
-            return {name: getattr(found, name) for name in given}
     if errors:
         raise wrong_fields(errors)
-    return {}
+    if not stored["registered"]:
+        return {}
+    after = _entry(stored, given, time_zones, "changes.")
+    return {name: getattr(after, name) for name in given}
+
+
+def _entry(stored: asyncpg.Record, given: dict[str, Any], time_zones: frozenset[str], place: str = "") -> RegistryEntry:
+    """The stored entry of a listed pump with some fields changed."""
+    found = entry_of({**msgspec.to_builtins(registry.as_entry(stored)), **given}, time_zones)
+    if isinstance(found, list):
+        raise wrong_fields([FieldError(place="body", field=f"{place}{name}", detail=what) for name, what in found])
+    return found
+
+
+async def _fill(
+    context: Context, connection: asyncpg.Connection, actor: str, stored: asyncpg.Record, filled: dict[str, Any]
+) -> None:
+    """From now on the registry says that this is in the pump."""
+    if not stored["registered"]:
+        raise Problem(HTTPStatus.CONFLICT, "it is in nobody's registry: what is in it can be said once it is listed")
+    entry = _entry(stored, filled, context.time_zones)
+    if all(stored[name] == getattr(entry, name) for name in filled):
+        return
+    written = await registry.upsert(connection, [entry], context.settings.shard)
+    before = {name: stored[name] for name in entry.__struct_fields__}
+    detail = {"before": before, "after": entry, "version": written.changed.get(entry.pump_id)}
+    await audit(connection, actor, "pump_written", entry.pump_id, detail)
 
 
 async def _record(

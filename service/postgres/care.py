@@ -18,6 +18,7 @@ class Kind(StrEnum):
     MRI_WINDOW = "mri_window"  # a stall in it is told of as one that an exam explains
     ABSENCE = "absence"  # silence is expected: it is not told of before this is over
     EXCHANGE = "exchange"  # another pump took its place
+    OUT_OF_SERVICE = "out_of_service"  # nothing is raised of it until it is put back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,8 @@ async def end(connection: asyncpg.Connection, pump_id: str, number: int, actor: 
             raise CareRefusedError(f"{row['ended_by']} has ended it at {_said(row['ended_at'])}")
         if row["kind"] == Kind.EXCHANGE:
             raise CareRefusedError("an exchange stays: change the registry entries of the two pumps")
+        if row["kind"] == Kind.OUT_OF_SERVICE:
+            raise CareRefusedError("it is over when the pump is put back into service")
         if row["until_at"] is not None and row["until_at"] <= now:
             raise CareRefusedError(f"it was over at {_said(row['until_at'])}")
         await connection.execute(_END, number, now, actor)

@@ -50,6 +50,19 @@ async def test_what_is_wrong_is_named(ward: Ward) -> None:
         assert answer["errors"][0]["field"] == field
 
 
+async def test_somebody_who_has_forgotten_their_password_is_given_another_one(ward: Ward) -> None:
+    await ward.administrator.post("/accounts", json=NEW)
+    new = {"password": "another horse, another battery"}
+    assert (await ward.administrator.put("/accounts/dr-weber/password", json=new)).status_code == 204
+    async with httpx.AsyncClient(base_url=ward.url, timeout=60) as browser:
+        for password, status in ((NEW["password"], 401), (new["password"], 200)):
+            given = {"name": "dr-weber", "password": password}
+            assert (await browser.post("/api/v1/session", json=given)).status_code == status
+    problem(await ward.administrator.put("/accounts/dr-weber/password", json={"password": "dr-weber"}), 422)
+    problem(await ward.administrator.put("/accounts/nobody/password", json=new), 404)
+    problem(await ward.clinician.put("/accounts/dr-weber/password", json=new), 403)
+
+
 async def test_only_administrators_let_in(ward: Ward) -> None:
     for one in (ward.viewer, ward.clinician):
         problem(await one.post("/accounts", json=NEW), 403)
@@ -93,25 +106,3 @@ async def test_nobody_locks_themselves_out(ward: Ward) -> None:
         headers = {"X-CSRF-Token": entered.json()["csrf_token"], "If-Match": '"1"'}
         for change in ({"role": "viewer"}, {"role": "administrator", "disabled": True}):
             problem(await boss.put("/api/v1/accounts/THE-BOSS", json=change, headers=headers), 422)
-
-
-async def test_one_who_sees_one_site_gets_nothing_of_another(ward: Ward) -> None:
-    await ward.rows("INSERT INTO site (site, name) VALUES ('north', 'North'), ('south', 'South')")
-    alerts = {}
-    for site in ("north", "south"):
-        pump = await a_pump(ward.database, site)
-        await ward.rows("UPDATE pump SET site = $1 WHERE pump_id = $1", site)
-        await apply(ward.database, turned(Turn.BEGAN, 30, pump=pump))
-        (row,) = await ward.rows("SELECT id FROM alert WHERE pump = $1", pump)
-        alerts[site] = row["id"]
-    given = {"name": "northerner", "role": "administrator", "sites": ["north"]}
-    made = await ward.administrator.post("/tokens", json=given)
-    async with with_token(ward, made.json()["token"]) as northerner:
-        for path in ("/pumps/north", "/pumps/north/events", f"/alerts/{alerts['north']}", "/session"):
-            assert (await northerner.get(path)).status_code == 200, path
-        for path in ("/pumps/south", "/pumps/south/readings", f"/alerts/{alerts['south']}", "/pumps/nobody"):
-            problem(await northerner.get(path), 404)
-        problem(await northerner.post(f"/alerts/{alerts['south']}/acknowledge", json={}), 404)
-        problem(await northerner.put("/pumps/south", json={}), 404)
-        for path in ("/pumps", "/alerts", "/fleet/latest", "/audit", "/tokens", "/endpoints", "/quarantine"):
-            assert "some sites alone" in str(problem(await northerner.get(path), 403)["detail"]), path

@@ -134,3 +134,42 @@ async def test_only_clinicians_record_and_only_of_pumps_that_there_are(ward: War
         problem(await ward.clinician.post(f"/pumps/nobody/{path}", json=given), 404)
     problem(await ward.clinician.post("/pumps/p1/care/7/end"), 404)
     problem(await ward.viewer.get("/pumps/nobody/care"), 404)
+
+
+async def test_what_is_filled_in_is_what_the_registry_says_from_then_on(ward: Ward) -> None:
+    await enter(ward, "p1")
+    given = {"at": NOW.isoformat(), "reservoir_after_ml": 20, "drug": "morphine", "drug_class": "opioid"}
+    wrong = problem(await ward.clinician.post("/pumps/p1/refills", json={**given, "concentration_ug_ml": 0}), 422)
+    assert [error["field"] for error in wrong["errors"]] == ["concentration_ug_ml"]
+    made = await ward.clinician.post("/pumps/p1/refills", json={**given, "concentration_ug_ml": 10_000})
+    assert made.status_code == 201, made.text
+    pump = (await ward.viewer.get("/pumps/p1")).json()
+    assert (pump["drug"], pump["drug_class"], pump["concentration_ug_ml"]) == ("morphine", "opioid", 10_000)
+    assert len((await ward.viewer.get("/pumps/p1/care")).json()["items"]) == 1
+    said = await ward.rows(
+        "SELECT actor, detail -> 'after' ->> 'drug' AS drug FROM audit WHERE action = 'pump_written'"
+    )
+    assert tuple(said[-1]) == ("the-clinician", "morphine")
+    await ward.rows("INSERT INTO pump (pump_id) VALUES ('unlisted')")
+    problem(await ward.clinician.post("/pumps/unlisted/refills", json=given), 409)
+    assert (await ward.viewer.get("/pumps/unlisted/care")).json()["items"] == []
+
+
+async def test_a_pump_is_taken_out_of_service_and_put_back_and_who_did_it_is_known(ward: Ward) -> None:
+    await enter(ward, "p1")
+    problem(await ward.viewer.post("/pumps/p1/out-of-service", json={}), 403)
+    problem(await ward.clinician.post("/pumps/p1/in-service"), 409)
+    out = await ward.clinician.post("/pumps/p1/out-of-service", json={"note": "Explanted."})
+    assert (out.status_code, out.json()["in_service"], out.json()["version"]) == (200, False, 2)
+    problem(await ward.clinician.post("/pumps/p1/out-of-service", json={}), 409)
+    (care,) = (await ward.viewer.get("/pumps/p1/care")).json()["items"]
+    assert (care["kind"], care["note"], care["recorded_by"]) == ("out_of_service", "Explanted.", "the-clinician")
+    problem(await ward.clinician.post(f"/pumps/p1/care/{care['id']}/end"), 409)
+    back = await ward.administrator.post("/pumps/p1/in-service")
+    assert back.json()["in_service"] is True
+    (care,) = (await ward.viewer.get("/pumps/p1/care")).json()["items"]
+    assert care["ended_by"] == "the-administrator"
+    await ward.clinician.post("/pumps/p1/exchange", json={"pump_id": "p2", "at": NOW.isoformat()})
+    assert "p2 took its place" in str(problem(await ward.clinician.post("/pumps/p1/in-service"), 409)["detail"])
+    for path in ("out-of-service", "in-service"):
+        problem(await ward.clinician.post(f"/pumps/nobody/{path}", json={}), 404)
