@@ -15,6 +15,7 @@ from service.core.pump_rules import Term
 from service.core.reading import Items
 from service.core.rejection import Reason, Rejection
 from service.core.relearn import Seed
+from service.core.repeats import Told
 from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
 
@@ -215,6 +216,9 @@ class IngestStore(Protocol):
     async def save_checkpoints(self, checkpoints: Sequence[Checkpoint], now: datetime) -> None: ...
     async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
         """What was last heard of the pumps in these rows. Beside the batches, like the next: no batch waits for it."""
+
+    async def save_repeating(self, told: Sequence[Told], now: datetime) -> None:
+        """Who sends again and again what is known."""
 
     async def save_shard(self, status: ShardStatus, now: datetime) -> None:
         """How the shard is, and that this role lives. Raises FencedError."""

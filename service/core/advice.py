@@ -33,6 +33,10 @@ DO_NOW: Final[dict[Condition, str]] = {
     Condition.CLOCK_OFF: "Have the pump's clock set at the next visit.",
     Condition.UNREGISTERED: "Enter this pump in the registry; until then it is watched with the strictest defaults.",
     Condition.IMPLAUSIBLE_BOOT: "Find out who sends for this pump; its messages are kept aside and can be replayed.",
+    Condition.CONFLICTING_READINGS: (
+        "Find out who else sends for this pump, or whether its memory is broken; the rules go by what came first."
+    ),
+    Condition.REPEATING: "Have the pump's transmitter looked at; whatever new it sends is taken as ever.",
     Condition.NOT_WATCHING: "Have the service put right now: what its pumps do is unknown, look after them otherwise.",
     Condition.BROKER_SESSION_LOST: "Find out why the broker forgot; pumps send again what has no receipt.",
     Condition.ESCALATION_BROKEN: "Look through the open alerts yourself now; then mend the policy or endpoint named.",

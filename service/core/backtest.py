@@ -113,7 +113,7 @@ class Backtest:
             decoded = decode(messages, self._fleet.row_of)
         self.rejections += decoded.rejections
         received_one_by_one(decoded.items, spread_ms)
-        self._hear(decoded.items)
+        self._watch_whom_it_names(decoded.items)
         self._evaluate(in_order(decoded.items), decoded.held_from)
         self._newest_ms = max(self._newest_ms, messages[-1].received_ms)
         self._tell(self._watch.until(self._newest_ms - MOST_SPREAD_MS))
@@ -133,7 +133,7 @@ class Backtest:
         items["pump"] = np.array([row_of[key] for key in keys.tolist()], np.int32)[inverse]
         items["message"] = np.arange(len(items))
         held_from = items["position"].copy()
-        self._hear(items)
+        self._watch_whom_it_names(items)
         self._evaluate(in_order(items), held_from)
         self._newest_ms = max(self._newest_ms, int(items["received_ms"].max()))
         self._tell(self._watch.until(until_ms))
@@ -148,7 +148,7 @@ class Backtest:
             self.findings, key=lambda finding: (finding.received_ms, finding.pump_id, finding.detected_position)
         )
 
-    def _hear(self, items: Items) -> None:
+    def _watch_whom_it_names(self, items: Items) -> None:
         """A pump is watched from its first message on: the stream may begin with others'."""
         if self._unheard and len(items):
             rows, first = np.unique(items["pump"], return_index=True)
@@ -156,7 +156,6 @@ class Backtest:
                 if row in self._unheard:
                     self._unheard.remove(row)
                     self._watch_from([row], at_ms)
-        self._watch.heard(items)
 
     def _watch_from(self, rows: Sequence[int], at_ms: int) -> None:
         names = {row: self._fleet.pump_ids[row] for row in rows}
@@ -171,6 +170,7 @@ class Backtest:
             row = int(decisions.batch.rows[index])
             self._waiting.setdefault(row, []).append(decisions.batch.items[index : index + 1])
         publish(self._fleet, decisions)
+        self._watch.heard(decisions.stored)  # a row is its own key here; what is repeated is not heard
         self._say(decisions)
         self._tell(decisions.folded.changes)
         for row in admission.from_store:

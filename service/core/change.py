@@ -35,6 +35,8 @@ class Condition(StrEnum):
     CLOCK_OFF = "clock_off"
     UNREGISTERED = "unregistered"
     IMPLAUSIBLE_BOOT = "implausible_boot"
+    CONFLICTING_READINGS = "conflicting_readings"
+    REPEATING = "repeating"
     NOT_WATCHING = "not_watching"  # of the service: a shard is not caught up
     BROKER_SESSION_LOST = "broker_session_lost"  # of the service
     ESCALATION_BROKEN = "escalation_broken"  # of the service: an alert may reach nobody
@@ -91,6 +93,8 @@ KINDS: dict[Condition, Kind] = {
         Condition.CLOCK_OFF,
         Condition.UNREGISTERED,
         Condition.IMPLAUSIBLE_BOOT,
+        Condition.CONFLICTING_READINGS,
+        Condition.REPEATING,
     }
     else Kind.PHYSIOLOGICAL
     for condition in Condition

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -42,6 +43,7 @@ from service.core.reading import (
     round_to_stored,
 )
 from service.core.rejection import Reason, Rejection, one_line
+from service.core.repeats import Repeater
 from service.core.validate import forgotten_too_soon, implausible
 
 TOPIC: Final = re.compile(rb"(?:shard/[0-9]{1,3}/)?pumps/v1/([A-Za-z0-9_-]{1,64})/([^/]*)", re.DOTALL)
@@ -78,16 +80,20 @@ class Decoded:
     statuses: list[tuple[int, bool]]
     unknown_pumps: dict[bytes, list[int]]
     rejections: list[Rejection]
+    unread: list[int] = field(default_factory=list)  # messages that are known to bring nothing new
     ends_ms: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """One a message: the device time of its last item."""
 
 
-def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded:
-    """Read `messages`; `pump_of` gives the index of each registered pump by its id.
+def decode(
+    messages: Sequence[Message], pump_of: Mapping[bytes, int], limited: Mapping[bytes, Repeater] = MappingProxyType({})
+) -> Decoded:
+    """Read `messages`; `pump_of` gives the index of each registered pump by its id, `limited` those of which some are
+    not read again.
 
     Raises nothing, whatever the bytes are: what cannot be understood or cannot be true is in `rejections`.
     """
-    decoding = Decoding(pump_of)
+    decoding = Decoding(pump_of, limited)
     decoding.read(messages)
     return decoding.finished()
 
@@ -95,9 +101,10 @@ def decode(messages: Sequence[Message], pump_of: Mapping[bytes, int]) -> Decoded
 class Decoding:
     """A batch that is understood piece by piece, as it comes."""
 
-    def __init__(self, pump_of: Mapping[bytes, int]) -> None:
+    def __init__(self, pump_of: Mapping[bytes, int], limited: Mapping[bytes, Repeater] = MappingProxyType({})) -> None:
         self.messages: list[Message] = []
-        self._pump_of = pump_of
+        self._pump_of, self._limited = pump_of, limited
+        self._unread: list[int] = []
         self._telemetry = Columns()
         self._events: list[tuple[int, int, Event]] = []
         self._statuses: list[tuple[int, bool]] = []
@@ -106,11 +113,14 @@ class Decoding:
 
     def read(self, messages: Sequence[Message]) -> None:
         """Take these in, after those before."""
-        telemetry, events, pump_of = self._telemetry, self._events, self._pump_of
+        telemetry, events, pump_of, limited = self._telemetry, self._events, self._pump_of, self._limited
         for index, message in enumerate(messages, len(self.messages)):
             try:
                 pump_id, read = _route(message.topic)
                 payload = message.payload
+                if pump_id in limited and limited[pump_id].has(message.topic, payload, message.received_ms):
+                    self._unread.append(index)
+                    continue
                 if not 0 < len(payload) <= MAX_MESSAGE_BYTES:
                     raise _wrong_size(payload)
                 said = read[payload[0]](payload)
@@ -140,6 +150,7 @@ class Decoding:
             statuses=self._statuses,
             unknown_pumps=self._unknown_pumps,
             rejections=self._rejections,
+            unread=self._unread,
         )
         _add_rows(batch, self._telemetry, events)
         batch.rejections += forgotten_too_soon(batch.items, batch.held_from)
@@ -165,6 +176,12 @@ def reject_impossible_boots(batch: Decoded, through: npt.NDArray[np.int64]) -> N
         for message, position in zip(messages.tolist(), positions.tolist(), strict=True)
     ]
     _leave_out(batch)
+
+
+def pump_id_of(topic: bytes) -> bytes:
+    """Whose the topic is; empty where it names no pump."""
+    match = TOPIC.fullmatch(topic) if len(topic) <= MAX_TOPIC_BYTES else None
+    return match[1] if match else b""
 
 
 def _route(topic: bytes) -> tuple[bytes, list[Read]]:

@@ -34,6 +34,8 @@ WATCHED: Final = frozenset(
         Condition.TELEMETRY_LOCK,
         Condition.SEQUENCE_GAP,
         Condition.IMPLAUSIBLE_BOOT,
+        Condition.CONFLICTING_READINGS,
+        Condition.REPEATING,
         Condition.UNREGISTERED,
     }
 )

@@ -150,7 +150,7 @@ def publish(fleet: Fleet, decisions: Decisions) -> None:
         del known[:-MOST_OFFSETS]
         fleet.offset_ms[offset.row] = known[-1][1]  # that of the newest position, whatever came last
     fleet.held.difference_update(decisions.caught_up)
-    _remember_latest(fleet, batch)
+    _remember_latest(fleet, batch, decisions.admission.stored)
 
 
 def publish_folded(fleet: Fleet, folded: Folded) -> None:
@@ -199,15 +199,16 @@ def _caught_up(fleet: Fleet, items: Items, rows: npt.NDArray[np.intp], changes: 
     return [int(row) for row in fresh if int(row) in held]
 
 
-def _remember_latest(fleet: Fleet, batch: Batch) -> None:
+def _remember_latest(fleet: Fleet, batch: Batch, stored: npt.NDArray[np.bool_]) -> None:
+    """A pump is heard by what it says anew: one that only repeats itself tells no more than one that is silent."""
     if not len(batch.rows):
         return
     touched = batch.touched
     newest_ms = np.maximum.reduceat(batch.items["measured_ms"], batch.starts)
     fleet.newest_ms[touched] = np.maximum(fleet.newest_ms[touched], newest_ms)
-    heard_ms = np.maximum.reduceat(batch.items["received_ms"], batch.starts)
+    heard_ms = np.maximum.reduceat(np.where(stored, batch.items["received_ms"], 0), batch.starts)
     fleet.heard_ms[touched] = np.maximum(fleet.heard_ms[touched], heard_ms)
-    fleet.unsaved[touched] = True
+    fleet.unsaved[touched[heard_ms > 0]] = True
     newest = np.r_[batch.starts[1:], len(batch.rows)] - 1
     is_event = batch.items["kind"][newest] != EventType.READING
     for group in np.flatnonzero(is_event):  # rare: look for the last reading before the event

@@ -38,6 +38,8 @@ PRIORITIES: Final[dict[Condition, Ladder]] = {
     Condition.CLOCK_OFF: (_L,),
     Condition.UNREGISTERED: (_L,),
     Condition.IMPLAUSIBLE_BOOT: (_L,),
+    Condition.CONFLICTING_READINGS: (_L,),
+    Condition.REPEATING: (_L,),
     Condition.NOT_WATCHING: (_M,),
     Condition.BROKER_SESSION_LOST: (_L,),
     Condition.ESCALATION_BROKEN: (_M,),

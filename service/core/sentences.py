@@ -70,6 +70,13 @@ def _clock_off(of: Evidence) -> str:
     return f"The pump's clock is {span(abs(offset))} {direction} ours; its times are corrected by that."
 
 
+def _repeating(of: Evidence) -> str:
+    return (
+        f"The pump sends again and again what is known already: {of.number('messages'):,.0f} messages since {of.since} "
+        "brought nothing new."
+    )
+
+
 def _plain(_: Evidence) -> str:
     raise KeyError("the plain sentence says it all")
 
@@ -117,6 +124,11 @@ _WRONG: Final[dict[Condition, tuple[str, Callable[[Evidence], str]]]] = {
         "Messages came whose place in the pump's history cannot be; they are kept aside.",
         _plain,
     ),
+    Condition.CONFLICTING_READINGS: (
+        "Readings came under numbers that others are stored under, with other values; they are kept aside.",
+        _plain,
+    ),
+    Condition.REPEATING: ("The pump sends again and again what is known already.", _repeating),
     **own.WRONG,
 }
 _OVER: Final[dict[Condition, str]] = {
@@ -146,5 +158,7 @@ _OVER: Final[dict[Condition, str]] = {
     Condition.CLOCK_OFF: "The pump's clock agrees with ours again",
     Condition.UNREGISTERED: "The pump is in the registry now",
     Condition.IMPLAUSIBLE_BOOT: "No such message has come for a day",
+    Condition.CONFLICTING_READINGS: "No such reading has come for a day",
+    Condition.REPEATING: "The pump repeats itself no more",
     **own.OVER,
 }

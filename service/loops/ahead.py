@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from service.core.decode import Decoded, Decoding
+from service.core.repeats import Repeater
 from service.ports import MarkedInbox, RawMessage
 
 MESSAGES_A_BATCH: Final = 5_000
@@ -21,10 +23,10 @@ Answer = TypeVar("Answer")
 class Gathered:
     """A batch as far as it has come."""
 
-    def __init__(self, row_of: Mapping[bytes, int]) -> None:
+    def __init__(self, row_of: Mapping[bytes, int], limited: Mapping[bytes, Repeater]) -> None:
         self.messages: list[RawMessage] = []
         self.took_s = 0.0  # to understand it
-        self._decoding = Decoding(row_of)
+        self._decoding = Decoding(row_of, limited)
         self._bytes = 0
 
     @property
@@ -50,16 +52,21 @@ class Gathered:
 class Ahead:
     """Where batches are gathered: small ones while it is quiet, and under load whatever has come meanwhile."""
 
-    def __init__(self, inbox: MarkedInbox, row_of: Mapping[bytes, int]) -> None:
-        self._inbox, self._row_of = inbox, row_of
-        self.gathering = Gathered(row_of)
+    def __init__(
+        self,
+        inbox: MarkedInbox,
+        row_of: Mapping[bytes, int],
+        limited: Mapping[bytes, Repeater] = MappingProxyType({}),
+    ) -> None:
+        self._inbox, self._row_of, self._limited = inbox, row_of, limited
+        self.gathering = Gathered(row_of, limited)
 
     async def batch(self, wait_s: float) -> Gathered:
         """What was read ahead and what has come since; where there is neither, what comes within `wait_s`."""
         gathered = self.gathering
         if gathered.room:
             gathered.read(await self._inbox.drain(gathered.room, wait_s))
-        self.gathering = Gathered(self._row_of)
+        self.gathering = Gathered(self._row_of, self._limited)
         return gathered
 
     async def during(self, work: Coroutine[Any, Any, Answer]) -> Answer:

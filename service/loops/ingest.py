@@ -34,6 +34,7 @@ from service.loops.recover import to_ms
 from service.loops.refused import go_on_without
 from service.loops.registry import RegistryChanges
 from service.loops.relearn import Relearning
+from service.loops.repeating import Repeating
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError
@@ -66,8 +67,9 @@ class Ingester:
         self._carried = Carried()
         self._rebuilds = Rebuilds()
         self._relearning = Relearning()
-        self._ahead = Ahead(inbox, fleet.row_of)
-        self.last_heard = LastHeard(store, fleet, inbox, clock)
+        self._repeating = Repeating(fleet, metrics)
+        self._ahead = Ahead(inbox, fleet.row_of, self._repeating.limited)
+        self.last_heard = LastHeard(store, fleet, inbox, clock, self._repeating)
         self._checkpoints = Checkpoints(store, fleet, clock)
         self._done_ms: dict[str, int] = {}
         self._registry = RegistryChanges(store, clock)
@@ -135,6 +137,7 @@ class Ingester:
             decoded = await self._enrol(messages, decoded)
         reject_impossible_boots(decoded, self._fleet.ledger.through)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
+        rejected += self._repeating.samples(messages, decoded)
         waiting = await self._carried.next(self._store, self._fleet)
         while True:
             decisions = await self._decide(decoded, waiting)
@@ -148,6 +151,7 @@ class Ingester:
             publish(self._fleet, decisions)
             self._carried.keep(self._fleet, decisions)
             self._inbox.settle([message.token for message in messages])
+        self._repeating.learn(messages, decoded, decisions, any_rejected=bool(rejected))
         if messages:
             self._metrics.batch_messages.observe(len(messages))
             self._metrics.settle_lag_seconds.observe((self._now_ms() - messages[0].received_ms) / 1000)
@@ -202,7 +206,7 @@ class Ingester:
         """Enter pumps that no list has, and read the batch again; or keep their messages aside."""
         unknown = decoded.unknown_pumps
         if self._fleet.row_of.keys() >= unknown.keys():  # by now: it was read while they were entered
-            return decode(messages, self._fleet.row_of)
+            return decode(messages, self._fleet.row_of, self._repeating.limited)
         if not self._enrolment_open:
             for pump_id, indexes in unknown.items():
                 decoded.rejections += [
@@ -215,7 +219,7 @@ class Ingester:
         entries = await self._store.enrol([pump_id.decode() for pump_id in unknown], simulated)
         await put_in_force(self._store, self._fleet, entries, self._clock())
         tell("pumps_enrolled", count=len(entries), first=entries[0].pump_id)
-        return decode(messages, self._fleet.row_of)
+        return decode(messages, self._fleet.row_of, self._repeating.limited)
 
     async def _end_patience(self, now_ms: int) -> list[int]:
         accounts = patience_ended(self._fleet, now_ms)

@@ -1,4 +1,6 @@
-"""When is what was last heard written? Once a second at most, beside the batches and never in their way."""
+"""When is what was last heard written, and who repeats itself? Once a second at most, beside the batches and never in
+their way.
+"""
 
 import asyncio
 from typing import Final
@@ -6,6 +8,8 @@ from typing import Final
 import numpy as np
 
 from service.core.fleet import Fleet
+from service.loops.recover import to_ms
+from service.loops.repeating import Repeating
 from service.ports import Clock, IngestStore, MarkedInbox, ShardStatus
 
 AT_ONCE: Final = 5_000
@@ -13,8 +17,11 @@ AT_ONCE: Final = 5_000
 
 
 class LastHeard:
-    def __init__(self, store: IngestStore, fleet: Fleet, inbox: MarkedInbox, clock: Clock) -> None:
+    def __init__(
+        self, store: IngestStore, fleet: Fleet, inbox: MarkedInbox, clock: Clock, repeating: Repeating
+    ) -> None:
         self._store, self._fleet, self._inbox, self._clock = store, fleet, inbox, clock
+        self._repeating = repeating
         self._under_way: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -45,3 +52,6 @@ class LastHeard:
             fleet.unsaved[some] = False
             await self._store.save_latest(fleet, some)
         await self._store.save_shard(status, self._clock())
+        now = self._clock()
+        if told := self._repeating.news(to_ms(now)):
+            await self._store.save_repeating(told, now)

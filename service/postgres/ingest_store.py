@@ -18,11 +18,12 @@ from service.core.pump_rules import PumpRules, Term
 from service.core.reading import Items
 from service.core.rejection import Rejection
 from service.core.relearn import Seed
+from service.core.repeats import Told
 from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
 from service.core.state import DECIDED, SINCE_OF, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
-from service.postgres import batches, checkpoint, latest, overrides, readings, registry, rulebooks
+from service.postgres import batches, checkpoint, latest, overrides, readings, registry, repeating, rulebooks
 from service.postgres.alerts import AlertStore
 from service.postgres.batch_write import BatchWrite
 from service.postgres.fence import FencedWriter
@@ -292,6 +293,12 @@ class PostgresIngestStore:
     async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
         async def write(connection: asyncpg.Connection) -> None:
             await latest.save_latest(connection, self._shard, self._writer.epoch, fleet, rows)
+
+        await self._aside.read(write)
+
+    async def save_repeating(self, told: Sequence[Told], now: datetime) -> None:
+        async def write(connection: asyncpg.Connection) -> None:
+            await repeating.save(connection, told, now)
 
         await self._aside.read(write)
 

@@ -1,5 +1,6 @@
 """What else stands in the tables that somebody must be told? Pumps that nobody has listed, clocks that are off,
-readings that are lost, motors that stood still when their pump was last heard, messages whose place cannot be.
+readings that are lost, motors that stood still when their pump was last heard, messages whose place cannot be or is
+taken, pumps that repeat themselves.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from service.core.lifecycle import EPOCH, OUT_OF_SERVICE, AlertWritten
 from service.core.limits import LIMITS
 from service.core.override import Whose
 from service.core.reading import DrugClass
+from service.core.rejection import Reason
 from service.core.rulebook import Rulebook
 from service.core.technical import ClockSaid, Locked, Losses, clock_turn, lock_turn, loss_turn
-from service.postgres import unlisted
+from service.postgres import repeating, unlisted
 from service.postgres.alerts import AlertStore
 from service.postgres.layers import layers, limit_sql
 from service.postgres.silence import GRACE_AT_LEAST_S, MARKER_FRESH_FOR_S
@@ -35,7 +37,8 @@ async def look_once(
         await _clocks(connection, now),
         await _locks(connection, rulebook, now),
         await _losses(connection, rulebook, now),
-        await _implausible(connection, now),
+        await _aside(connection, now),
+        await repeating.turns(connection, now, AT_ONCE),
     ):
         if turns:
             async with connection.transaction():
@@ -57,6 +60,8 @@ JUDGED_HERE: Final = (
     Condition.CLOCK_OFF,
     Condition.UNREGISTERED,
     Condition.IMPLAUSIBLE_BOOT,
+    Condition.CONFLICTING_READINGS,
+    Condition.REPEATING,
 )
 
 
@@ -163,27 +168,35 @@ async def _losses(connection: asyncpg.Connection, rulebook: Rulebook, now: datet
     return [turn for turn in turns if turn is not None]
 
 
-# Pumps in whose name messages came, in the last day, whose place in its history cannot be; and those of which none has.
-_IMPLAUSIBLE: Final = """
+# What is kept aside of a pump for some reasons is told of: its place in the pump's history cannot be, or it is taken.
+_TELLING: Final = {
+    Reason.IMPLAUSIBLE_BOOT: Condition.IMPLAUSIBLE_BOOT,
+    Reason.CONFLICTS_WITH_STORED: Condition.CONFLICTING_READINGS,
+}
+# Pumps in whose name such messages came in the last day; and those told of, in whose name none has.
+_ASIDE: Final = """
 WITH recent AS (
     SELECT substring(topic FROM 'pumps/v1/([A-Za-z0-9_-]{1,64})/') AS pump_id, min(received_at) AS first_at
-    FROM quarantine WHERE reason = 'implausible_boot' AND received_at > $1::timestamptz - interval '1 day'
+    FROM quarantine WHERE reason = $3 AND received_at > $1::timestamptz - interval '1 day'
     GROUP BY 1
 )
 SELECT p.pump, r.pump_id IS NULL AS over, coalesce(r.first_at, a.began_at) AS began_at,
        coalesce((SELECT max(past.detected_position) + 1 FROM alert AS past
-                 WHERE past.pump = p.pump AND past.condition = 'implausible_boot'), 0) AS position
+                 WHERE past.pump = p.pump AND past.condition = $4), 0) AS position
 FROM pump AS p
 LEFT JOIN recent AS r USING (pump_id)
-LEFT JOIN alert AS a ON a.pump = p.pump AND a.condition = 'implausible_boot' AND a.state <> 'resolved'
+LEFT JOIN alert AS a ON a.pump = p.pump AND a.condition = $4 AND a.state <> 'resolved'
 WHERE p.in_service AND (r.pump_id IS NULL) = (a.id IS NOT NULL) AND (r.pump_id IS NOT NULL OR a.id IS NOT NULL)
 LIMIT $2
 """
 
 
-async def _implausible(connection: asyncpg.Connection, now: datetime) -> Sequence[Change]:
-    rows = await connection.fetch(_IMPLAUSIBLE, now, AT_ONCE)
-    return [_turn(Condition.IMPLAUSIBLE_BOOT, row, _ms(row["began_at"]), _ms(now)) for row in rows]
+async def _aside(connection: asyncpg.Connection, now: datetime) -> Sequence[Change]:
+    return [
+        _turn(condition, row, _ms(row["began_at"]), _ms(now))
+        for reason, condition in _TELLING.items()
+        for row in await connection.fetch(_ASIDE, now, AT_ONCE, reason, condition)
+    ]
 
 
 def _turn(condition: Condition, row: asyncpg.Record, began_ms: int, now_ms: int) -> Change:

@@ -69,11 +69,12 @@ class Driven:
         self.store = PostgresIngestStore(self._url, 0, AlertStore(DEFAULT_RULEBOOK))
         source = RulebookSource(self._rulebook, self.store.overrides)
         self.fleet = Fleet(await source.look(self._clock()))
+        self.metrics = Metrics(CollectorRegistry())
         self.ingester = Ingester(
             self.feed,
             self.store,
             self.fleet,
-            Metrics(CollectorRegistry()),
+            self.metrics,
             self._clock,
             enrolment_open=self._enrolment_open,
             rulebooks=source,
