@@ -150,8 +150,16 @@ class IngestStore(Protocol):
         """Empty while the database answers, else one line."""
 
     async def take_over(self, owner: str) -> None: ...
-    async def pumps(self, keys: Sequence[int] | None = None) -> list[PumpEntry]:
-        """What the registry says of these pumps, or of all of the shard."""
+    def hold(self, epochs: Mapping[int, int]) -> None:
+        """These shards were won by lease, with these epochs."""
+
+    def let_go(self, shards: Collection[int]) -> None:
+        """These are no longer ours."""
+
+    async def pumps(
+        self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None
+    ) -> list[PumpEntry]:
+        """What the registry says of these pumps, of all of these shards, or of all that are ours."""
 
     async def changed(self, since: datetime) -> Mapping[datetime, Sequence[int]]:
         """The shard's pumps whose registry entry changed after `since`, by when it did."""
@@ -159,7 +167,9 @@ class IngestStore(Protocol):
     async def enrol(self, pump_ids: Sequence[str], simulated: Sequence[bool]) -> list[PumpEntry]:
         """Enter pumps that no list has. Those of other shards are returned like ours."""
 
-    async def recovered(self) -> Recovered: ...
+    async def recovered(self, shards: Collection[int] | None = None) -> Recovered:
+        """Of these shards, or of all that are ours."""
+
     async def items_after(self, keys: Sequence[int], after: Sequence[int], since: Sequence[datetime]) -> Items:
         """Stored items beyond positions `after`, by key and position; `since`: when `after` was measured, or before."""
 
@@ -220,8 +230,8 @@ class IngestStore(Protocol):
     async def save_repeating(self, told: Sequence[Told], now: datetime) -> None:
         """Who sends again and again what is known."""
 
-    async def save_shard(self, status: ShardStatus, now: datetime) -> None:
-        """How the shard is, and that this role lives. Raises FencedError."""
+    async def save_shards(self, statuses: Mapping[int, ShardStatus], now: datetime) -> None:
+        """How the shards are, and that this role lives. Raises FencedError."""
 
     async def close(self) -> None: ...
 
@@ -286,18 +296,14 @@ class MarkedInbox(Inbox, Protocol):
     def send_marker(self) -> None: ...
 
     @property
+    def statuses(self) -> Mapping[int, ShardStatus]:
+        """By shard, how its session is."""
+
+    @property
     def marker_seen_at(self) -> datetime | None:
         """When the newest marker came back before which all that arrived is settled; None while nothing shows that we
-        hear.
+        hear. Of several shards, the oldest of these.
         """
-
-    @property
-    def session_since(self) -> datetime | None:
-        """Since when the session stands, by our clock."""
-
-    @property
-    def session_lost_at(self) -> datetime | None:
-        """When it was last found that the broker had forgotten the session, with all that it held."""
 
     @property
     def held_bytes(self) -> int: ...

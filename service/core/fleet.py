@@ -1,6 +1,6 @@
 """Which pumps does this ingester watch, and where is each of them? One row a pump, columns for everything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -86,6 +86,19 @@ class Fleet:
             self.row_of[entry.pump_id.encode()] = row
             self.row_of_key[entry.key] = row
             self.keys[row] = entry.key
+
+    def forget(self, rows: Collection[int]) -> None:
+        """These pumps are watched by another ingester now. Their rows stay, and nothing comes of them any more."""
+        some = list(rows)
+        for row in some:
+            del self.row_of[self.pump_ids[row].encode()], self.row_of_key[int(self.keys[row])]
+            self.offsets.pop(row, None)
+        self.unsaved[some] = self.behind[some] = False
+        self.ledger.forget(some)
+        self.receipted[some] = self.ledger.through[some]
+        self.checkpointed[some] = self.ledger.evaluated[some]
+        self.unlearned.difference_update(some)
+        self.held.difference_update(some)
 
     def due(self, entries: Sequence[PumpEntry]) -> list[Term]:
         """By what each of these pumps, which are known, is to be judged after its evaluated position."""

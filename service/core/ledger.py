@@ -74,6 +74,12 @@ class Ledger:
         self.highest = np.r_[self.highest, np.full(added, NOTHING, np.int64)]
         self._has_hole = np.r_[self._has_hole, np.zeros(added, np.bool_)]
 
+    def forget(self, rows: list[int]) -> None:
+        """Nothing is waited for of these any more."""
+        self._has_hole[rows] = False
+        for row in rows:
+            self.irregular.pop(row, None)
+
     @property
     def with_hole(self) -> list[int]:
         """The rows of the pumps of which something is waited for, however many have lost something for good."""

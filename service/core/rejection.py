@@ -30,6 +30,7 @@ class Reason(StrEnum):
     HELD_FROM_AHEAD = "held_from_ahead"  # the pump says it forgot what it is just sending
     IMPLAUSIBLE_BOOT = "implausible_boot"  # more restarts ahead than can be
     ENROLMENT_CLOSED = "enrolment_closed"
+    WRONG_SHARD = "wrong_shard"  # in a cluster: published past the broker's mapping
     CONFLICTS_WITH_STORED = "conflicts_with_stored"  # the same position and time were stored with other values
     REPEATED = "repeated"  # one of many of a pump that brought nothing new: the others are only counted
     REFUSED_BY_STORE = "refused_by_store"  # the database cannot hold it

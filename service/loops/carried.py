@@ -5,6 +5,7 @@ other pump waits. A little of that is kept in memory; the rest is read back from
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,12 @@ class Carried:
         self.from_store(fleet, decisions.admission.from_store)
         for row in decisions.folded.rows.tolist():
             fleet.behind[row] = row in self._queues or row in self._in_store
+
+    def forget(self, rows: Collection[int]) -> None:
+        """Others go on with these."""
+        for row in rows:
+            self._in_store.pop(row, None)
+            self._items -= _size(self._queues.pop(row, deque()))
 
     def from_store(self, fleet: Fleet, rows: list[int]) -> None:
         """These are behind by what the store holds of them, which may come before what is in their queues."""

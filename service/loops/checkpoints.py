@@ -36,8 +36,11 @@ class Checkpoints:
         self._may_write -= len(rows)
         await self._write(rows.tolist(), now_ms)
 
-    async def write_all(self, now_ms: int) -> None:
+    async def write_all(self, now_ms: int, among: Sequence[int] | None = None) -> None:
+        """Of all pumps, or of those in the rows `among`."""
         rows = np.flatnonzero(self._fleet.ledger.evaluated != self._fleet.checkpointed)
+        if among is not None:
+            rows = np.intersect1d(rows, among)
         for at in range(0, len(rows), CHECKPOINTS_AT_ONCE):
             await self._write(rows[at : at + CHECKPOINTS_AT_ONCE].tolist(), now_ms)
 

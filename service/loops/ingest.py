@@ -1,7 +1,7 @@
 """How do messages become facts? Drain, decode, decide, commit, publish, settle, receipt: in this order, for ever."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter
@@ -21,12 +21,14 @@ from service.core.pipeline import (
 from service.core.reading import EventType, Items
 from service.core.rejection import Reason, Rejection
 from service.core.sequence import NOTHING
+from service.core.shards import shard_of
 from service.logs import tell
 from service.loops.ahead import Ahead, Gathered
 from service.loops.begin import begin
 from service.loops.carried import Carried
 from service.loops.checkpoints import Checkpoints
 from service.loops.earlier import never_stored
+from service.loops.foreign import reject_foreign
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.latest import LastHeard
 from service.loops.rebuild import Rebuilds
@@ -74,6 +76,7 @@ class Ingester:
         self._done_ms: dict[str, int] = {}
         self._registry = RegistryChanges(store, clock)
         self._rulebooks = rulebooks
+        self._shards: frozenset[int] | None = None  # those that are ours; None: there is but one for all pumps
         self._to_judge: dict[int, None] = {}  # keys, in the order in which they are judged anew
 
     async def run(self, owner: str, stop: asyncio.Event) -> None:
@@ -84,6 +87,10 @@ class Ingester:
                 await self.turn()
         finally:
             await self._inbox.close()
+        await self.end()
+
+    async def end(self) -> None:
+        """Write down where everything is."""
         await self._checkpoints.write_all(self._now_ms())
         await self.last_heard.save()
         await self._store.close()
@@ -91,14 +98,39 @@ class Ingester:
     async def begin(self, owner: str) -> None:
         """Win the shard, recover, and only then connect: nobody else may be settling what the session holds."""
         await self._store.take_over(owner)
+        await self.prepare()
+        await self._load(None)
+        await self._inbox.start()
+
+    async def prepare(self) -> None:
+        """What is to be done once, before any shard is loaded."""
         await self._registry.look()
         await self._store.use(self._fleet.rulebook, self._clock())
         tell("rulebook_in_force", version=self._fleet.rulebook.version)
-        begun = await begin(self._store, self._fleet, self._clock())
+
+    async def take(self, epochs: Mapping[int, int]) -> None:
+        """Recover these shards, which were won; they connect afterwards."""
+        self._store.hold(epochs)
+        self._shards = (self._shards or frozenset()) | epochs.keys()
+        await self._load(epochs)
+
+    async def leave(self, shards: Collection[int]) -> None:
+        """Write down where the pumps of these shards are, and forget them: somebody else goes on."""
+        fleet = self._fleet
+        rows = [row for pump_id, row in fleet.row_of.items() if shard_of(pump_id.decode()) in shards]
+        await self._checkpoints.write_all(self._now_ms(), rows)
+        await self.last_heard.save()
+        for each in (self._carried, self._rebuilds, self._relearning, fleet):
+            each.forget(rows)
+        self._to_judge = {key: None for key in self._to_judge if key in fleet.row_of_key}
+        self._shards = (self._shards or frozenset()) - set(shards)
+        self._store.let_go(shards)
+
+    async def _load(self, shards: Collection[int] | None) -> None:
+        begun = await begin(self._store, self._fleet, self._clock(), shards)
         self._carried.from_store(self._fleet, begun.behind)
         self._relearning.ask(self._fleet, begun.unlearned)
         self._rebuilds.ask(begun.late_from)
-        await self._inbox.start()
 
     @property
     def carries(self) -> bool:
@@ -134,7 +166,7 @@ class Ingester:
         messages, decoded = gathered.messages, gathered.decoded()
         self._stages["decode"].observe(gathered.took_s)
         if decoded.unknown_pumps:
-            decoded = await self._enrol(messages, decoded)
+            decoded = self._ours(await self._enrol(messages, self._ours(decoded)))
         reject_impossible_boots(decoded, self._fleet.ledger.through)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
         rejected += self._repeating.samples(messages, decoded)
@@ -221,6 +253,12 @@ class Ingester:
         tell("pumps_enrolled", count=len(entries), first=entries[0].pump_id)
         return decode(messages, self._fleet.row_of, self._repeating.limited)
 
+    def _ours(self, decoded: Decoded) -> Decoded:
+        """Without unknown pumps that are of a shard which is not ours."""
+        if self._shards is not None:
+            reject_foreign(decoded, self._shards)
+        return decoded
+
     async def _end_patience(self, now_ms: int) -> list[int]:
         accounts = patience_ended(self._fleet, now_ms)
         for row, account in accounts.items():
@@ -251,7 +289,7 @@ class Ingester:
                 fleet.use(rulebook)
                 await self._store.use(rulebook, self._clock())
                 tell("rulebook_in_force", version=rulebook.version)
-                self._to_judge = dict.fromkeys(fleet.keys.tolist())
+                self._to_judge = dict.fromkeys(fleet.row_of_key)
         self._to_judge |= dict.fromkeys(await self._registry.look())
 
     async def _judge_some(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from service.core.fleet import Fleet
 from service.loops.recover import to_ms
 from service.loops.repeating import Repeating
-from service.ports import Clock, IngestStore, MarkedInbox, ShardStatus
+from service.ports import Clock, IngestStore, MarkedInbox
 
 AT_ONCE: Final = 5_000
 """Pumps in one transaction: the loop has other things to do between two of them."""
@@ -45,13 +45,13 @@ class LastHeard:
     async def _save(self) -> None:
         inbox, fleet = self._inbox, self._fleet
         # First: what arrived before that marker is among the rows, and silence is judged as of the marker.
-        status = ShardStatus(inbox.marker_seen_at, inbox.session_since, inbox.problem, inbox.session_lost_at)
+        statuses = inbox.statuses
         rows = np.flatnonzero(fleet.unsaved)
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]
             fleet.unsaved[some] = False
             await self._store.save_latest(fleet, some)
-        await self._store.save_shard(status, self._clock())
+        await self._store.save_shards(statuses, self._clock())
         now = self._clock()
         if told := self._repeating.news(to_ms(now)):
             await self._store.save_repeating(told, now)

@@ -4,7 +4,7 @@ From the checkpoint before what came late. Meanwhile the pump is judged as befor
 those of in-order arrival, in one transaction. Where a stop interrupts it, the next start begins it again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -36,6 +36,12 @@ class Rebuilds:
             self._late_from[row] = min(position, self._late_from.get(row, position))
             if row in self._begun and position <= self._begun[row][1].read_to:
                 del self._begun[row]
+
+    def forget(self, rows: Collection[int]) -> None:
+        """Others begin these again."""
+        for row in rows:
+            self._late_from.pop(row, None)
+            self._begun.pop(row, None)
 
     async def go_on(self, store: IngestStore, fleet: Fleet, now: datetime) -> None:
         """One slice more."""

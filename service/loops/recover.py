@@ -51,14 +51,15 @@ async def recover(store: IngestStore, fleet: Fleet, found: Recovered, now: datet
     now_ms = to_ms(now)
     behind: list[int] = []
     heard = [fleet.row_of_key[key] for key in found.checkpoints]
+    every = np.array(heard, np.intp)
     for at in range(0, len(heard), PUMPS_AT_ONCE):
         rows = heard[at : at + PUMPS_AT_ONCE]
         lost = {row: found.lost.get(int(fleet.keys[row]), ()) for row in rows}
         waited_for = {row for row in rows if int(fleet.keys[row]) in found.waited_for}
         behind += await _recover_some(store, fleet, rows, lost, waited_for, now)
     # Receipts that were not sent before the stop follow over the next ten seconds, not all at once.
-    fleet.receipted_ms[:] = now_ms - np.arange(len(fleet)) * 7919 % 10_000
-    tell("recovered", pumps=len(fleet), heard=len(heard), behind=len(behind))
+    fleet.receipted_ms[every] = now_ms - every * 7919 % 10_000
+    tell("recovered", pumps=len(fleet.row_of), heard=len(heard), behind=len(behind))
     return behind
 
 

@@ -4,7 +4,7 @@ In slices, beside what is live: a pump that is yet to be relearned is stored and
 once its state is known again. Where a stop interrupts it, the next start goes on with the rest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -32,6 +32,12 @@ class Relearning:
         """These are not judged until their states are worked out, as far as they were evaluated before."""
         self._waiting += rows
         fleet.unlearned |= set(self._waiting)
+
+    def forget(self, rows: Collection[int]) -> None:
+        """Others go on with these."""
+        self._waiting = [row for row in self._waiting if row not in rows]
+        for row in rows:
+            self._begun.pop(row, None)
 
     async def go_on(self, store: IngestStore, fleet: Fleet, now: datetime) -> list[int]:
         """One slice more. Return the rows of the pumps that are judged again."""

@@ -22,10 +22,12 @@ class Settled(NamedTuple):
 
 
 class Held:
-    def __init__(self, max_bytes: int, max_messages: int) -> None:
+    def __init__(self, max_bytes: int, max_messages: int, shard: int = 0, shards: int = 1) -> None:
+        """Connections are counted so that no two of so many shards have one of the same number."""
         self.max_bytes = max_bytes
         self.max_messages = max_messages
-        self.connection = 0
+        self.connection = shard
+        self._shards = shards
         self.redelivered = 0  # discarded, since the same message was pending under the same id
         self.arrived = 0
         self._live = False
@@ -42,7 +44,7 @@ class Held:
 
     def began(self) -> None:
         self.ended()
-        self.connection += 1
+        self.connection += self._shards
         self._live = True
 
     def ended(self) -> None:

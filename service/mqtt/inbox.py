@@ -8,7 +8,7 @@ docs/decisions/0006-a-full-inbox-pauses.md.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import SystemRandom
 from secrets import token_hex
@@ -22,7 +22,7 @@ from service.mqtt.connecting import broker_of, check_topic_filter
 from service.mqtt.held import Held
 from service.mqtt.link import LEAVE_WITHIN_S, Link
 from service.mqtt.packets import Publish
-from service.ports import Clock, RawMessage, Token
+from service.ports import Clock, RawMessage, ShardStatus, Token
 
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 MAX_HELD_MESSAGES: Final = 50_000
@@ -72,6 +72,9 @@ class MqttInbox:
         max_held_messages: int = MAX_HELD_MESSAGES,
         pause_at_most_s: float = PAUSE_AT_MOST_S,
         keepalive_s: int = KEEPALIVE_S,
+        shard: int = 0,
+        shards: int = 1,
+        on_arrival: Callable[[], None] | None = None,
         paho: type[PlainClient] | None = None,
     ) -> None:
         if "." in client_id or not client_id:
@@ -84,7 +87,9 @@ class MqttInbox:
         self._metrics = metrics
         self._paho = paho or best_client()
         self._keepalive_s = keepalive_s
-        self._held = Held(max_held_bytes, max_held_messages)
+        self._shard = shard
+        self._held = Held(max_held_bytes, max_held_messages, shard, shards)
+        self._on_arrival = on_arrival
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._roomy = asyncio.Event()
@@ -144,6 +149,16 @@ class MqttInbox:
         self._ahead += len(batch)
         return batch
 
+    def read(self) -> None:
+        """Look for what the kernel has, beyond what the loop has had time to look for."""
+        if self._link is not None:
+            self._link.read()
+
+    def pause(self) -> None:
+        """Take no more of this connection; what was taken is still to be settled."""
+        if self._link is not None:
+            self._link.pause()
+
     def settle(self, tokens: Sequence[Token]) -> None:
         settled = self._held.settle(tokens)
         if settled.packet_ids and self._link is not None:
@@ -177,6 +192,16 @@ class MqttInbox:
     def sessions_lost(self) -> int:
         """How often the broker had forgotten a session that it once had: what it held for us is gone."""
         return self._sessions_lost
+
+    @property
+    def queued(self) -> int:
+        return self._held.queued
+
+    @property
+    def statuses(self) -> Mapping[int, ShardStatus]:
+        return {
+            self._shard: ShardStatus(self._marker_seen_at, self._session_since, self._problem, self._session_lost_at)
+        }
 
     @property
     def held_messages(self) -> int:
@@ -301,6 +326,8 @@ class MqttInbox:
             self._pause_ends = asyncio.get_running_loop().call_later(self._pause_at_most_s, self._leave_until_roomy)
         if self._held.queued >= self._wanted:
             self._wake()
+        if self._on_arrival is not None:
+            self._on_arrival()
 
     def _leave_until_roomy(self) -> None:
         self._pause_ends = None

@@ -55,7 +55,7 @@ async def save(connection: asyncpg.Connection, checkpoints: Sequence[Checkpoint]
 _LATEST: Final = """
     SELECT c.pump, c.position, c.through, c.measured_at, c.layout, c.state, c.newest_at
     FROM rule_checkpoint c JOIN pump USING (pump)
-    WHERE pump.shard = $1 AND c.taken_on IS NULL
+    WHERE pump.shard = ANY ($1::integer[]) AND c.taken_on IS NULL
 """
 # The newest checkpoint of a pump that knows nothing of a position or of what follows it.
 _BEFORE: Final = """
@@ -78,9 +78,9 @@ _SEEDS: Final = """
 _FORGET: Final = "DELETE FROM rule_checkpoint WHERE pump = $1 AND position >= $2"
 
 
-async def latest(connection: asyncpg.Connection, shard: int) -> tuple[dict[int, Checkpoint], set[int]]:
+async def latest(connection: asyncpg.Connection, shards: Sequence[int]) -> tuple[dict[int, Checkpoint], set[int]]:
     """What each pump's rules go on from; and the pumps whose state is of another layout, which says nothing."""
-    rows = await connection.fetch(_LATEST, shard)
+    rows = await connection.fetch(_LATEST, shards)
     return {row["pump"]: _checkpoint(row) for row in rows}, {row["pump"] for row in rows if row["layout"] != LAYOUT}
 
 
@@ -131,43 +131,45 @@ def measured_since(measured_ms: float) -> datetime:
 # What the ledger knows to be lost for good, and which offsets each pump's clock had, for the pumps of a shard.
 _LOST: Final = """
     SELECT gap.pump, from_position, to_position FROM gap JOIN pump USING (pump)
-    WHERE pump.shard = $1 AND lost AND closed_at IS NULL ORDER BY 1, 2
+    WHERE pump.shard = ANY ($1::integer[]) AND lost AND closed_at IS NULL ORDER BY 1, 2
 """
 _OFFSETS: Final = """
     SELECT o.pump, o.from_position, o.offset_ms FROM clock_offset o JOIN pump USING (pump)
-    WHERE pump.shard = $1 ORDER BY o.pump, o.from_position
+    WHERE pump.shard = ANY ($1::integer[]) ORDER BY o.pump, o.from_position
 """
 # Pumps with a hole that patience had ended for: evaluation has gone on beyond it.
 _WAITED: Final = """
     SELECT DISTINCT gap.pump FROM gap JOIN pump USING (pump)
-    WHERE pump.shard = $1 AND NOT lost AND closed_at IS NULL
+    WHERE pump.shard = ANY ($1::integer[]) AND NOT lost AND closed_at IS NULL
 """
-_REBUILDS: Final = "SELECT r.pump, r.from_position FROM rebuild r JOIN pump USING (pump) WHERE pump.shard = $1"
+_REBUILDS: Final = """
+    SELECT r.pump, r.from_position FROM rebuild r JOIN pump USING (pump) WHERE pump.shard = ANY ($1::integer[])
+"""
 _REBUILT: Final = "DELETE FROM rebuild WHERE pump = ANY ($1::integer[])"
 
 
-async def lost_spans(connection: asyncpg.Connection, shard: int) -> dict[int, list[tuple[int, int]]]:
+async def lost_spans(connection: asyncpg.Connection, shards: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     spans: dict[int, list[tuple[int, int]]] = {}
-    for row in await connection.fetch(_LOST, shard):
+    for row in await connection.fetch(_LOST, shards):
         spans.setdefault(row["pump"], []).append((row["from_position"], row["to_position"]))
     return spans
 
 
-async def waited_for(connection: asyncpg.Connection, shard: int) -> set[int]:
-    return {row["pump"] for row in await connection.fetch(_WAITED, shard)}
+async def waited_for(connection: asyncpg.Connection, shards: Sequence[int]) -> set[int]:
+    return {row["pump"] for row in await connection.fetch(_WAITED, shards)}
 
 
-async def clock_offsets(connection: asyncpg.Connection, shard: int) -> dict[int, list[tuple[int, int]]]:
+async def clock_offsets(connection: asyncpg.Connection, shards: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """(from position, offset) of every offset that a pump's clock ever had, in this order."""
     offsets: dict[int, list[tuple[int, int]]] = {}
-    for row in await connection.fetch(_OFFSETS, shard):
+    for row in await connection.fetch(_OFFSETS, shards):
         offsets.setdefault(row["pump"], []).append((row["from_position"], row["offset_ms"]))
     return offsets
 
 
-async def rebuilds(connection: asyncpg.Connection, shard: int) -> dict[int, int]:
+async def rebuilds(connection: asyncpg.Connection, shards: Sequence[int]) -> dict[int, int]:
     """Pumps whose verdicts must be worked out again, and from which position."""
-    return {row["pump"]: row["from_position"] for row in await connection.fetch(_REBUILDS, shard)}
+    return {row["pump"]: row["from_position"] for row in await connection.fetch(_REBUILDS, shards)}
 
 
 async def rebuilt(connection: asyncpg.Connection, keys: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """What does the ingester write and read back? `ports.IngestStore` on PostgreSQL, over one fenced connection."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -35,10 +35,11 @@ _PUMPS: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
            bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump
-    WHERE shard = $1 ORDER BY pump
+    WHERE shard = ANY ($1::integer[]) ORDER BY pump
 """
 _CHANGED: Final = """
-    SELECT updated_at, array_agg(pump) AS pumps FROM pump WHERE shard = $1 AND updated_at > $2 GROUP BY updated_at
+    SELECT updated_at, array_agg(pump) AS pumps FROM pump
+    WHERE shard = ANY ($1::integer[]) AND updated_at > $2 GROUP BY updated_at
 """
 _BY_KEY: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
@@ -73,13 +74,13 @@ _HEARTBEAT: Final = """
 
 
 class PostgresIngestStore:
-    def __init__(self, url: str, shard: int, alerts: AlertStore) -> None:
-        self._writer = FencedWriter(url, shard)
+    def __init__(self, url: str, shard: int | None, alerts: AlertStore, instance: str = "") -> None:
+        """`shard`: the one that is taken over by force; None: those that `instance` holds by lease."""
+        self._writer = FencedWriter(url, shard, instance)
         # What was last heard is heard again: it need not be on the disk before the next batch may go on.
-        self._aside = PatientConnection(url, f"pumpwatch-ingest-{shard}-latest", {"synchronous_commit": "off"})
+        self._aside = PatientConnection(url, f"pumpwatch-ingest-{instance or shard}-latest", {"synchronous_commit": "off"})
         self._shard = shard
         self._alerts = alerts
-        self._instance = f"shard-{shard}"
         self._rules: dict[str, PumpRules] = {}
         self._bad_of: tuple[int, int] = (0, 0)  # a connection, and when the first bad message came over it
 
@@ -100,13 +101,21 @@ class PostgresIngestStore:
     async def take_over(self, owner: str) -> None:
         await self._writer.take_over(f"{owner}/{os.getpid()}")
 
+    def hold(self, epochs: Mapping[int, int]) -> None:
+        self._writer.hold(epochs)
+
+    def let_go(self, shards: Collection[int]) -> None:
+        self._writer.let_go(shards)
+
     async def close(self) -> None:
         await self._writer.close()
         await self._aside.close()
 
-    async def pumps(self, keys: Sequence[int] | None = None) -> list[PumpEntry]:
+    async def pumps(
+        self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None
+    ) -> list[PumpEntry]:
         found: list[PumpEntry] = []
-        query, whose = (_PUMPS, self._shard) if keys is None else (_BY_KEY, keys)
+        query, whose = (_PUMPS, self._among(shards)) if keys is None else (_BY_KEY, keys)
 
         async def look(connection: asyncpg.Connection) -> None:
             found[:] = map(_entry, await connection.fetch(query, whose))
@@ -119,7 +128,7 @@ class PostgresIngestStore:
 
         async def look(connection: asyncpg.Connection) -> None:
             found.clear()
-            found.update(await connection.fetch(_CHANGED, self._shard, since))
+            found.update(await connection.fetch(_CHANGED, self._among(None), since))
 
         await self._writer.read(look)
         return found
@@ -128,26 +137,28 @@ class PostgresIngestStore:
         found: list[PumpEntry] = []
 
         async def write(connection: asyncpg.Connection) -> None:
-            await registry.enrol(connection, pump_ids, simulated, self._shard)
-            await connection.execute(_ADOPT, list(pump_ids), self._shard)
+            await registry.enrol(connection, pump_ids, simulated, self._shard or 0)
+            if self._shard is not None:
+                await connection.execute(_ADOPT, list(pump_ids), self._shard)
             found[:] = map(_entry, await connection.fetch(_BY_ID, list(pump_ids)))
 
         await self._writer.write(write)
         return found
 
-    async def recovered(self) -> Recovered:
+    async def recovered(self, shards: Collection[int] | None = None) -> Recovered:
         found: list[Recovered] = []
+        among = self._among(shards)
 
         async def look(connection: asyncpg.Connection) -> None:
-            checkpoints, unreadable = await checkpoint.latest(connection, self._shard)
+            checkpoints, unreadable = await checkpoint.latest(connection, among)
             found[:] = [
                 Recovered(
                     checkpoints,
                     unreadable,
-                    await checkpoint.lost_spans(connection, self._shard),
-                    await checkpoint.clock_offsets(connection, self._shard),
-                    await checkpoint.rebuilds(connection, self._shard),
-                    await checkpoint.waited_for(connection, self._shard),
+                    await checkpoint.lost_spans(connection, among),
+                    await checkpoint.clock_offsets(connection, among),
+                    await checkpoint.rebuilds(connection, among),
+                    await checkpoint.waited_for(connection, among),
                 )
             ]
 
@@ -292,7 +303,7 @@ class PostgresIngestStore:
 
     async def save_latest(self, fleet: Fleet, rows: npt.NDArray[np.intp]) -> None:
         async def write(connection: asyncpg.Connection) -> None:
-            await latest.save_latest(connection, self._shard, self._writer.epoch, fleet, rows)
+            await latest.save_latest(connection, self._writer.epochs, fleet, rows)
 
         await self._aside.read(write)
 
@@ -302,12 +313,17 @@ class PostgresIngestStore:
 
         await self._aside.read(write)
 
-    async def save_shard(self, status: ShardStatus, now: datetime) -> None:
+    async def save_shards(self, statuses: Mapping[int, ShardStatus], now: datetime) -> None:
+        problem = next((status.problem for status in statuses.values() if status.problem), "")
+
         async def write(connection: asyncpg.Connection) -> None:
-            await latest.save_shard(connection, self._shard, self._writer.epoch, status)
-            await connection.execute(_HEARTBEAT, self._instance, now, not status.problem, status.problem)
+            await latest.save_shards(connection, self._writer.epochs, statuses)
+            await connection.execute(_HEARTBEAT, self._writer.instance, now, not problem, problem)
 
         await self._aside.read(write)
+
+    def _among(self, shards: Collection[int] | None) -> list[int]:
+        return list(self._writer.epochs if shards is None else shards)
 
 
 def _entry(row: asyncpg.Record) -> PumpEntry:

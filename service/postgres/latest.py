@@ -4,6 +4,7 @@ Written over a connection of its own, beside the batches: nothing here is locked
 it takes to change one row.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import asyncpg
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from service.core.fleet import Fleet
 from service.core.rules.reservoir import times_to_empty_d
+from service.core.shards import told
 from service.core.state import Field
 from service.ports import FencedError, ShardStatus
 from service.postgres.binary import Columns, copy_columns, in_us
@@ -40,7 +42,7 @@ _KINDS: Final = {
     "empty_optimistic_d": ">f4",
 }
 # Last heard and last values. An older reading never replaces a newer one, and our time of hearing never goes back.
-# Nothing is written by one who has lost the shard.
+# Nothing is written by one who has lost a shard.
 _UPSERT: Final = """
     INSERT INTO pump_latest AS l
         (pump, received_at, measured_at, position, program_ml_d, flow_ml_d, reservoir_ml, battery_v, mode,
@@ -49,7 +51,9 @@ _UPSERT: Final = """
         empty_judged, nullif(empty_nominal_d, 'NaN'), nullif(empty_conservative_d, 'NaN'),
         nullif(empty_optimistic_d, 'NaN')
     FROM heard
-    WHERE EXISTS (SELECT FROM shard WHERE shard = $1 AND epoch = $2)
+    WHERE NOT EXISTS (
+        SELECT FROM unnest($1::integer[], $2::bigint[]) AS held (shard, epoch) LEFT JOIN shard AS s USING (shard, epoch)
+        WHERE s.shard IS NULL)
     ORDER BY pump
     ON CONFLICT (pump) DO UPDATE SET
         received_at = greatest(l.received_at, excluded.received_at),
@@ -69,17 +73,22 @@ _UPSERT: Final = """
 _HEARD: Final = """
     INSERT INTO pump_latest AS l (pump, received_at)
     SELECT pump, received_at FROM heard
-    WHERE EXISTS (SELECT FROM shard WHERE shard = $1 AND epoch = $2)
+    WHERE NOT EXISTS (
+        SELECT FROM unnest($1::integer[], $2::bigint[]) AS held (shard, epoch) LEFT JOIN shard AS s USING (shard, epoch)
+        WHERE s.shard IS NULL)
     ORDER BY pump
     ON CONFLICT (pump) DO UPDATE SET received_at = greatest(l.received_at, excluded.received_at)
 """
-# How the shard is: its last marker that came back through the broker, since when its session stands, what is wrong.
-_SHARD: Final = """
-    UPDATE shard
-    SET marker_at = coalesce($3, marker_at), session_since = coalesce($4, session_since), reason = $5,
-        session_lost_at = coalesce($6, session_lost_at),
-        trouble_since = CASE WHEN $5 <> '' THEN coalesce(trouble_since, now()) END
-    WHERE shard = $1 AND epoch = $2
+# How shards are: the last marker that came back through the broker, since when the session stands, what is wrong.
+_SHARDS: Final = """
+    UPDATE shard AS s
+    SET marker_at = coalesce(t.marker_at, s.marker_at), session_since = coalesce(t.session_since, s.session_since),
+        reason = t.reason, session_lost_at = coalesce(t.session_lost_at, s.session_lost_at),
+        trouble_since = CASE WHEN t.reason <> '' THEN coalesce(s.trouble_since, now()) END
+    FROM unnest(
+        $1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::timestamptz[]
+    ) AS t (shard, epoch, marker_at, session_since, reason, session_lost_at)
+    WHERE s.shard = t.shard AND s.epoch = t.epoch
 """
 
 
@@ -92,19 +101,19 @@ async def session_recorded(pool: asyncpg.Pool, shard: int) -> bool:
 
 
 async def save_latest(
-    connection: asyncpg.Connection, shard: int, epoch: int, fleet: Fleet, rows: npt.NDArray[np.intp]
+    connection: asyncpg.Connection, epochs: Mapping[int, int], fleet: Fleet, rows: npt.NDArray[np.intp]
 ) -> None:
     """Write what was last heard of the pumps in `rows`; of one that has sent events only, that it was heard."""
     said = fleet.latest["position"][rows] >= 0
     heard = _heard(fleet, rows[~said])
     columns = {**_heard(fleet, rows[said]), **_said(fleet, rows[said])}
     await connection.execute(_STAGE)
-    for upsert, told in ((_UPSERT, columns), (_HEARD, heard)):
-        if not len(told["pump"]):
+    for upsert, values in ((_UPSERT, columns), (_HEARD, heard)):
+        if not len(values["pump"]):
             continue
         async with connection.transaction():
-            await copy_columns(connection, "heard", {name: _KINDS[name] for name in told}, told)
-            await connection.execute(upsert, shard, epoch)
+            await copy_columns(connection, "heard", {name: _KINDS[name] for name in values}, values)
+            await connection.execute(upsert, list(epochs), list(epochs.values()))
 
 
 def _heard(fleet: Fleet, rows: npt.NDArray[np.intp]) -> Columns:
@@ -125,7 +134,14 @@ def _said(fleet: Fleet, rows: npt.NDArray[np.intp]) -> Columns:
     }
 
 
-async def save_shard(connection: asyncpg.Connection, shard: int, epoch: int, status: ShardStatus) -> None:
-    """Raises FencedError where somebody else has the shard."""
-    if await connection.execute(_SHARD, shard, epoch, *status) != "UPDATE 1":
-        raise FencedError(f"shard {shard} has a new owner")
+async def save_shards(
+    connection: asyncpg.Connection, epochs: Mapping[int, int], statuses: Mapping[int, ShardStatus]
+) -> None:
+    """Of those that are ours. Raises FencedError where somebody else has one."""
+    ours = [shard for shard in statuses if shard in epochs]
+    if not ours:
+        return
+    columns = [list(column) for column in zip(*(statuses[shard] for shard in ours), strict=True)]
+    done = await connection.execute(_SHARDS, ours, [epochs[shard] for shard in ours], *columns)
+    if done != f"UPDATE {len(ours)}":
+        raise FencedError(f"shard {told(ours)} has a new owner")

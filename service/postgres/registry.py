@@ -39,7 +39,7 @@ INSERT INTO pump (
     concentration_ug_ml, interval_s, next_refill_on, in_service, simulated, bolus_daily_cap_ul, implanted_on,
     registered, shard
 )
-SELECT given.*, true, $17
+SELECT given.*, true, CASE WHEN EXISTS (SELECT FROM shard WHERE shard > 0) THEN shard_of(given.pump_id) ELSE $17 END
 FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::real[], $8::text[], $9::text[],
     $10::real[], $11::real[], $12::date[], $13::boolean[], $14::boolean[], $15::real[], $16::date[]
@@ -70,7 +70,7 @@ RETURNING pump.pump_id, pump.version, pump.xmax = 0 AS created
 async def upsert(connection: asyncpg.Connection, entries: Sequence[RegistryEntry], shard: int = 0) -> Upserted:
     """Make the registry say what `entries` say, all or nothing.
 
-    New pumps go to `shard`; those already as told keep their version.
+    New pumps go to `shard`, or in a cluster to their own; those already as told keep their version.
     """
     async with connection.transaction():
         await connection.execute(_INSERT_SITES, [e.site for e in entries], [e.time_zone for e in entries])
@@ -131,7 +131,8 @@ def as_entry(row: asyncpg.Record) -> RegistryEntry:
 # An unlisted pump: the most dangerous drug class and no sensors, which are the column defaults.
 _ENROL = """
 INSERT INTO pump (pump_id, simulated, shard)
-SELECT given.pump_id, given.simulated, $3
+SELECT given.pump_id, given.simulated,
+    CASE WHEN EXISTS (SELECT FROM shard WHERE shard > 0) THEN shard_of(given.pump_id) ELSE $3 END
 FROM unnest($1::text[], $2::boolean[]) AS given (pump_id, simulated)
 ORDER BY given.pump_id
 ON CONFLICT DO NOTHING

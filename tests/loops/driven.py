@@ -14,7 +14,7 @@ from service.core.rulebook import DEFAULT_RULEBOOK
 from service.loops.ingest import Ingester
 from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
-from service.ports import RawMessage, Token
+from service.ports import RawMessage, ShardStatus, Token
 from service.postgres.alerts import AlertStore
 from service.postgres.ingest_store import PostgresIngestStore
 from tests.pumps import MINUTE_MS, NOON_MS
@@ -31,6 +31,10 @@ class Feed:
         self.session_since: datetime | None = None
         self.session_lost_at: datetime | None = None
         self.problem, self.connection, self.held_bytes = "", 1, 0
+
+    @property
+    def statuses(self) -> dict[int, ShardStatus]:
+        return {0: ShardStatus(self.marker_seen_at, self.session_since, self.problem, self.session_lost_at)}
 
     async def start(self) -> None: ...
 

@@ -8,7 +8,7 @@ from service.core.fleet import Fleet, PumpEntry
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.core.state import Field
 from service.ports import FencedError, ShardStatus
-from service.postgres.latest import save_latest, save_shard
+from service.postgres.latest import save_latest, save_shards
 from service.postgres.readings import instant
 from tests.pumps import NOON_MS, SENSOR, readings
 
@@ -28,12 +28,12 @@ async def test_an_older_reading_never_replaces_a_newer_one(connection: asyncpg.C
     rows = np.zeros(1, np.intp)
     newer, older = readings(1, first_seq=9, reservoir_ml=7.0), readings(1, first_seq=3, reservoir_ml=8.0)
     fleet.latest[0], fleet.heard_ms[0] = newer[0], NOON_MS
-    await save_latest(connection, SHARD, EPOCH, fleet, rows)
+    await save_latest(connection, {SHARD: EPOCH}, fleet, rows)
     times = "empty_judged, empty_nominal_d, empty_conservative_d, empty_optimistic_d"
     assert tuple(await connection.fetchrow(f"SELECT {times} FROM pump_latest")) == (False, None, None, None)
     fleet.latest[0], fleet.heard_ms[0] = older[0], NOON_MS + 5_000
     fleet.state[0, Field.FULL_ML], fleet.state[0, Field.RESERVOIR_ML], fleet.state[0, Field.RATE_ML_D] = 20, 12, 0.5
-    await save_latest(connection, SHARD, EPOCH, fleet, rows)
+    await save_latest(connection, {SHARD: EPOCH}, fleet, rows) 
     assert tuple(await connection.fetchrow(f"SELECT {times} FROM pump_latest")) == (
         True,
         24.0,
@@ -45,27 +45,27 @@ async def test_an_older_reading_never_replaces_a_newer_one(connection: asyncpg.C
     assert stored["measured_at"] == instant(int(newer["measured_ms"][0]))
     assert stored["received_at"] == instant(NOON_MS + 5_000), "heard is heard, whatever it said"
     fleet.heard_ms[0] = NOON_MS
-    await save_latest(connection, SHARD, EPOCH, fleet, rows)
+    await save_latest(connection, {SHARD: EPOCH}, fleet, rows)  
     assert await connection.fetchval("SELECT received_at FROM pump_latest") == instant(NOON_MS + 5_000)
 
 
 async def test_a_pump_that_has_sent_events_only_was_heard(connection: asyncpg.Connection, fleet: Fleet) -> None:
     fleet.latest[0], fleet.heard_ms[:] = readings(1)[0], (NOON_MS, NOON_MS + 1)
-    await save_latest(connection, SHARD, EPOCH, fleet, np.arange(2))
+    await save_latest(connection, {SHARD: EPOCH}, fleet, np.arange(2))
     rows = await connection.fetch("SELECT received_at, mode FROM pump_latest ORDER BY pump")
     assert [tuple(row) for row in rows] == [(instant(NOON_MS), 0), (instant(NOON_MS + 1), None)]
     fleet.latest[1] = readings(1, reservoir_ml=9.0)[0]
-    await save_latest(connection, SHARD, EPOCH, fleet, np.arange(2))
+    await save_latest(connection, {SHARD: EPOCH}, fleet, np.arange(2)) 
     assert await connection.fetchval("SELECT max(reservoir_ml) FROM pump_latest") == 18.0
     assert await connection.fetchval("SELECT min(reservoir_ml) FROM pump_latest") == 9.0
 
 
 async def test_who_has_lost_the_shard_writes_nothing(connection: asyncpg.Connection, fleet: Fleet) -> None:
     fleet.latest[0] = readings(1)[0]
-    await save_latest(connection, SHARD, EPOCH - 1, fleet, np.arange(2))
+    await save_latest(connection, {SHARD: EPOCH - 1}, fleet, np.arange(2))
     assert await connection.fetchval("SELECT count(*) FROM pump_latest") == 0
     with pytest.raises(FencedError):
-        await save_shard(connection, SHARD, EPOCH - 1, ShardStatus(None, None, "an old owner's"))
-    await save_shard(connection, SHARD, EPOCH, ShardStatus(instant(NOON_MS), None, "its owner's"))
+        await save_shards(connection, {SHARD: EPOCH - 1}, {SHARD: ShardStatus(None, None, "an old owner's")})
+    await save_shards(connection, {SHARD: EPOCH}, {SHARD: ShardStatus(instant(NOON_MS), None, "its owner's")})
     told = await connection.fetchrow("SELECT marker_at, reason FROM shard")
     assert tuple(told) == (instant(NOON_MS), "its owner's")

@@ -11,7 +11,7 @@ from service.core.rulebook import DEFAULT_RULEBOOK
 from service.core.way import Broken
 from service.ports import ShardStatus
 from service.postgres.alerts import AlertStore
-from service.postgres.latest import save_shard
+from service.postgres.latest import save_shards
 from service.postgres.way import look_once
 
 STORE = AlertStore(DEFAULT_RULEBOOK)
@@ -83,13 +83,13 @@ async def test_a_broker_that_is_away_is_told_of_with_its_reason_and_not_taken_fo
     await way.execute("INSERT INTO shard (shard) VALUES (0)")
     lost = "broker 127.0.0.1:1883: connection refused"
     for problem in ("", lost, lost):
-        await save_shard(way.connection, 0, 0, ShardStatus(NOW, NOW, problem))
+        await save_shards(way.connection, {0: 0}, {0: ShardStatus(NOW, NOW, problem)})
     await way.execute("UPDATE shard SET trouble_since = $1", NOW)
     await way.beats("ingest", "shard-0", 60)
     assert await way.look(19) == []
     assert await way.look(60) == [("service:shard-0", "broker_unavailable", "condition_began")]
     assert (await way.says()).endswith(f"{lost}.")
-    await save_shard(way.connection, 0, 0, ShardStatus(NOW + timedelta(seconds=61), None, ""))
+    await save_shards(way.connection, {0: 0}, {0: ShardStatus(NOW + timedelta(seconds=61), None, "")})
     assert await way.look(62) == [("service:shard-0", "broker_unavailable", "condition_ended")]
 
 
