@@ -1,54 +1,10 @@
-"""What does the board show of everybody? A page of the fleet, the most urgent first, and how the pipeline is."""
+"""What does the board show of everything? The sites, and how the pipeline is."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import asyncpg
-
-
-class Chosen(NamedTuple):
-    """What of the fleet is wanted."""
-
-    q: str
-    """A part of the id, in any case."""
-    site: str | None
-    state: str
-    """open, silent, low, fine; empty: all."""
-    sites: Sequence[str] | None
-    """Those that the visitor may see; None: all, and pumps of no site."""
-    skip: int
-    limit: int
-
-
-# Each pump in service with the worst of what is open; silent by its alert, so that the board says what the rules say.
-_PUMPS: Final = """
-WITH open AS (
-    SELECT pump, min(CASE priority WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END) AS rank,
-           string_agg(condition, ', ' ORDER BY condition) AS conditions,
-           bool_or(condition IN ('silence', 'site_silence') AND state = 'active') AS silent,
-           bool_or(condition IN ('reservoir_low', 'reservoir_empty')) AS low
-    FROM alert WHERE state <> 'resolved' AND pump IS NOT NULL GROUP BY pump
-)
-SELECT p.pump_id, p.site, (ARRAY['high', 'medium', 'low'])[open.rank] AS worst, open.conditions,
-       coalesce(open.silent, false) AS silent, l.received_at, l.mode, l.program_ml_d, l.flow_ml_d, l.reservoir_ml,
-       l.battery_v, l.empty_nominal_d - extract(epoch FROM $1::timestamptz - l.measured_at)::float8 / 86400 AS empty_d,
-       count(*) OVER () AS total
-FROM pump AS p LEFT JOIN pump_latest AS l USING (pump) LEFT JOIN open USING (pump)
-WHERE p.in_service AND p.erased_at IS NULL AND ($2 = '' OR position(lower($2) IN lower(p.pump_id)) > 0)
-    AND ($3::text IS NULL OR p.site = $3) AND ($4::text[] IS NULL OR p.site = ANY ($4))
-    AND CASE $5 WHEN 'open' THEN open.rank IS NOT NULL WHEN 'silent' THEN open.silent WHEN 'low' THEN open.low
-                WHEN 'fine' THEN open.rank IS NULL AND l.received_at IS NOT NULL ELSE true END
-ORDER BY open.rank NULLS LAST, p.pump_id LIMIT $6 OFFSET $7
-"""
-
-
-async def pumps(connection: asyncpg.Connection, chosen: Chosen, now: datetime) -> list[asyncpg.Record]:
-    """`total` is of all that were chosen, also beyond this page."""
-    rows: list[asyncpg.Record] = await connection.fetch(
-        _PUMPS, now, chosen.q, chosen.site, chosen.sites, chosen.state, chosen.limit, chosen.skip
-    )
-    return rows
 
 
 async def sites(connection: asyncpg.Connection) -> list[str]:

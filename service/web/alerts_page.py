@@ -1,123 +1,72 @@
 """What is wrong now, and who has answered? Open alerts, the most urgent first, live, each answered in two clicks."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import asyncpg
+from fastapi import Query
 from nicegui import ui
 
 from service.api.live import Wanted
-from service.postgres import alert_queries
-from service.postgres.accounts import Role
-from service.web import answering, desk, frame
-from service.web.words import SHAPES, ago, condition
+from service.postgres import overview
+from service.postgres.open_alerts import Chosen, open_alerts
+from service.web import desk, frame
+from service.web.alert_list import AlertList, row_of
+from service.web.shared import Shared
+from service.web.words import SHAPES
 
 MOST: Final = 500
-_RANK: Final = {"high": 0, "medium": 1, "low": 2}
-_BEEP: Final = """
-const audio = new (window.AudioContext || window.webkitAudioContext)();
-const tone = audio.createOscillator(); const loud = audio.createGain();
-tone.frequency.value = 660; loud.gain.value = 0.2; tone.connect(loud); loud.connect(audio.destination);
-tone.start(); tone.stop(audio.currentTime + 0.35);
-"""
+_PRIORITIES: Final = {"": "all", **{name: f"{shape} {name}" for name, shape in SHAPES.items()}}
 
 
 def add() -> None:
     ui.page("/", title="Alerts · pumpwatch")(_page)
 
 
-async def _page() -> None:
-    known: set[object] = set()
+async def _page(
+    site: Annotated[str, Query(max_length=64)] = "", priority: Annotated[str, Query(max_length=10)] = ""
+) -> None:
+    visitor = desk.visitor()
+    sees = None if visitor.sites is None else tuple(sorted(visitor.sites))
+    chosen = Chosen(sees, site or None, priority if priority in SHAPES else None, MOST)
+    async with desk.database() as connection:
+        sites = [one for one in await overview.sites(connection) if visitor.sees(one)]
+    found = await _ask(chosen)
     with frame.page("Alerts", "/"):
-        with ui.row().classes("items-center justify-between w-full"):
-            ui.html("<h1>Alerts</h1>", sanitize=False)
-            sound = ui.switch("Sound for high priority")
-
-        @ui.refreshable
-        async def listed() -> None:
-            rows = await _open()
-            _show(rows)
-            urgent = {row["id"] for row in rows if row["priority"] == "high" and row["acknowledged_at"] is None}
-            if sound.value and urgent - known:
-                ui.run_javascript(_BEEP)
-            known.update(urgent)
-
-        await listed()
+        ui.html("<h1>Alerts</h1>", sanitize=False)
+        with ui.element("div").classes("filters"):
+            place = ui.select({"": "all", **{one: one for one in sites}}, value=chosen.site or "", label="Site")
+            urgency = ui.select(_PRIORITIES, value=chosen.priority or "", label="Priority")
+        more = ui.label(_beyond(found)).classes("notice").props('role="status"')
+        more.visible = bool(more.text)
+        shown = AlertList([row_of(row, desk.now()) for row in found], whole=True)
 
     async def again() -> None:
-        await listed.refresh()
+        rows = await _ask(chosen)
+        more.text = _beyond(rows)
+        more.visible = bool(more.text)
+        shown.show([row_of(row, desk.now()) for row in rows])
 
+    async def choose() -> None:
+        nonlocal chosen
+        chosen = chosen._replace(site=place.value or None, priority=urgency.value or None)
+        frame.put_into_address("/", {"site": place.value, "priority": urgency.value})
+        await again()
+
+    for each in (place, urgency):
+        each.props("outlined dense").on_value_change(choose)
     frame.follow(Wanted(frozenset({"alert"})), again)
-    ui.timer(30.0, listed.refresh)  # ages are words
+    ui.timer(30.0, again)  # what is shelved comes back by itself
 
 
-async def _open() -> list[asyncpg.Record]:
-    visitor = desk.visitor()
+async def _open(chosen: Chosen) -> list[asyncpg.Record]:
     async with desk.database() as connection:
-        rows = await alert_queries.alerts(
-            connection,
-            after=None,
-            states=["active", "latched"],
-            pump_id=None,
-            conditions=None,
-            priorities=None,
-            since=None,
-            limit=MOST,
-        )
-    seen = [row for row in rows if visitor.sees(row["site"])]
-    return sorted(seen, key=lambda row: (_RANK[row["priority"]], row["raised_at"]))
+        return await open_alerts(connection, chosen)
 
 
-def _show(rows: Sequence[asyncpg.Record]) -> None:
-    quiet = [row for row in rows if row["inhibited_by"] or row["shelved_until"]]
-    asking = [row for row in rows if row not in quiet and row["acknowledged_at"] is None]
-    answered = [row for row in rows if row not in quiet and row["acknowledged_at"] is not None]
-    for title, some, nothing in (
-        (f"Nobody has answered: {len(asking)}", asking, "Nothing asks for an answer."),
-        (f"Somebody has answered: {len(answered)}", answered, ""),
-        (f"Shelved, or told with another: {len(quiet)}", quiet, ""),
-    ):
-        if some or nothing:
-            ui.html(f"<h2>{title}</h2>", sanitize=False)
-        for row in some:
-            _row(row)
-        if not some and nothing:
-            ui.label(nothing).classes("empty")
-    if len(rows) == MOST:
-        ui.label(f"The newest {MOST} are shown.").classes("faint")
+_ask: Final = Shared(_open)
 
 
-def _row(row: asyncpg.Record) -> None:
-    priority, alert_id = row["priority"], row["id"]
-    name = row["pump_id"] or row["subject"].partition(":")[2]
-    classes = f"alert-row {priority}" + ("" if row["acknowledged_at"] is None else " answered")
-    with ui.element("article").classes(classes).props(f'data-alert="{alert_id}"'):
-        ui.label(f"{SHAPES[priority]} {priority}").classes(f"priority {priority}")
-        with ui.element("div"):
-            ui.link(f"{condition(row['condition'])}, {name}", f"/alerts/{alert_id}").classes("text-weight-bold")
-            ui.label(_about(row)).classes("faint")
-        with ui.element("div").classes("buttons"):
-            if row["acknowledged_at"] is None and desk.visitor().role.rank >= Role.CLINICIAN.rank:
-                ui.button("Acknowledge", color=None, on_click=lambda: answering.acknowledge(alert_id)).classes(
-                    "action"
-                ).props(f'no-caps unelevated aria-label="Acknowledge {condition(row["condition"])}, {name}"')
-
-
-def _about(row: asyncpg.Record) -> str:
-    now = desk.now()
-    parts = [f"raised {ago(row['raised_at'], now)}"]
-    if row["site"]:
-        parts.append(f"site {row['site']}")
-    if row["state"] == "latched":
-        parts.append("over; waits for somebody to reset it")
-    if row["acknowledged_by"]:
-        parts.append(f"answered by {row['acknowledged_by']} {ago(row['acknowledged_at'], now)}")
-    if row["shelved_until"]:
-        parts.append(f"shelved until {row['shelved_until']:%H:%M} UTC: {row['shelf_reason']}")
-    if row["inhibited_by"]:
-        parts.append("told with another alert")
-    if row["chattering"]:
-        parts.append("comes and goes")
-    if row["simulated"]:
-        parts.append("simulated pump")
-    return " · ".join(parts)
+def _beyond(rows: Sequence[asyncpg.Record]) -> str:
+    total = rows[0]["total"] if rows else 0
+    return f"{total:,} alerts are open. These are the {len(rows)} most urgent of them." if total > len(rows) else ""

@@ -1,6 +1,7 @@
 """How does a person answer an alert on the board? A dialog with a note, then the API's own operation, by their name."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -9,13 +10,23 @@ from uuid import UUID
 from nicegui import ui
 
 from service.api import alerts
+from service.api.alert_models import AlertDetail
 from service.api.context import at_least
-from service.api.problems import Problem
+from service.api.problems import Problem, not_found
+from service.core.answers import AT_MOST
+from service.core.sentences import what_evidence_says
 from service.postgres.accounts import Account, Role
 from service.web import desk
 from service.web.frame import tried
+from service.web.words import SHAPES, condition
 
-SHELF_MINUTES: Final = (10, 30, 120, 1440)
+SHELF_MINUTES: Final = {10: "10 minutes", 30: "30 minutes", 120: "2 hours", 1440: "24 hours", 10_080: "7 days"}
+_LONGEST_MINUTES: Final = {priority: longest // timedelta(minutes=1) for priority, longest in AT_MOST.items()}
+_NOTED: Final[Mapping[str, tuple[Callable[..., Awaitable[object]], str]]] = {
+    "Acknowledge": (alerts.acknowledge_alert, "Acknowledged"),
+    "Reset": (alerts.reset_alert, "Reset"),
+    "Unshelve": (alerts.unshelve_alert, "Unshelved"),
+}
 
 
 async def _clinician() -> Account:
@@ -27,23 +38,15 @@ async def _clinician() -> Account:
 
 
 async def acknowledge(alert_id: UUID) -> None:
-    await _ask(
-        "Acknowledge this alert?",
-        "Repeats and escalation stop. The alert stays until what is wrong is over.",
-        "Acknowledge",
-        lambda note: _done(alerts.acknowledge_alert, alert_id, note),
-        "Acknowledged",
-    )
+    await _ask(alert_id, "Acknowledge", "Repeats and escalation stop. The alert stays until what is wrong is over.")
 
 
 async def reset(alert_id: UUID) -> None:
-    await _ask(
-        "Reset this alert?",
-        "Its condition is over, and somebody has looked after it.",
-        "Reset",
-        lambda note: _done(alerts.reset_alert, alert_id, note),
-        "Reset",
-    )
+    await _ask(alert_id, "Reset", "Its condition is over, and somebody has looked after it.")
+
+
+async def unshelve(alert_id: UUID) -> None:
+    await _ask(alert_id, "Unshelve", "It asks again, unless somebody has answered it.")
 
 
 async def _done(operation: Callable[..., Awaitable[object]], alert_id: UUID, note: str) -> None:
@@ -59,13 +62,15 @@ async def _done(operation: Callable[..., Awaitable[object]], alert_id: UUID, not
 
 
 async def shelve(alert_id: UUID) -> None:
-    with ui.context.client, ui.dialog() as dialog, ui.card():  # not in the row: that is made anew meanwhile
-        ui.label("Shelve this alert?").classes("text-h6")
+    alert = await _asked_about(alert_id)
+    if alert is None:
+        return
+    with _dialog(alert, "Shelve") as dialog:
         ui.label("Nobody is told of it until then. High priority: 30 minutes at most; some alerts never.")
         reason = ui.input("Reason").props("autofocus outlined maxlength=2000").classes("w-full")
         minutes = ui.select(
-            {each: f"{each} minutes" if each < 120 else f"{each // 60} hours" for each in SHELF_MINUTES},
-            value=SHELF_MINUTES[0],
+            {minutes: words for minutes, words in SHELF_MINUTES.items() if minutes <= _LONGEST_MINUTES[alert.priority]},
+            value=10,
             label="For",
         ).props("outlined")
 
@@ -77,7 +82,6 @@ async def shelve(alert_id: UUID) -> None:
                 dialog.close()
 
         _buttons(dialog, "Shelve", do)
-    dialog.open()
 
 
 async def _shelve(alert_id: UUID, reason: str, minutes: int) -> None:
@@ -93,18 +97,53 @@ async def _shelve(alert_id: UUID, reason: str, minutes: int) -> None:
         )
 
 
-async def _ask(title: str, text: str, button: str, operation: Callable[[str], Awaitable[None]], done: str) -> None:
-    with ui.context.client, ui.dialog() as dialog, ui.card():  # not in the row: that is made anew meanwhile
-        ui.label(title).classes("text-h6")
+async def _ask(alert_id: UUID, verb: str, text: str) -> None:
+    operation, done = _NOTED[verb]
+    alert = await _asked_about(alert_id)
+    if alert is None:
+        return
+    with _dialog(alert, verb) as dialog:
         ui.label(text)
         note = ui.textarea("Note (optional)").props("autofocus outlined maxlength=2000").classes("w-full")
 
         async def do() -> None:
-            await tried(operation(note.value), done)
+            await tried(_done(operation, alert_id, note.value), done)
             dialog.close()
 
-        _buttons(dialog, button, do)
+        _buttons(dialog, verb, do)
+
+
+async def _asked_about(alert_id: UUID) -> AlertDetail | None:
+    try:
+        return await the_alert(alert_id)
+    except Problem as problem:
+        ui.notify(problem.detail, type="warning")
+        return None
+
+
+@contextmanager
+def _dialog(alert: AlertDetail, verb: str) -> Iterator[ui.dialog]:
+    """A dialog that says which alert it is about and what is wrong; it opens when it is filled."""
+    with ui.context.client, ui.dialog() as dialog, ui.card().classes("dialog"):
+        dialog.props(f'aria-label="{verb} {condition(alert.condition)}"')
+        ui.label(f"{verb} this alert?").classes("text-h6")
+        name = alert.pump_id or alert.subject.partition(":")[2]
+        with ui.element("div").classes(f"about {alert.priority}"):
+            ui.label(f"{SHAPES[alert.priority]} {condition(alert.condition)}, {name}").classes("text-weight-bold")
+            ui.label(what_evidence_says(alert.condition, alert.evidence, desk.now()))
+            ui.label(f"What to do now: {alert.do_now}")
+        yield dialog
+    dialog.on("hide", dialog.delete)
     dialog.open()
+
+
+async def the_alert(alert_id: UUID) -> AlertDetail:
+    """Raises Problem (404), also for an alert that the visitor may not see."""
+    async with desk.database() as connection:
+        alert = await alerts.get_alert(desk.context(), connection, alert_id)
+    if not desk.visitor().sees(alert.site):
+        raise not_found(f"alert {alert_id}")
+    return alert
 
 
 def _buttons(dialog: ui.dialog, label: str, do: Callable[[], Awaitable[None]]) -> None:

@@ -1,20 +1,24 @@
 """What is on every page? The notice, what is wrong with our own chain, the way to the others, and who is logged in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
+from urllib.parse import urlencode
 
 from nicegui import Client, background_tasks, ui
 
 from service.api.live import Look, Wanted
 from service.api.problems import Problem, database_reason
+from service.postgres.accounts import Role
 from service.postgres.health import reasons_not_ready
 from service.web import desk
 
 LOOK_AGAIN_S: Final = 10.0
 _AT_MOST_EVERY_S: Final = 0.2
 _PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
+_ADMIN: Final = (("Admin", "/admin"),)
 _LOG_OUT: Final = """
 const who = await (await fetch('/api/v1/session')).json();
 await fetch('/api/v1/session', {method: 'DELETE', headers: {'X-CSRF-Token': who.csrf_token}});
@@ -29,18 +33,20 @@ def page(title: str, here: str = "") -> Iterator[None]:
     ui.page_title(f"{title} · pumpwatch")
     ui.colors(primary="#0b5394", positive="#006b4f", warning="#7a5200", negative="#a83c00")
     ui.add_css("@import url('/static/board.css');")
+    ui.link("Skip to what this page shows", "#page").classes("skip")
     ui.html('<p class="simulation">Simulation, not for clinical use</p>', sanitize=False)
-    degraded = ui.element("div").classes("degraded").props('role="alert"')
-    degraded.visible = False
-    with degraded:
-        said = ui.label()
+    with ui.element("div").props('role="alert"'):
+        degraded = _Degraded()
     with ui.element("header").classes("bar"):
         ui.link("pumpwatch", "/").classes("brand")
         with ui.element("nav").props('aria-label="Pages"'):
-            for name, path in _PAGES:
+            for name, path in (*_PAGES, *(_ADMIN if visitor.role is Role.ADMINISTRATOR else ())):
                 ui.link(name, path).props('aria-current="page"' if path == here else "")
-        ui.label(f"{visitor.name}, {visitor.role}").classes("who")
-        ui.button("Log out", color=None, on_click=lambda: ui.run_javascript(_LOG_OUT)).props("flat no-caps dense")
+        with ui.button(visitor.name, icon="account_circle", color=None).classes("me") as me:
+            me.props('flat no-caps aria-haspopup="menu"')
+            with ui.menu().props('aria-label="You"'):
+                ui.item(f"{visitor.name}, {visitor.role}").props("role=presentation")
+                ui.menu_item("Log out", on_click=lambda: ui.run_javascript(_LOG_OUT))
     # Whoever presses a button before the page is connected would not be heard: until then nothing can be pressed.
     with ui.element("main").classes("page").props('id="page" inert') as content:
         yield
@@ -51,10 +57,26 @@ def page(title: str, here: str = "") -> Iterator[None]:
         if reasons is None:
             ui.navigate.to("/login")
             return
-        said.text = f"We are not watching everything: {'; '.join(reasons)}" if reasons else ""
-        degraded.visible = bool(reasons)
+        degraded.show(reasons)
 
     ui.timer(LOOK_AGAIN_S, look, immediate=True)
+
+
+class _Degraded:
+    """What is wrong with our own chain: the first of it, and all of it for whoever opens the rest."""
+
+    def __init__(self) -> None:
+        with ui.element("details").classes("degraded") as self._whole:
+            with ui.element("summary"):
+                self._first = ui.label()
+            self._rest = ui.label().classes("lines")
+        self._whole.visible = False
+
+    def show(self, reasons: Sequence[str]) -> None:
+        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        self._first.text = f"We are not watching everything: {reasons[0]}{more}" if reasons else ""
+        self._rest.text = "\n".join(reasons[1:])
+        self._whole.visible = bool(reasons)
 
 
 async def _reasons() -> list[str] | None:
@@ -68,6 +90,12 @@ async def _reasons() -> list[str] | None:
         if reason := database_reason(error):
             return [reason]
         raise
+
+
+def put_into_address(path: str, chosen: Mapping[str, object]) -> None:
+    """Let the address say what was chosen, so that it can be kept and sent; what is not chosen is left out."""
+    query = urlencode({name: value for name, value in chosen.items() if value not in {None, ""}})
+    ui.run_javascript(f"history.replaceState(history.state, '', {json.dumps(path + (f'?{query}' if query else ''))})")
 
 
 def follow(wanted: Wanted, changed: Callable[[], Awaitable[None]]) -> None:

@@ -1,14 +1,17 @@
 """Is everything on the way from pump to person well? What comes in, what is kept aside, what goes out, who lives."""
 
-from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from nicegui import ui
 
 from service.postgres import overview
+from service.postgres.overview import Pipeline
 from service.web import desk, frame
+from service.web.tables import Cell, Facts, TextTable
 from service.web.words import ago
 
-AGAIN_S = 2.0
+AGAIN_S: Final = 2.0
 
 
 def add() -> None:
@@ -16,62 +19,70 @@ def add() -> None:
 
 
 async def _page() -> None:
+    seen = await _seen()
     with frame.page("Pipeline", "/pipeline"):
         ui.html("<h1>Pipeline</h1>", sanitize=False)
+        shown = _Shown()
+        shown.show(seen, desk.now())
 
-        @ui.refreshable
-        async def shown() -> None:
-            async with desk.database() as connection:
-                seen = await overview.pipeline(connection, desk.now())
-            now = desk.now()
-            with ui.element("dl").classes("facts"):
-                for name, value in seen.figures.items():
-                    with ui.element("div"):
-                        with ui.element("dt"):
-                            ui.label(name)
-                        with ui.element("dd"):
-                            ui.label(value)
-            roles = [
-                (row["role"], row["instance"], ago(row["at"], now), _how(row["ready"], row["reason"], "well"))
+    async def again() -> None:
+        shown.show(await _seen(), desk.now())
+
+    ui.timer(AGAIN_S, again, immediate=False)
+
+
+async def _seen() -> Pipeline:
+    async with desk.database() as connection:
+        return await overview.pipeline(connection, desk.now())
+
+
+class _Shown:
+    """The page, made once; afterwards only what has changed is said anew."""
+
+    def __init__(self) -> None:
+        self._figures = Facts()
+        self._roles = _table("Roles", "Role", "Instance", "Heard", "How it is")
+        self._shards = _table("Shards", "Shard", "Owner", "Last marker", "How it is")
+        self._aside = _table("Kept aside in the last day", "Reason", "Messages", "Last")
+        self._told = _table("Endpoints in the last day", "Endpoint", "Told", "Waiting", "Given up")
+
+    def show(self, seen: Pipeline, now: datetime) -> None:
+        self._figures.show(seen.figures)
+        self._roles.show(
+            [
+                (
+                    row["role"],
+                    row["instance"],
+                    ago(row["at"], now),
+                    _how(row["reason"] or "not well" * (not row["ready"])),
+                )
                 for row in seen.roles
             ]
-            shards = [
-                (str(row["shard"]), row["owner"], ago(row["marker_at"], now), row["reason"] or "caught up")
+        )
+        self._shards.show(
+            [
+                (str(row["shard"]), row["owner"], ago(row["marker_at"], now), _how(row["reason"], "caught up"))
                 for row in seen.shards
             ]
-            aside = [
+        )
+        self._aside.show(
+            [
                 (row["reason"].replace("_", " "), f"{row['messages']:,}", ago(row["last_at"], now))
                 for row in seen.quarantine
             ]
-            told = [
+        )
+        self._told.show(
+            [
                 (row["endpoint"], *(f"{row[name]:,}" for name in ("delivered", "pending", "failed")))
                 for row in seen.endpoints
             ]
-            _table("Roles", ("Role", "Instance", "Heard", "How it is"), roles)
-            _table("Shards", ("Shard", "Owner", "Last marker", "How it is"), shards)
-            _table("Kept aside in the last day", ("Reason", "Messages", "Last"), aside)
-            _table("Endpoints in the last day", ("Endpoint", "Told", "Waiting", "Given up"), told)
-
-        await shown()
-        ui.timer(AGAIN_S, shown.refresh)
+        )
 
 
-def _how(ready: bool, reason: str, well: str) -> str:  # noqa: FBT001 - a column of the row
-    return reason or (well if ready else f"not {well}")
+def _how(problem: str, well: str = "well") -> Cell:
+    return Cell(problem, "state-high") if problem else Cell(well, "state-good")
 
 
-def _table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _table(title: str, *head: str) -> TextTable:
     ui.html(f"<h2>{title}</h2>", sanitize=False)
-    if not rows:
-        ui.label("Nothing.").classes("faint")
-        return
-    with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
-        with ui.element("tr"):
-            for name in names:
-                with ui.element("th").props('scope="col"'):
-                    ui.label(name)
-        for row in rows:
-            with ui.element("tr"):
-                for text in row:
-                    with ui.element("td"):
-                        ui.label(text)
+    return TextTable(*head, empty="Nothing.")

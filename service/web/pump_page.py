@@ -1,71 +1,115 @@
 """How is one pump? What it was told and what it does, how long it lasts, what was wrong with it and what happened."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Final
 
 import asyncpg
-import msgspec
 from fastapi import Query
 from nicegui import ui
 
-from service.api import events, series
+from service.api import events
 from service.api.live import Wanted
 from service.api.problems import Problem, not_found
 from service.api.pump_models import Pump
+from service.core.census import State
 from service.core.verdicts import Verdict
-from service.postgres import alert_queries, queries
+from service.postgres import open_alerts, queries
 from service.postgres.accounts import audit
-from service.web import charts, desk, frame
-from service.web.words import SHAPES, ago, condition, days, dose
+from service.web import desk, frame, span
+from service.web.alert_list import AlertList, row_of
+from service.web.pump_charts import PumpCharts
+from service.web.span import Span
+from service.web.tables import Cell, Facts, TextTable
+from service.web.words import ago, condition, days, dose
 
-SPANS: Final = {
-    "6h": ("6 hours", timedelta(hours=6)),
-    "24h": ("A day", timedelta(days=1)),
-    "7d": ("A week", timedelta(days=7)),
-    "30d": ("A month", timedelta(days=30)),
-    "365d": ("A year", timedelta(days=365)),
-}
-POINTS: Final = 800
+EVENTS: Final = 20
+_CLASSES: Final = {Verdict.HOLDS: "state-high", Verdict.DOES_NOT_HOLD: "state-good"}
+_OF_EVERY_EVENT: Final = frozenset({"boot", "seq", "type", "time_ms", "held_from", "simulated"})
 
 
 def add() -> None:
     ui.page("/pumps/{pump_id}")(_page)
 
 
-async def _page(pump_id: str, span: Annotated[str, Query(max_length=10)] = "24h") -> None:
-    chosen = span if span in SPANS else "24h"
-    with frame.page(pump_id):
-        try:
-            async with desk.database() as connection:
-                pump = await _of_the_visitor(connection, pump_id)
-                await audit(connection, desk.visitor().name, "pump_viewed", pump_id)
-        except Problem as problem:
+async def _page(
+    pump_id: str,
+    length: Annotated[str, Query(alias="span", max_length=10)] = span.USUAL,
+    first: Annotated[str, Query(alias="from", max_length=10)] = "",
+    last: Annotated[str, Query(alias="to", max_length=10)] = "",
+) -> None:
+    chosen = span.span_of(length, first, last, desk.now())
+    try:
+        async with desk.database() as connection:
+            pump = await _of_the_visitor(connection, pump_id)
+            await audit(connection, desk.visitor().name, "pump_viewed", pump_id)
+            happened = await _events(connection, pump_id)
+            alerts = await _open_alerts(connection, pump_id)
+    except Problem as problem:
+        with frame.page("Pump"):
             ui.html("<h1>No such pump</h1>", sanitize=False)
             ui.label(problem.detail)
-            return
-        ui.html(f"<h1>{pump.pump_id}</h1>", sanitize=False)  # an id has no characters that HTML knows
-        with ui.element("nav").classes("filters").props('aria-label="Span"'):
-            for key, (name, _) in SPANS.items():
-                ui.link(name, f"/pumps/{pump_id}?span={key}").props('aria-current="true"' if key == chosen else "")
+        return
+    with frame.page(pump_id):
+        shown = _Shown(pump, chosen, alerts)
+    shown.show(pump)
+    shown.events.show(happened)
 
-        @ui.refreshable
-        async def shown() -> None:
-            async with desk.database() as connection:
-                current = await _of_the_visitor(connection, pump_id)
-                _facts(current)
-                await _alerts(connection, pump_id)
-                await _charts(connection, current, SPANS[chosen][1])
-                _verdicts(current)
-                await _events(connection, pump_id)
+    async def facts() -> None:
+        async with desk.database() as connection:
+            shown.show(await _of_the_visitor(connection, pump_id))
 
-        await shown()
+    async def everything() -> None:
+        async with desk.database() as connection:
+            current = await _of_the_visitor(connection, pump_id)
+            shown.show(current)
+            shown.alerts.show(await _open_alerts(connection, pump_id))
+            shown.events.show(await _events(connection, pump_id))
+            await shown.charts.show(connection, current)
 
-    async def again() -> None:
-        await shown.refresh()
+    frame.follow(Wanted(frozenset({"reading"}), pumps=frozenset({pump_id})), facts)
+    frame.follow(Wanted(frozenset({"alert", "verdict"}), pumps=frozenset({pump_id})), everything)
+    ui.timer(60.0, everything)  # at once as well: the charts are drawn when the rest of the page can be read already
+    ui.timer(10.0, facts)
 
-    frame.follow(Wanted(frozenset({"alert", "verdict"}), pumps=frozenset({pump_id})), again)
-    ui.timer(60.0, shown.refresh)
+
+class _Shown:
+    """The page, made once; afterwards only what has changed is said anew, and a zoom stays."""
+
+    def __init__(self, pump: Pump, chosen: Span, alerts: list[Mapping[str, Any]]) -> None:
+        with ui.element("h1"):
+            ui.label(pump.pump_id)
+        self._silent = ui.label().classes("notice")
+        self._facts = Facts()
+        ui.html("<h2>Open alerts</h2>", sanitize=False)
+        self.alerts = AlertList(alerts, whole=False)
+        ui.html("<h2>What was measured</h2>", sanitize=False)
+        _spans(pump.pump_id, chosen)
+        self.charts = PumpCharts(chosen)
+        ui.html("<h2>What happened</h2>", sanitize=False)
+        self.events = TextTable("When (UTC)", "What", "As the pump says it")
+        with ui.expansion().classes("verdicts") as self._verdicts_of:
+            self._verdicts = TextTable("Condition", "Verdict", "Since")
+
+    def show(self, pump: Pump) -> None:
+        self._silent.text = _silent(pump)
+        self._silent.visible = bool(self._silent.text)
+        self._facts.show(_facts(pump), known=pump.state is State.HEARD)
+        order = list(Verdict)
+        known = sorted(pump.verdicts.items(), key=lambda each: (order.index(each[1].verdict), each[0]))
+        counted = {verdict: sum(told.verdict is verdict for _, told in known) for verdict in Verdict}
+        said = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counted.items() if count)
+        self._verdicts_of.text = f"Every condition that is judged: {said}"
+        self._verdicts.show(
+            [
+                (
+                    condition(name),
+                    Cell(told.verdict.replace("_", " "), _CLASSES.get(told.verdict, "state-unknown")),
+                    "" if told.since is None else ago(told.since, desk.now()),
+                )
+                for name, told in known
+            ]
+        )
 
 
 async def _of_the_visitor(connection: asyncpg.Connection, pump_id: str) -> Pump:
@@ -76,139 +120,73 @@ async def _of_the_visitor(connection: asyncpg.Connection, pump_id: str) -> Pump:
     return Pump.of(row, desk.context().rulebook, desk.now())
 
 
-def _facts(pump: Pump) -> None:
+def _silent(pump: Pump) -> str:
+    if pump.state is State.HEARD:
+        return ""
+    if pump.state is State.OUT_OF_SERVICE:
+        return "Out of service: nobody judges it."
+    if pump.latest is None:
+        return "Nothing was ever heard from this pump: how it is doing is unknown."
+    heard = ago(pump.latest.received_at, desk.now()).removesuffix(" ago")
+    return f"Nothing has been heard from this pump for {heard}: how it is doing is unknown. Below is what it said last."
+
+
+def _facts(pump: Pump) -> dict[str, str]:
     now, latest, empty = desk.now(), pump.latest, pump.time_to_empty
     strength = pump.concentration_ug_ml
-    facts = {
+    return {
         "Last heard": "never" if latest is None else ago(latest.received_at, now),
         "Program": dose(latest.program_ml_d if latest else None, strength),
         "Flow": dose(latest.flow_ml_d if latest else None, strength),
-        "Mode": "unknown" if latest is None else latest.mode,
+        "Mode": "unknown" if latest is None else latest.mode.replace("_", " "),
         "Reservoir": "unknown" if latest is None else f"{latest.reservoir_ml:.2f} of {pump.capacity_ml:.0f} mL",
         "Empty, at the earliest": days(empty.conservative_d if empty else None),
+        "Empty, as programmed": days(empty.nominal_d if empty else None),
+        "Next refill": "unknown" if pump.next_refill_on is None else _in_days(pump.next_refill_on, now.date()),
         "Battery": "unknown" if latest is None else f"{latest.battery_v:.2f} V",
-        "Drug": f"{pump.drug} ({pump.drug_class})",
+        "Drug": f"{pump.drug} ({pump.drug_class})" if pump.drug != pump.drug_class else pump.drug,
         "Site": pump.site or "none",
         "Model": f"{pump.model}; flow by {pump.flow_channel}, level {pump.reservoir_channel}",
         "Service": ("in service" if pump.in_service else "out of service") + (", simulated" if pump.simulated else ""),
     }
-    with ui.element("dl").classes("facts"):
-        for name, value in facts.items():
-            with ui.element("div"):
-                with ui.element("dt"):
-                    ui.label(name)
-                with ui.element("dd"):
-                    ui.label(value).classes("state-unknown" if value in {"unknown", "never"} else "")
 
 
-async def _alerts(connection: asyncpg.Connection, pump_id: str) -> None:
-    rows = await _alerts_of(connection, pump_id)
-    open_now = [row for row in rows if row["state"] != "resolved"]
-    ui.html("<h2>Open alerts</h2>", sanitize=False)
-    if not open_now:
-        ui.label("None is open.").classes("faint")
-    for row in open_now:
-        priority = row["priority"]
-        with ui.element("article").classes(f"alert-row {priority}"):
-            ui.label(f"{SHAPES[priority]} {priority}").classes(f"priority {priority}")
-            ui.link(condition(row["condition"]), f"/alerts/{row['id']}").classes("text-weight-bold")
-            ui.label(f"raised {ago(row['raised_at'], desk.now())}").classes("faint")
+def _in_days(on: date, today: date) -> str:
+    left = (on - today).days
+    return f"{on}, " + (f"in {left} days" if left > 0 else "today" if left == 0 else f"{-left} days overdue")
 
 
-async def _alerts_of(connection: asyncpg.Connection, pump_id: str) -> list[asyncpg.Record]:
-    return await alert_queries.alerts(
-        connection,
-        after=None,
-        states=None,
-        pump_id=pump_id,
-        conditions=None,
-        priorities=None,
-        since=None,
-        limit=100,
-    )
+async def _open_alerts(connection: asyncpg.Connection, pump_id: str) -> list[Mapping[str, Any]]:
+    chosen = open_alerts.Chosen(None, None, None, 100, pump_id)
+    return [row_of(row, desk.now()) for row in await open_alerts.open_alerts(connection, chosen)]
 
 
-async def _charts(connection: asyncpg.Connection, pump: Pump, length: timedelta) -> None:
-    now = desk.now()
-    answer = await series.get_series(
-        context=desk.context(),
-        connection=connection,
-        pump_id=pump.pump_id,
-        since=now - length,
-        until=now,
-        points=POINTS,
-        resolution=None,
-    )
-    drawn = msgspec.json.decode(bytes(answer.body))
-    columns: Mapping[str, Sequence[Any]] = drawn["columns"] | {
-        "at": [datetime.fromisoformat(at) for at in drawn["columns"]["at"]]
-    }
-    gaps = [{name: datetime.fromisoformat(at) for name, at in gap.items()} for gap in drawn["gaps"]]
-    if not columns["at"]:
-        ui.label("Nothing came in this span.").classes("empty")
-        return
-    happened = await events.list_events(
-        connection=connection, pump_id=pump.pump_id, since=now - length, until=now, kind=None, limit=50, page=None
-    )
-    alerts = [
-        (max(row["began_at"], now - length), row["resolved_at"] or now, row["priority"], condition(row["condition"]))
-        for row in await _alerts_of(connection, pump.pump_id)
-        if (row["resolved_at"] or now) > now - length
-    ]
-    empty = pump.time_to_empty
-    forecast = {
-        "Empty at the earliest": empty.conservative_d if empty else None,
-        "Empty as programmed": empty.nominal_d if empty else None,
-        "Empty at the latest": empty.optimistic_d if empty else None,
-    }
-    marks = [(event.measured_at, event.type.replace("_", " ")) for event in happened.items]
-    for title, options in (
-        ("Flow against program", charts.flow(columns, gaps, marks, alerts)),
-        ("Reservoir, and when it runs dry", charts.reservoir(columns, gaps, forecast)),
-        ("Battery", charts.battery(columns, gaps)),
-    ):
-        ui.html(f"<h2>{title}</h2>", sanitize=False)
-        ui.echart(options).classes("chart").props(f'role="img" aria-label="{title}"')
-    ui.label(f"Made of {drawn['resolution']} values; what did not come is left open.").classes("faint")
-
-
-def _verdicts(pump: Pump) -> None:
-    ui.html("<h2>What can be told</h2>", sanitize=False)
-    order = list(Verdict)
-    known = sorted(pump.verdicts.items(), key=lambda each: (order.index(each[1].verdict), each[0]))
-    classes = {Verdict.HOLDS: "state-high", Verdict.DOES_NOT_HOLD: "state-good"}
-    with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
-        _head("Condition", "Verdict", "Since")
-        for name, told in known:
-            with ui.element("tr"):
-                _cell(condition(name))
-                _cell(told.verdict.replace("_", " "), classes.get(told.verdict, "state-unknown"))
-                _cell("" if told.since is None else ago(told.since, desk.now()))
-
-
-async def _events(connection: asyncpg.Connection, pump_id: str) -> None:
+async def _events(connection: asyncpg.Connection, pump_id: str) -> list[tuple[str, str, str]]:
     page = await events.list_events(
-        connection=connection, pump_id=pump_id, since=None, until=None, kind=None, limit=20, page=None
+        connection=connection, pump_id=pump_id, since=None, until=None, kind=None, limit=EVENTS, page=None
     )
-    ui.html("<h2>What happened</h2>", sanitize=False)
-    if not page.items:
-        ui.label("Nothing yet.").classes("faint")
-        return
-    with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
-        _head("When (UTC)", "What")
-        for event in page.items:
-            with ui.element("tr"):
-                _cell(f"{event.measured_at:%Y-%m-%d %H:%M}")
-                _cell(event.type.replace("_", " "))
+    return [
+        (f"{event.measured_at:%Y-%m-%d %H:%M}", event.type.replace("_", " "), _said(event.body)) for event in page.items
+    ]
 
 
-def _head(*names: str) -> None:
-    with ui.element("tr"):
-        for name in names:
-            with ui.element("th").props('scope="col"'):
-                ui.label(name)
+def _said(body: Mapping[str, Any]) -> str:
+    told = ((name.replace("_", " "), value) for name, value in body.items() if name not in _OF_EVERY_EVENT)
+    return ", ".join(f"{name} {value}" for name, value in told if value is not None)
 
 
-def _cell(text: str, classes: str = "") -> None:
-    with ui.element("td"):
-        ui.label(text).classes(classes)
+def _spans(pump_id: str, chosen: Span) -> None:
+    """Links to the usual spans, and a form for any other; both are addresses that can be kept."""
+    with ui.element("div").classes("filters spans"):
+        with ui.element("nav").props('aria-label="Span"'):
+            for key, (name, _) in span.LENGTHS.items():
+                link = ui.link(name, f"/pumps/{pump_id}?{Span(key).query()}")
+                link.props('aria-current="true"' if chosen.up_to_now and key == chosen.length else "")
+        # An id and a day have no characters that HTML knows.
+        first, last = (f'value="{day}"' if day else "" for day in (chosen.first, chosen.last))
+        ui.html(
+            f'<form action="/pumps/{pump_id}" method="get"><label>From <input type="date" name="from" required {first}>'
+            f'</label><label>to <input type="date" name="to" required {last}></label>'
+            '<button class="quiet" type="submit">Show</button></form>',
+            sanitize=False,
+        )

@@ -18,6 +18,11 @@ def ago(at: datetime | None, now: datetime) -> str:
     return "just now" if passed < timedelta(seconds=5) else f"{span(passed)} ago"
 
 
+def milliseconds(at: datetime) -> int:
+    """Since 1970: as scripts of the board count time."""
+    return round(at.timestamp() * 1000)
+
+
 def condition(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
@@ -30,7 +35,9 @@ def dose(volume_ml_d: float | None, concentration_ug_ml: float | None) -> str:
     if concentration_ug_ml is None:
         return text
     ug_d = volume_ml_d * concentration_ug_ml
-    return f"{text} = {ug_d:.0f} µg/d" if ug_d < 1000 else f"{text} = {ug_d / 1000:.2f} mg/d"
+    if ug_d >= 1000:
+        return f"{text} = {ug_d / 1000:.2f} mg/d"
+    return f"{text} = {ug_d:.0f} µg/d" if ug_d >= 100 else f"{text} = {ug_d:.1f} µg/d"
 
 
 def days(value: float | None) -> str:

@@ -48,8 +48,8 @@ async def test_an_alert_appears_without_reload_and_is_answered_in_two_clicks(
     await apply(connection, turned(Turn.BEGAN, 30, Condition.STALL, pump=pump))
     for each in (page, other):
         await expect(each.locator("article", has_text="Stall, p9")).to_be_visible()
-    await page.locator("article", has_text="Stall, p9").get_by_role("button").click()
-    await other.locator("article", has_text="Stall, p9").get_by_role("button").click()
+    for each in (page, other):
+        await each.locator("article", has_text="Stall, p9").get_by_role("button", name="Acknowledge").click()
     await page.get_by_role("dialog").get_by_label("Note").fill("on my way")
     await page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
     await expect(page.locator("article.answered", has_text="Stall, p9")).to_contain_text("answered by dr-weber")
@@ -57,6 +57,8 @@ async def test_an_alert_appears_without_reload_and_is_answered_in_two_clicks(
     # The second one, who had the dialog open, is told who was first.
     await other.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
     await expect(other.get_by_text("already acknowledged by dr-weber")).to_be_visible()
+    answered = page.locator("article.answered", has_text="Stall, p9")
+    await expect(answered).to_contain_text("“on my way”")
     written = await connection.fetchrow(
         "SELECT actor, note FROM alert_history WHERE event = 'acknowledged' AND note <> ''"
     )
@@ -94,7 +96,7 @@ async def test_a_session_that_is_over_leads_to_the_login(board: Board, connectio
 
 async def test_nobody_answers_with_a_session_that_is_over(board: Board, connection: asyncpg.Connection) -> None:
     page = await board.visitor()
-    await page.locator("article", has_text="Bolus denied, p1").get_by_role("button").click()
+    await page.get_by_role("button", name="Acknowledge Bolus denied, p1").click()
     answer = page.get_by_role("dialog").get_by_role("button", name="Acknowledge")
     await expect(answer).to_be_visible()
     await people.set_password(connection, "dr-weber", "x", "test")
