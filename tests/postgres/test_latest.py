@@ -33,7 +33,7 @@ async def test_an_older_reading_never_replaces_a_newer_one(connection: asyncpg.C
     assert tuple(await connection.fetchrow(f"SELECT {times} FROM pump_latest")) == (False, None, None, None)
     fleet.latest[0], fleet.heard_ms[0] = older[0], NOON_MS + 5_000
     fleet.state[0, Field.FULL_ML], fleet.state[0, Field.RESERVOIR_ML], fleet.state[0, Field.RATE_ML_D] = 20, 12, 0.5
-    await save_latest(connection, {SHARD: EPOCH}, fleet, rows) 
+    await save_latest(connection, {SHARD: EPOCH}, fleet, rows)
     assert tuple(await connection.fetchrow(f"SELECT {times} FROM pump_latest")) == (
         True,
         24.0,
@@ -45,7 +45,7 @@ async def test_an_older_reading_never_replaces_a_newer_one(connection: asyncpg.C
     assert stored["measured_at"] == instant(int(newer["measured_ms"][0]))
     assert stored["received_at"] == instant(NOON_MS + 5_000), "heard is heard, whatever it said"
     fleet.heard_ms[0] = NOON_MS
-    await save_latest(connection, {SHARD: EPOCH}, fleet, rows)  
+    await save_latest(connection, {SHARD: EPOCH}, fleet, rows)
     assert await connection.fetchval("SELECT received_at FROM pump_latest") == instant(NOON_MS + 5_000)
 
 
@@ -55,7 +55,7 @@ async def test_a_pump_that_has_sent_events_only_was_heard(connection: asyncpg.Co
     rows = await connection.fetch("SELECT received_at, mode FROM pump_latest ORDER BY pump")
     assert [tuple(row) for row in rows] == [(instant(NOON_MS), 0), (instant(NOON_MS + 1), None)]
     fleet.latest[1] = readings(1, reservoir_ml=9.0)[0]
-    await save_latest(connection, {SHARD: EPOCH}, fleet, np.arange(2)) 
+    await save_latest(connection, {SHARD: EPOCH}, fleet, np.arange(2))
     assert await connection.fetchval("SELECT max(reservoir_ml) FROM pump_latest") == 18.0
     assert await connection.fetchval("SELECT min(reservoir_ml) FROM pump_latest") == 9.0
 
