@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -34,6 +33,7 @@ from service.loops.rulebook import RulebookSource, follow
 from service.loops.watch import Lookout
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
+from service.mqtt.credentials import credentials_of
 from service.mqtt.inbox import MqttInbox
 from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
@@ -59,7 +59,7 @@ from service.settings import Settings
 from service.vault import VaultError, vault_of
 from service.webhooks.destination import Checked
 from service.webhooks.direct import DirectLine
-from service.webhooks.own import OwnAddress
+from service.webhooks.own import OwnAddress, own_host, own_tls
 from service.webhooks.sender import HttpSender, trusted
 
 HEARTBEAT_EVERY_S: Final = 2.0
@@ -95,6 +95,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     metrics = Metrics(CollectorRegistry())
+    credentials = credentials_of(settings, "ingest")
     async with pool_of(settings.database_url, "ingest", most=2) as pool:
         last = await _last_of_file(settings, pool)
         await _answered(lambda: look_after(_housekeeping(settings, pool), _now, settings.retention_d))
@@ -107,6 +108,8 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
         clock=_now,
         metrics=metrics,
         session_recorded=recorded,
+        session_suffix=settings.session_suffix,
+        credentials=credentials,
     )
     store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
     source = RulebookSource(settings.rulebook, store.overrides, metrics, last)
@@ -127,7 +130,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
     metrics = Metrics(CollectorRegistry())
     async with (
         pool_of(settings.database_url, "watch", most=4) as pool,
-        Speaker(settings.broker_url, f"pumpwatch-canary-{token_hex(4)}", hears_of_broker=True) as speaker,
+        _speaker(settings) as speaker,
         _line(settings, settings.outage_url) as line,
         _line(settings, settings.heartbeat_url) as outside,
         asyncio.TaskGroup() as tasks,
@@ -160,6 +163,11 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(watch_loop(tower, _now, stop, lookout))
         tasks.create_task(_watch_broker(settings, pool, speaker, stop))
         tasks.create_task(_keep_canary(settings, pool, speaker, alert_store, metrics, stop, guard.all_well))
+
+
+def _speaker(settings: Settings) -> Speaker:
+    name, credentials = f"pumpwatch-canary-{token_hex(4)}", credentials_of(settings, "watch")
+    return Speaker(settings.broker_url, name, hears_of_broker=True, credentials=credentials)
 
 
 async def _watch_broker(settings: Settings, pool: asyncpg.Pool, speaker: Speaker, stop: asyncio.Event) -> None:
@@ -210,7 +218,7 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         pool_of(settings.database_url, "deliver", most=8, plans=PLANS) as pool,
         HttpSender(trusted(settings.webhook_ca), Checked(Allowed.parse(settings.webhook_allow))) as outside,
-        HttpSender(trusted(settings.webhook_ca), Checked(_own_host(settings))) as inside,
+        HttpSender(own_tls(settings), Checked(own_host(settings))) as inside,
         woken_by(settings.database_url) as wake,
         at_work(settings.database_url) as worker,
         asyncio.TaskGroup() as tasks,
@@ -227,10 +235,11 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
     """Answer people and dashboards."""
     # Most of what there is to load, and no other role needs it.
     from service.api.app import create_app, judge_by  # noqa: PLC0415
-    from service.api.server import listen, serve  # noqa: PLC0415
+    from service.api.server import listen, serve, tls_files  # noqa: PLC0415
     from service.web.mount import with_board  # noqa: PLC0415
 
     metrics = Metrics(CollectorRegistry())
+    tls = tls_files(settings)
     listening = listen(settings.api_host, settings.api_port)
     async with pool_of(settings.database_url, "api", most=10) as pool:
         alert_store = AlertStore(DEFAULT_RULEBOOK)
@@ -244,16 +253,12 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
             await follow(await rulebook_source(settings, pool), use, _now, stop)
 
         following = asyncio.create_task(follow_rulebook())
-        serving = asyncio.create_task(serve(app, listening, whole=with_board(app, metrics)))
+        serving = asyncio.create_task(serve(app, listening, whole=with_board(app, metrics), tls=tls))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in (serving, stopping, following):
             task.cancel()
         await asyncio.gather(serving, stopping, following, return_exceptions=True)
-
-
-def _own_host(settings: Settings) -> Allowed:
-    return Allowed(frozenset({urlsplit(settings.canary_address).hostname or ""}))
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """What is configured? The only reader of the environment."""
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
@@ -11,6 +12,7 @@ from service.core import webhook
 from service.core.address import Allowed
 
 MOST_CHUNK_H = 24 * 31
+FILES_OF_DATABASE_URL = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 
 
 class SettingsError(Exception):
@@ -24,12 +26,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """postgresql://…; where everything is stored."""
     broker_url: str = ""
     """mqtt://[user:password@]host:port of the broker that the pumps publish to."""
+    broker_tls_dir: Path | None = None
+    """Where `ca.crt` is, by which we know the broker, and of each role the certificate and key: `ingest.pem`, …"""
+    session_secret: str = ""
+    """Ends the name of the ingester's MQTT session, which whoever guesses could take over where names are free."""
     shard: int = 0
     """Which shard this ingester owns; also names its MQTT session."""
     topic_filter: str = "pumps/v1/+/+"
     """What the ingester subscribes to."""
     api_host: str = "127.0.0.1"
     api_port: int = 8480
+    api_cert_file: Path | None = None
+    """The API's certificate with its chain (PEM): it speaks HTTPS then, and HTTP otherwise."""
+    api_key_file: Path | None = None
     rulebook: Path | None = None
     """A TOML file over the defaults; None: the defaults."""
     enrolment: str = "open"
@@ -74,14 +83,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def canary_address(self) -> str:
         """Where the canary's alerts are posted."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.api_host, self.api_host)  # noqa: S104 - to reach it
-        return self.canary_url or f"http://{host}:{self.api_port}/hooks/canary"
+        return self.canary_url or f"{self.api_scheme}://{host}:{self.api_port}/hooks/canary"
+
+    @property
+    def api_scheme(self) -> str:
+        return "http" if self.api_cert_file is None else "https"
+
+    @property
+    def session_suffix(self) -> str:
+        return f"-{self.session_secret}" if self.session_secret else ""
 
     def redacted(self) -> dict[str, str]:
         """The settings with passwords taken out, for the log line at start."""
         shown = {name: str(getattr(self, name)) for name in self.__struct_fields__}
         for name in ("database_url", "broker_url"):
             shown[name] = without_password(shown[name])
-        for name in ("secret_key", "outage_secret", "outage_url", "heartbeat_url"):
+        for name in ("secret_key", "session_secret", "outage_secret", "outage_url", "heartbeat_url"):
             shown[name] = "***" if shown[name] else ""
         return shown
 
@@ -159,6 +176,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
     _check_delivery(settings)
     _check_own_way(settings)
+    _check_tls(settings)
 
 
 def _check_delivery(settings: Settings) -> None:
@@ -193,6 +211,25 @@ def _check_own_way(settings: Settings) -> None:
             raise SettingsError(f"{_variable(name)}: must be 1 to 86400 seconds")
     if settings.canary_every_s and not 1 <= settings.canary_every_s <= 86_400:
         raise SettingsError("PUMPWATCH_CANARY_EVERY_S: must be 1 to 86400 seconds, or 0 for none")
+
+
+def _check_tls(settings: Settings) -> None:
+    for name, text in parse_qsl(urlsplit(settings.database_url).query):
+        if name in FILES_OF_DATABASE_URL and not Path(text).is_file():
+            raise SettingsError(f"PUMPWATCH_DATABASE_URL: {name}: {text} is not a file")
+    if settings.broker_tls_dir is not None:
+        if not settings.broker_tls_dir.is_dir():
+            raise SettingsError(f"PUMPWATCH_BROKER_TLS_DIR: {settings.broker_tls_dir} is not a directory")
+        if settings.broker_url and not settings.broker_url.startswith("mqtts://"):
+            raise SettingsError("PUMPWATCH_BROKER_TLS_DIR: PUMPWATCH_BROKER_URL must be mqtts://… then")
+    if re.fullmatch(r"[A-Za-z0-9_-]*", settings.session_secret) is None:
+        raise SettingsError("PUMPWATCH_SESSION_SECRET: must be of A-Z a-z 0-9 _ -")
+    if (settings.api_cert_file is None) is not (settings.api_key_file is None):
+        raise SettingsError("PUMPWATCH_API_CERT_FILE and PUMPWATCH_API_KEY_FILE belong together")
+    for name in ("api_cert_file", "api_key_file"):
+        file = getattr(settings, name)
+        if file is not None and not file.is_file():
+            raise SettingsError(f"{_variable(name)}: {file} is not a file")
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -25,6 +25,7 @@ from service.postgres.migrate import migrate
 from service.postgres.outage import OUTAGES
 from service.settings import Settings, environment_of, inherited_environment
 from service.vault import DEFAULT_FILE, key_file, vault_of
+from service.webhooks.sender import pinned
 
 ROLES = ("ingest", "watch", "deliver", "api")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -58,7 +59,7 @@ class Supervisor:
     def api_url(self) -> str:
         host = self._settings.api_host
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - to ask, not to listen on
-        return f"http://{host}:{self._settings.api_port}"
+        return f"{self._settings.api_scheme}://{host}:{self._settings.api_port}"
 
     async def run(self, say: Callable[[str], None]) -> int:
         """`say` is given the lines that are for people: the first token, and when it is ready."""
@@ -136,7 +137,9 @@ class Supervisor:
 
     async def _say_when_ready(self, say: Callable[[str], None]) -> None:
         told_at = time.monotonic()
-        async with httpx.AsyncClient(base_url=self.api_url, timeout=5.0) as client:
+        certificate = self._settings.api_cert_file
+        verified = True if certificate is None else pinned(certificate)
+        async with httpx.AsyncClient(base_url=self.api_url, timeout=5.0, verify=verified) as client:
             while True:
                 reason = "the API does not answer yet"
                 with contextlib.suppress(httpx.TransportError):

@@ -122,13 +122,18 @@ def span_ms(text: str) -> int:
 
 def add_publishing(parser: argparse.ArgumentParser) -> None:
     """What every command takes that publishes."""
-    parser.add_argument("--broker", type=broker, required=True, metavar="URL", help="mqtt://host:port, on loopback")
+    parser.add_argument(
+        "--broker", type=broker, required=True, metavar="URL", help="mqtt://host:port or mqtts://…, on loopback"
+    )
     parser.add_argument("--allow-remote", action="store_true", help="allow a broker that is not on loopback")
     parser.add_argument(
         "--connections", type=connections, default=4, metavar="N", help="a number, site (one each) or pump (one each)"
     )
     parser.add_argument("--connects-a-second", type=from_zero, default=1000.0, metavar="N", help="0: all at once")
     parser.add_argument("--shard", type=shard, default=ALONE, metavar="K/N", help="this process's share of the fleet")
+    parser.add_argument(
+        "--tls-dir", type=Path, metavar="DIR", help="ca.crt and each pump's ID.pem and ID.key; needs --connections pump"
+    )
     parser.add_argument("--encoding", choices=ENCODINGS, default="json")
     parser.add_argument("--memory-readings", type=count, default=20_000, metavar="N", help="what one pump can hold")
     parser.add_argument("--drain-s", type=from_zero, default=15.0, metavar="S", help="how long to wait for receipts")

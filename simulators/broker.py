@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from simulators.certificates import Certificates
+
 KNOWN_FOR_S: Final = 60.0  # an address that was looked up
 
 
@@ -17,6 +19,8 @@ class Broker:
     port: int
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    certificates: Certificates | None = None  # of the pumps, where each shows one
 
     @property
     def is_loopback(self) -> bool:
@@ -33,20 +37,21 @@ class Broker:
         return found[attempt % len(found)]
 
     def __str__(self) -> str:
-        return f"mqtt://{self.host}:{self.port}"
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
 
 def broker_of(url: str) -> Broker:
-    """Parse `mqtt://[user:password@]host[:port]`; raises ValueError with one line that says what is wrong."""
+    """Parse `mqtt[s]://[user:password@]host[:port]`; raises ValueError with one line that says what is wrong."""
     parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         raise ValueError("the broker's port is not a number from 1 to 65535") from None
-    if parts.scheme != "mqtt" or not parts.hostname or parts.path not in {"", "/"}:
-        raise ValueError("a broker is given as mqtt://[user:password@]host[:port]")
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError("a broker is given as mqtt://[user:password@]host[:port], or mqtts://…")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
-    return Broker(parts.hostname, port or 1883, user, password)
+    tls = parts.scheme == "mqtts"
+    return Broker(parts.hostname, port or (8883 if tls else 1883), user, password, tls)
 
 
 @lru_cache(maxsize=8)

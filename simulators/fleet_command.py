@@ -2,13 +2,15 @@
 
 import argparse
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulators import argument
 from simulators.argument import ENCODINGS, EXIT_OK, EXIT_PROBLEMS, refuse
+from simulators.certificates import Certificates
 from simulators.control import default_directory
-from simulators.fleet import SITES
+from simulators.fleet import SITES, fleet_of
 from simulators.lanes import sockets_needed
 from simulators.plan import Plan
 from simulators.progress import Steps
@@ -69,6 +71,8 @@ def problem_of(arguments: argparse.Namespace) -> str:
     pumps = len(arguments.shard.share_of(arguments.pumps))
     if not pumps:
         return f"--shard {arguments.shard.number}/{arguments.shard.processes} of {arguments.pumps} pumps is none"
+    if problem := _problem_of_tls(arguments):
+        return problem
     try:
         allow_files(sockets_needed(arguments.connections, pumps, len(SITES)))
     except TooFewFilesError as error:
@@ -76,10 +80,23 @@ def problem_of(arguments: argparse.Namespace) -> str:
     return ""
 
 
+def _problem_of_tls(arguments: argparse.Namespace) -> str:
+    if arguments.tls_dir is None:
+        return ""
+    if not arguments.broker.tls:
+        return "--tls-dir needs --broker mqtts://…"
+    if arguments.connections != "pump":
+        return "--tls-dir needs --connections pump: a certificate speaks for one pump"
+    share = arguments.shard.share_of(arguments.pumps)
+    fleet = fleet_of(arguments.seed, arguments.pumps, prefix=arguments.prefix, interval_s=arguments.interval)
+    return Certificates(arguments.tls_dir).problem(pump.pump_id for pump in fleet[share.start : share.stop])
+
+
 def publishing(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `argument.add_publishing` and `argument.add_pumps` have asked for, as a plan has it."""
+    certificates = None if arguments.tls_dir is None else Certificates(arguments.tls_dir)
     return {
-        "broker": arguments.broker,
+        "broker": arguments.broker if certificates is None else replace(arguments.broker, certificates=certificates),
         "pumps": arguments.pumps,
         "seed": arguments.seed,
         "prefix": arguments.prefix,

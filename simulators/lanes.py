@@ -4,6 +4,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from simulators import wire
@@ -97,8 +98,12 @@ class Uplinks:
                 pump_id = pump_ids[lane.pumps[0]]
                 will = Will(wire.status_topic(pump_id).encode(), wire.status(online=False))
                 receipts = wire.RECEIPT_PREFIX + pump_id
+                # A name that can be guessed can be taken, where a broker does not tie names to certificates.
+                certificates = broker.certificates
+                name = f"pump-{pump_id}" if certificates is None else f"pump-{pump_id}-{random.getrandbits(64):016x}"
+                tls = None if certificates is None else partial(certificates.context_of, pump_id)
                 lane.link = Link(
-                    lane.number, broker, f"pump-{pump_id}", self, self._wheel, subscription=receipts, will=will
+                    lane.number, broker, name, self, self._wheel, subscription=receipts, will=will, tls=tls
                 )
             else:
                 lane.link = Link(lane.number, broker, f"{run}-{lane.number}", self, self._wheel)

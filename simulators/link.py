@@ -4,17 +4,18 @@ A plain socket on the running event loop, and no task of its own: docs/decisions
 """
 
 import asyncio
-import os
 import random
 import socket
+import ssl
 import struct
 import time
+from collections.abc import Callable
 from enum import Enum
-from errno import EINPROGRESS
 from typing import Any, Final, Protocol
 
 from simulators import mqtt
 from simulators.broker import Broker
+from simulators.dial import Dial, reason
 from simulators.mqtt import PacketType, Will
 from simulators.wheel import Wheel
 
@@ -25,6 +26,7 @@ RETRY_AT_MOST_S: Final = 20.0
 STEADY_AFTER_S: Final = 10.0  # a connection that held for this long was a good one: the next wait is short again
 MAX_UNSETTLED: Final = 2000  # PUBLISHes of one connection that the broker has not answered
 READ_BYTES: Final = 1 << 16
+WAITS: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 ABRUPTLY: Final = struct.pack("ii", 1, 0)
 REFUSALS: Final = {
     1: "protocol version",
@@ -61,6 +63,7 @@ class Link:
 
     __slots__ = (
         *("number", "state", "tries", "_broker", "_client_id", "_watcher", "_wheel", "_subscription", "_will"),
+        *("_tls", "_dialling"),
         *("_socket", "_decoder", "_out", "_blocked", "_unsettled", "_packet_id"),
         *("_due_s", "_up_s", "_sent_s", "_heard", "_said"),
     )
@@ -75,6 +78,7 @@ class Link:
         *,
         subscription: str | None = None,
         will: Will | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self.number = number
         self.state = State.AWAY
@@ -85,6 +89,8 @@ class Link:
         self._wheel = wheel
         self._subscription = subscription
         self._will = will
+        self._tls = tls or ssl.create_default_context
+        self._dialling: Dial | None = None
         self._socket: socket.socket | None = None
         self._decoder = mqtt.Decoder()
         self._out: list[bytes] = []
@@ -123,6 +129,7 @@ class Link:
         """Lose the connection without a word, as a network does."""
         if self._socket is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABRUPTLY)
+        if self._socket is not None or self._dialling is not None:
             self._lost("dropped")
 
     def publish(self, topic: bytes, payload: bytes, token: Any, *, retain: bool = False) -> None:
@@ -142,10 +149,10 @@ class Link:
         self._out.clear()
         try:
             sent = self._socket.send(written)
-        except (BlockingIOError, InterruptedError):
+        except WAITS:
             sent = 0
         except OSError as error:
-            self._lost(_reason(error))
+            self._lost(reason(error))
             return
         if sent < len(written):
             self._out.append(written[sent:])
@@ -169,31 +176,15 @@ class Link:
         self._wheel.at(due_s, self)
 
     def _dial(self, now_s: float) -> None:
-        try:
-            family, address = self._broker.address(self.tries)
-            self._socket = dialling = socket.socket(family, socket.SOCK_STREAM)
-            dialling.setblocking(False)  # noqa: FBT003  the standard library's own
-            dialling.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = dialling.connect_ex(address)
-            if code not in {0, EINPROGRESS}:
-                raise OSError(code, os.strerror(code))  # noqa: TRY301
-        except OSError as error:
-            self._lost(_reason(error))
-            return
         self.state = State.DIALLING
         self._arm(now_s + CONNECT_WITHIN_S)
-        asyncio.get_running_loop().add_writer(dialling, self._dialled)
+        self._dialling = Dial(self._broker, self._tls, self._greet, lambda error: self._lost(reason(error)))
+        self._dialling.start(self.tries)
 
-    def _dialled(self) -> None:
-        dialled = self._socket
-        assert dialled is not None  # noqa: S101
-        loop = asyncio.get_running_loop()
-        loop.remove_writer(dialled)
-        if code := dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._lost(os.strerror(code))
-            return
+    def _greet(self, connected: socket.socket) -> None:
+        self._socket, self._dialling = connected, None
         self.state = State.GREETING
-        loop.add_reader(dialled, self._readable)
+        asyncio.get_running_loop().add_reader(connected, self._readable)
         broker = self._broker
         self._out.append(mqtt.connect(self._client_id, KEEPALIVE_S, broker.user, broker.password, self._will))
         self.flush()
@@ -232,12 +223,18 @@ class Link:
         reading = self._socket
         if reading is None:
             return
+        self._read(reading)
+        # What TLS has deciphered already, no selector tells of.
+        while isinstance(reading, ssl.SSLSocket) and self._socket is reading and reading.pending():
+            self._read(reading)
+
+    def _read(self, reading: socket.socket) -> None:
         try:
             received = reading.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        except WAITS:
             return
         except OSError as error:
-            self._lost(_reason(error))
+            self._lost(reason(error))
             return
         if not received:
             self._lost("the broker closed the connection")
@@ -283,6 +280,9 @@ class Link:
             self._watcher.down(self, why)
 
     def _close(self) -> None:
+        if self._dialling is not None:
+            self._dialling.give_up()
+            self._dialling = None
         if self._socket is not None:
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._socket)
@@ -293,7 +293,3 @@ class Link:
         self._out.clear()
         self._blocked = False
         self._unsettled.clear()
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

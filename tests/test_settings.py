@@ -20,6 +20,7 @@ def test_passwords_are_not_shown() -> None:
     assert "geheim" not in str(load(SOUND).redacted())
     assert "secret" not in load(SOUND).redacted()["broker_url"]
     assert load(SOUND, secret_key="geheim").redacted()["secret_key"] == "***"
+    assert load(SOUND, session_secret="geheim").redacted()["session_secret"] == "***"
     assert "postgresql://u:***@db/p" in load(SOUND).redacted().values()
     assert "geheim" not in str(load(SOUND, heartbeat_url="https://ping.example/geheim").redacted())
 
@@ -53,6 +54,18 @@ def test_of_several_hosts_the_one_that_can_be_written_to_is_wanted() -> None:
         ({"PUMPWATCH_OUTAGE_FORMAT": "pagerduty"}, "PUMPWATCH_OUTAGE_FORMAT: must be"),
         ({"PUMPWATCH_OUTAGE_AFTER_S": "0"}, "PUMPWATCH_OUTAGE_AFTER_S: must be 1 to 86400"),
         ({"PUMPWATCH_CANARY_EVERY_S": "-1"}, "PUMPWATCH_CANARY_EVERY_S: must be 1 to 86400"),
+        ({"PUMPWATCH_BROKER_TLS_DIR": "/nowhere"}, "PUMPWATCH_BROKER_TLS_DIR: /nowhere is not a directory"),
+        ({"PUMPWATCH_BROKER_TLS_DIR": "/"}, "PUMPWATCH_BROKER_TLS_DIR: PUMPWATCH_BROKER_URL must be mqtts://"),
+        ({"PUMPWATCH_SESSION_SECRET": "a.b"}, "PUMPWATCH_SESSION_SECRET: must be of"),
+        ({"PUMPWATCH_API_CERT_FILE": "/x.pem"}, "PUMPWATCH_API_CERT_FILE and PUMPWATCH_API_KEY_FILE belong together"),
+        (
+            {"PUMPWATCH_API_CERT_FILE": "/x.pem", "PUMPWATCH_API_KEY_FILE": "/x.key"},
+            "PUMPWATCH_API_CERT_FILE: /x.pem is not a file",
+        ),
+        (
+            {"PUMPWATCH_DATABASE_URL": "postgresql://u@db/p?sslmode=verify-full&sslrootcert=/x.crt"},
+            "PUMPWATCH_DATABASE_URL: sslrootcert: /x.crt is not a file",
+        ),
         ({"PUMPWATCH_PROT": "1"}, "PUMPWATCH_PROT: no such setting; known are"),
     ],
 )

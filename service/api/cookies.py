@@ -47,7 +47,7 @@ def remember(response: Response, settings: Settings, session: str, for_s: int) -
         max_age=for_s,
         httponly=True,
         samesite="lax",
-        secure=settings.public_url.startswith("https://"),
+        secure=settings.public_url.startswith("https://") or settings.api_cert_file is not None,
     )
 
 

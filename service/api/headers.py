@@ -18,6 +18,10 @@ HEADERS: Final[Mapping[str, str]] = {
 """Of the API, which shows nothing; pages of ours say what they need. No CORS header: other sites read nothing."""
 
 
+HTTPS_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
+"""Where we end TLS ourselves; where a proxy does, that is for it to say."""
+
+
 class Headers:
     """Adds them where the answer does not say otherwise itself."""
 
@@ -30,6 +34,8 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault(*HTTPS_ONLY)
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)

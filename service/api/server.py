@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -11,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.api.live import Live
+from service.settings import Settings, SettingsError
 
 ENDS_WITHIN_S: Final = 5
 
@@ -28,7 +31,25 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=512)
 
 
-async def serve(app: FastAPI, listening: socket.socket, *, whole: ASGIApp | None = None) -> None:
+def tls_files(settings: Settings) -> tuple[Path, Path] | None:
+    """The certificate and the key, looked at before anything is served. Raises SettingsError."""
+    if settings.api_cert_file is None or settings.api_key_file is None:
+        return None
+    files = settings.api_cert_file, settings.api_key_file
+    if files[1].stat().st_mode & 0o007:
+        raise SettingsError(f"PUMPWATCH_API_KEY_FILE: {files[1]}: everybody may read it; chmod 600")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"PUMPWATCH_API_CERT_FILE, PUMPWATCH_API_KEY_FILE: no certificate and its key in PEM ({error})"
+        ) from None
+    return files
+
+
+async def serve(
+    app: FastAPI, listening: socket.socket, *, whole: ASGIApp | None = None, tls: tuple[Path, Path] | None = None
+) -> None:
     """Answer until cancelled; requests in flight then have a few seconds to finish.
 
     `whole`: what is served, where that is the API and more beside it; that may open websockets.
@@ -42,6 +63,8 @@ async def serve(app: FastAPI, listening: socket.socket, *, whole: ASGIApp | None
         ws="websockets-sansio" if whole else "none",
         proxy_headers=False,  # who asks is who is connected: /metrics depends on it
         server_header=False,
+        ssl_certfile=None if tls is None else tls[0],
+        ssl_keyfile=None if tls is None else tls[1],
         timeout_graceful_shutdown=ENDS_WITHIN_S,
     )
     server = _Server(config)

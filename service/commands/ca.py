@@ -112,7 +112,7 @@ def run_issue_server(arguments: argparse.Namespace) -> int:
 
 
 def run_issue_service(arguments: argparse.Namespace) -> int:
-    return _issue_one(arguments, names.service(arguments.part, arguments.name))
+    return _issue_one(arguments, names.part_named(arguments.part, arguments.name))
 
 
 def _issue_one(

@@ -22,7 +22,7 @@ class NameRefusedError(Exception):
 
 class Kind(StrEnum):
     PUMP = "pump"
-    SERVICE = "service"
+    PART = "service"
     SERVER = "server"
 
 
@@ -48,12 +48,12 @@ class Holder:
     @property
     def uri(self) -> str:
         """What stands in the certificate: for a pump its id."""
-        return f"urn:{'pumpwatch' if self.kind is Kind.SERVICE else 'pump'}:{self.name}"
+        return f"urn:{'pumpwatch' if self.kind is Kind.PART else 'pump'}:{self.name}"
 
     @property
     def common_name(self) -> str:
         """Mosquitto goes by this one. A dot is in no pump's id, so that no pump can be called as a part of ours is."""
-        return f"service.{self.name}" if self.kind is Kind.SERVICE else self.name
+        return f"service.{self.name}" if self.kind is Kind.PART else self.name
 
     def uri_of(self, serial: int) -> str:
         """One certificate of it: a broker that goes by this can refuse an older one and take the newer."""
@@ -72,12 +72,12 @@ def pump(name: str) -> Holder:
     return Holder(Kind.PUMP, name)
 
 
-def service(part: Part, name: str = "") -> Holder:
+def part_named(part: Part, name: str = "") -> Holder:
     """Raises NameRefusedError."""
     name = name or part.value
     if PART.fullmatch(name) is None:
         raise NameRefusedError(f"{name!r} is no name of a part of the service: 1 to 40 of A-Z a-z 0-9 _ -")
-    return Holder(Kind.SERVICE, name, part)
+    return Holder(Kind.PART, name, part)
 
 
 def server(host: str) -> Holder:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from service.mqtt.credentials import Credentials, CredentialsError
+
 
 @dataclass(frozen=True, slots=True)
 class Broker:
@@ -16,12 +18,17 @@ class Broker:
     tls: bool
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    credentials: Credentials | None = None
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Without credentials: the system's authorities; SSL_CERT_FILE names others. Raises CredentialsError."""
+        return ssl.create_default_context() if self.credentials is None else self.credentials.context()
 
     def __str__(self) -> str:
         return f"broker {self.host}:{self.port}"
 
 
-def broker_of(url: str) -> Broker:
+def broker_of(url: str, credentials: Credentials | None = None) -> Broker:
     """Parse mqtt://[user[:password]@]host[:port] or mqtts://…; ValueError says what is wrong, without the password."""
     parts = urlsplit(url)
     if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
@@ -33,6 +40,7 @@ def broker_of(url: str) -> Broker:
         tls,
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
+        credentials,
     )
 
 
@@ -47,11 +55,6 @@ def check_topic_filter(topic_filter: str) -> str:
     return topic_filter
 
 
-def tls_context() -> ssl.SSLContext:
-    """The system's authorities; SSL_CERT_FILE names others."""
-    return ssl.create_default_context()
-
-
 async def connect(broker: Broker) -> socket.socket:
     """Return a non-blocking socket, after the TLS handshake if the broker wants one. OSError if none is to be had."""
     loop = asyncio.get_running_loop()
@@ -63,7 +66,7 @@ async def connect(broker: Broker) -> socket.socket:
             connected.setblocking(False)  # noqa: FBT003 - as the standard library has it
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(connected, address)
-            return await _shake_hands(connected, broker.host) if broker.tls else connected
+            return await _shake_hands(connected, broker) if broker.tls else connected
         except OSError as error:
             connected.close()
             failure = error
@@ -73,9 +76,10 @@ async def connect(broker: Broker) -> socket.socket:
     raise failure
 
 
-async def _shake_hands(connected: socket.socket, host: str) -> ssl.SSLSocket:
+async def _shake_hands(connected: socket.socket, broker: Broker) -> ssl.SSLSocket:
     loop = asyncio.get_running_loop()
-    shaken = tls_context().wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
+    context = broker.tls_context()
+    shaken = context.wrap_socket(connected, server_hostname=broker.host, do_handshake_on_connect=False)
     try:
         while True:
             try:
@@ -105,14 +109,19 @@ async def _once(
 
 def why(error: BaseException) -> str:
     """One line for a failure to connect, without addresses or secrets in it."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {(error.reason or 'handshake').lower().replace('_', ' ')}"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if isinstance(error, socket.gaierror):
-        return "host name not known"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return type(error).__name__
+    match error:
+        case CredentialsError():
+            return str(error)
+        case ssl.SSLCertVerificationError():
+            said = f"certificate not accepted: {error.verify_message}"
+        case ssl.SSLError():
+            said = f"TLS failed: {(error.reason or 'handshake').lower().replace('_', ' ')}"
+        case TimeoutError():
+            said = "no answer"
+        case socket.gaierror():
+            said = "host name not known"
+        case OSError(errno=int(number)) if number:
+            said = os.strerror(number).lower()
+        case _:
+            said = type(error).__name__
+    return said

@@ -19,6 +19,7 @@ from service.logs import tell
 from service.metrics import Metrics
 from service.mqtt.client import PlainClient, best_client
 from service.mqtt.connecting import broker_of, check_topic_filter
+from service.mqtt.credentials import Credentials
 from service.mqtt.held import Held
 from service.mqtt.link import LEAVE_WITHIN_S, Link
 from service.mqtt.packets import Publish
@@ -55,7 +56,8 @@ def next_retry_s(retry_s: float, lived_s: float) -> float:
 class MqttInbox:
     """Implements service.ports.Inbox on the running event loop, without threads.
 
-    `client_id` names the session and is fixed; `session_recorded` says that an earlier process has had it.
+    `client_id` names the session and is fixed; `session_recorded` says that an earlier process has had it;
+    `session_suffix` ends its name, in secret.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class MqttInbox:
         clock: Clock,
         metrics: Metrics,
         session_recorded: bool = False,
+        session_suffix: str = "",
+        credentials: Credentials | None = None,
         max_held_bytes: int = MAX_HELD_BYTES,
         max_held_messages: int = MAX_HELD_MESSAGES,
         pause_at_most_s: float = PAUSE_AT_MOST_S,
@@ -79,8 +83,8 @@ class MqttInbox:
     ) -> None:
         if "." in client_id or not client_id:
             raise ValueError("a persistent session needs a client id, and NATS wants none with a dot in it")
-        self._broker = broker_of(broker_url)
-        self._client_id = client_id
+        self._broker = broker_of(broker_url, credentials)
+        self._name, self._client_id = client_id, client_id + session_suffix  # the name is logged
         self._subscriptions = [(check_topic_filter(topic), 1) for topic in topic_filters] + [(marker_topic, 0)]
         self._marker_topic = marker_topic
         self._clock = clock
@@ -114,7 +118,7 @@ class MqttInbox:
     async def start(self) -> None:
         """Begin to connect. Returns at once, whether there is a broker or not; `problem` says how it goes."""
         self._problem = f"{self._broker}: connecting"
-        self._keeper = asyncio.create_task(self._stay_connected(), name=f"mqtt {self._client_id}")
+        self._keeper = asyncio.create_task(self._stay_connected(), name=f"mqtt {self._name}")
 
     async def close(self, *, graceful: bool = True) -> None:
         """Stop. The session stays at the broker; graceful: what was settled is sent before DISCONNECT."""
@@ -243,7 +247,7 @@ class MqttInbox:
             self._sessions_lost += 1
             self._session_lost_at = self._clock()
             self._metrics.broker_sessions_lost.inc()
-            tell("broker_session_lost", logging.ERROR, client_id=self._client_id, connection=self.connection)
+            tell("broker_session_lost", logging.ERROR, client_id=self._name, connection=self.connection)
 
     def on_subscribed(self) -> None:
         self._session_recorded = True
@@ -252,7 +256,7 @@ class MqttInbox:
         tell(
             "broker_connected",
             broker=self._broker,
-            client_id=self._client_id,
+            client_id=self._name,
             connection=self.connection,
             session_present=self._session_present,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from service.logs import tell
 from service.mqtt.client import PlainClient
-from service.mqtt.connecting import Broker, connect, tls_context, why
+from service.mqtt.connecting import Broker, connect, why
 from service.mqtt.packets import Publish
 
 ACCEPTED_WITHIN_S: Final = 10.0  # TCP, TLS; then CONNACK and SUBACK, or what the session has had waiting before it
@@ -71,7 +71,7 @@ class Link:
             async with asyncio.timeout(ACCEPTED_WITHIN_S):
                 connected = await connect(self._broker)
             if self._broker.tls:
-                self._client.prepare_tls(tls_context)
+                self._client.prepare_tls(self._broker.tls_context)
             self._client.open(connected)
         except OSError as error:
             return f"{self._broker}: {why(error)}"

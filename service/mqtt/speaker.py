@@ -1,13 +1,13 @@
 """How does the service speak as a pump does, and hear what the broker says of itself? A plain client on a thread."""
 
-import ssl
 from types import TracebackType
 from typing import Any, Final, Self
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from service.mqtt.connecting import broker_of, tls_context
+from service.mqtt.connecting import broker_of
+from service.mqtt.credentials import Credentials
 
 DROPPED_TOPIC: Final = "$SYS/broker/publish/messages/dropped"
 """Mosquitto's counter, and that of others who follow it; nothing comes where a broker has none."""
@@ -18,8 +18,15 @@ RETRY_AT_MOST_S: Final = 10
 class Speaker:
     """What is published waits for the broker, as in a pump's memory; the oldest are kept, and not many."""
 
-    def __init__(self, broker_url: str, client_id: str, *, hears_of_broker: bool = False) -> None:
-        self._broker = broker_of(broker_url)
+    def __init__(
+        self,
+        broker_url: str,
+        client_id: str,
+        *,
+        hears_of_broker: bool = False,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._broker = broker_of(broker_url, credentials)
         self._hears_of_broker = hears_of_broker
         self.dropped: int | None = None
         """How many messages the broker says it has dropped since it was started; None: it has not said."""
@@ -35,8 +42,7 @@ class Speaker:
 
     async def __aenter__(self) -> Self:
         if self._broker.tls:
-            context: ssl.SSLContext = tls_context()
-            self._client.tls_set_context(context)
+            self._client.tls_set_context(self._broker.tls_context())
         self._client.connect_async(self._broker.host, self._broker.port)
         self._client.loop_start()
         return self

@@ -43,6 +43,14 @@ def trusted(further: Path | None) -> ssl.SSLContext:
     return context
 
 
+def pinned(certificate: Path) -> ssl.SSLContext:
+    """That certificate and no other, whatever name it is for and whoever has signed it."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 class HttpSender:
     """HTTP/1.1 with connections kept alive. No redirects, cookies, proxies from the environment, or decompression.
 

@@ -97,4 +97,4 @@ def test_where_nothing_was_begun_it_says_how_to_begin(tmp_path: Path) -> None:
 
 
 def test_folders_are_named_by_what_lies_in_them(cabinet: Cabinet) -> None:
-    assert cabinet.folder(Kind.SERVICE) == cabinet.directory / "services"
+    assert cabinet.folder(Kind.PART) == cabinet.directory / "services"

@@ -2,14 +2,14 @@
 
 import pytest
 
-from service.identity.names import NameRefusedError, Part, pump, server, service
+from service.identity.names import NameRefusedError, Part, part_named, pump, server
 
 
 def test_no_pump_is_called_as_a_part_of_the_service_is() -> None:
     assert pump("ingest").common_name == "ingest"
     assert pump("ingest").uri == "urn:pump:ingest"
-    assert service(Part.INGEST).common_name == "service.ingest"
-    assert service(Part.INGEST, "ingest-2").uri == "urn:pumpwatch:ingest-2"
+    assert part_named(Part.INGEST).common_name == "service.ingest"
+    assert part_named(Part.INGEST, "ingest-2").uri == "urn:pumpwatch:ingest-2"
 
 
 def test_each_certificate_of_a_pump_has_a_name_of_its_own_beside_the_pumps() -> None:
@@ -23,9 +23,9 @@ def test_what_no_topic_could_hold_is_no_pump(name: str) -> None:
 
 
 def test_a_part_has_a_name_that_fits_into_a_certificate() -> None:
-    assert len(service(Part.WATCH, "x" * 40).common_name) <= 64
+    assert len(part_named(Part.WATCH, "x" * 40).common_name) <= 64
     with pytest.raises(NameRefusedError):
-        service(Part.WATCH, "x" * 41)
+        part_named(Part.WATCH, "x" * 41)
 
 
 @pytest.mark.parametrize("host", ["broker.example", "10.0.0.1", "::1", "localhost"])
