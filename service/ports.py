@@ -181,6 +181,11 @@ class IngestStore(Protocol):
     async def stored_among(self, runs: Sequence["Run"]) -> set[tuple[int, int]]:
         """(key, position) of every item that is stored within these runs."""
 
+    async def stored_as(self, items: Items, untimed: Collection[int]) -> Items:
+        """What is stored in the places of these, `pump` being the database's key; of the pumps `untimed` under the same
+        time only.
+        """
+
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         """The nearest one; where none is kept, what was known at the horizon."""
 

@@ -101,6 +101,20 @@ KINDS: dict[Condition, Kind] = {
 }
 
 
+WATCHED: Final = frozenset(
+    {
+        Condition.SILENCE,
+        Condition.TELEMETRY_LOCK,
+        Condition.SEQUENCE_GAP,
+        Condition.IMPLAUSIBLE_BOOT,
+        Condition.CONFLICTING_READINGS,
+        Condition.REPEATING,
+        Condition.UNREGISTERED,
+    }
+)
+"""Decided from what is absent, so no reading names their turns: a second turn at one position is not a replay."""
+
+
 class Priority(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"

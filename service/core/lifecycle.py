@@ -17,7 +17,7 @@ from service.core.alert import (
     advance,
     alert_id,
 )
-from service.core.change import KINDS, Change, Condition, Priority, Turn
+from service.core.change import KINDS, WATCHED, Change, Condition, Priority, Turn
 from service.core.policy import Target
 from service.core.reading import DrugClass
 from service.core.subject import NO_PUMP, Subject
@@ -27,19 +27,6 @@ RULES: Final = "rules"
 
 LINKED_WITHIN: Final = timedelta(hours=24)
 """An episode that begins this soon after the last one ended names it as `previous_id`."""
-
-WATCHED: Final = frozenset(
-    {
-        Condition.SILENCE,
-        Condition.TELEMETRY_LOCK,
-        Condition.SEQUENCE_GAP,
-        Condition.IMPLAUSIBLE_BOOT,
-        Condition.CONFLICTING_READINGS,
-        Condition.REPEATING,
-        Condition.UNREGISTERED,
-    }
-)
-"""Decided from what is absent, so no reading names their turns: a second turn at one position is not a replay."""
 
 OUT_OF_SERVICE: Final = "out_of_service"
 """In the evidence of a condition that ended since nobody is to be told of that pump any more."""

@@ -27,6 +27,7 @@ from service.loops.ahead import Ahead, Gathered
 from service.loops.begin import begin
 from service.loops.carried import Carried
 from service.loops.checkpoints import Checkpoints
+from service.loops.conflicts import conflicting
 from service.loops.earlier import never_stored
 from service.loops.foreign import reject_foreign
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
@@ -173,12 +174,14 @@ class Ingester:
         waiting = await self._carried.next(self._store, self._fleet)
         while True:
             decisions = await self._decide(decoded, waiting)
+            others = await conflicting(self._store, self._fleet, messages, decisions)
             try:
-                known = await self._commit(decoded, decisions, rejected)
+                known = await self._commit(decoded, decisions, [*rejected, *others])
             except RefusedError as error:
                 rejected += go_on_without(decoded, messages, self._fleet, error.refused)
             else:
                 break
+        rejected += others
         with self._timed("settle"):
             publish(self._fleet, decisions)
             self._carried.keep(self._fleet, decisions)

@@ -23,7 +23,7 @@ from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
 from service.core.state import DECIDED, SINCE_OF, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
-from service.postgres import batches, checkpoint, latest, overrides, readings, registry, repeating, rulebooks
+from service.postgres import batches, checkpoint, comparing, latest, overrides, readings, registry, repeating, rulebooks
 from service.postgres.alerts import AlertStore
 from service.postgres.batch_write import BatchWrite
 from service.postgres.fence import FencedWriter
@@ -194,6 +194,15 @@ class PostgresIngestStore:
 
         await self._writer.read(look)
         return found
+
+    async def stored_as(self, items: Items, untimed: Collection[int]) -> Items:
+        found: list[Items] = []
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found[:] = [await comparing.stored_as(connection, items, untimed)]
+
+        await self._writer.read(look)
+        return found[0]
 
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         found: list[Checkpoint] = []

@@ -12,11 +12,13 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
+from service.core.conflict import difference
 from service.core.reading import EventType, Items
 from service.core.rejection import Reason, one_line
 from service.core.relearn import HORIZON
 from service.ports import Refused, RefusedError
-from service.postgres.readings import EVENT_VALUES, READING_VALUES, copy_in, copy_out, insert_events, instant
+from service.postgres.comparing import stored_under
+from service.postgres.readings import copy_in, insert_events
 
 REFUSALS: Final = (
     asyncpg.DataError,  # no such value can be
@@ -28,34 +30,6 @@ REFUSALS: Final = (
 
 AHEAD: Final = HORIZON
 """What is measured still later, by a clock that is off, waits like what came late: there is no partition for it yet."""
-
-_COMPARED: Final = {
-    "kind": "its kind",
-    "mode": "mode",
-    "code": "code",
-    "program_ml_d": "program_ml_d",
-    "flow_ml_d": "flow_ml_d",
-    "reservoir_ml": "reservoir_ml",
-    "battery_v": "battery_v",
-    "delivered_ul": "delivered_ul",
-    "value": "its value",
-    "second": "its second value",
-}
-# What is stored under some keys. The subquery has a limit, so that each key is looked up and no table is read through.
-_KNOWN: Final = f"""
-    WITH given AS (
-        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS given (pump, position, measured_at)
-    )
-    SELECT {READING_VALUES} FROM given CROSS JOIN LATERAL (
-        SELECT * FROM reading
-        WHERE reading.pump = given.pump AND reading.measured_at = given.measured_at
-            AND reading.position = given.position
-        LIMIT 1
-    ) AS r
-    UNION ALL
-    SELECT {EVENT_VALUES} FROM given JOIN event e ON e.pump = given.pump AND e.position = given.position
-    ORDER BY 1, 2
-"""
 
 
 async def put(connection: asyncpg.Connection, stored: Items, bodies: Sequence[bytes], now: datetime) -> None:
@@ -79,7 +53,7 @@ async def put_what_is_new(connection: asyncpg.Connection, stored: Items, bodies:
 
     Raises RefusedError for what is stored with other values.
     """
-    known = await _known_among(connection, stored)
+    known = await stored_under(connection, stored)
     places = {(int(item["pump"]), int(item["position"])): item for item in known}
     new = np.ones(len(stored), np.bool_)
     refused = []
@@ -98,16 +72,6 @@ async def put_what_is_new(connection: asyncpg.Connection, stored: Items, bodies:
     of_new = [body for body, is_new in zip(bodies, new[is_event].tolist(), strict=True) if is_new]
     await put(connection, stored[new], of_new, now)
     return int((~new).sum())
-
-
-def difference(ours: np.void, theirs: np.void) -> str:
-    """What is said differently, a line for a person; empty where the values are the same."""
-    parts = []
-    for name, shown in _COMPARED.items():
-        mine, stored = ours[name].item(), theirs[name].item()
-        if mine != stored and not (mine != mine and stored != stored):  # noqa: PLR0124 - NaN: not said
-            parts.append(f"{shown} is {mine:.6g}, stored is {stored:.6g}")
-    return "; ".join(parts)
 
 
 async def refused_among(
@@ -150,11 +114,6 @@ async def _refusal(
     finally:
         await trial.rollback()
     return None
-
-
-async def _known_among(connection: asyncpg.Connection, stored: Items) -> Items:
-    measured = [instant(ms) for ms in stored["measured_ms"].tolist()]
-    return await copy_out(connection, _KNOWN, stored["pump"].tolist(), stored["position"].tolist(), measured)
 
 
 def _waits(readings: Items, now: datetime) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,51 @@
+"""Is what came again the same as what came first? Otherwise it is kept aside: two speak as one pump, or its memory is
+broken. The rules go by what came first.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from service.core.conflict import difference
+from service.core.fleet import Fleet
+from service.core.pipeline import Decisions
+from service.core.reading import boot_of, seq_of
+from service.core.rejection import Reason, Rejection
+from service.ports import IngestStore, RawMessage
+
+COMPARED_AT_ONCE: Final = 5_000
+"""Of one batch, so that a storm of duplicates makes nobody wait; the others are taken to be the same."""
+
+
+async def conflicting(
+    store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions
+) -> list[tuple[RawMessage, Rejection]]:
+    """The messages of a batch that say other things in places that are taken. One question, and none where nothing came
+    again.
+    """
+    if not decisions.admission.duplicates:
+        return []
+    items, stored = decisions.batch.items, decisions.admission.stored
+    again = np.flatnonzero(~stored)[:COMPARED_AT_ONCE]
+    begins = np.r_[True, (items["pump"][1:] != items["pump"][:-1]) | (items["position"][1:] != items["position"][:-1])]
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(items)), 0))[again]
+    in_batch = stored[first]
+    # Of a pump whose clock was off the time that was made of it may have been another one before.
+    untimed = {int(fleet.keys[row]) for row in fleet.offsets}
+    known = await store.stored_as(items[again[~in_batch]], untimed) if not in_batch.all() else ()
+    by_place = {(int(item["pump"]), int(item["position"])): item for item in known}
+    said: dict[int, list[str]] = {}
+    for place, before, is_in_batch in zip(again.tolist(), first.tolist(), in_batch.tolist(), strict=True):
+        item = items[place]
+        pump, position = int(item["pump"]), int(item["position"])
+        theirs = items[before] if is_in_batch else by_place.get((pump, position))
+        if theirs is not None and (how := difference(item, theirs, timed=pump not in untimed)):
+            said.setdefault(int(item["message"]), []).append(f"boot {boot_of(position)}, seq {seq_of(position)}: {how}")
+    return [
+        (messages[index], Rejection(index, Reason.CONFLICTS_WITH_STORED, _line(each))) for index, each in said.items()
+    ]
+
+
+def _line(said: Sequence[str]) -> str:
+    return f"{said[0]}; and {len(said) - 1} more of this message" if len(said) > 1 else said[0]
