@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api import cursor
 from service.api.alert_models import Alert, AlertDetail, AlertPage
-from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit
+from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, Viewer
 from service.api.link_page import HEADERS
 from service.api.problems import Problem, answers, not_found, wrong_field
 from service.core import incident as on_paper
@@ -51,6 +51,7 @@ NoteBody = Annotated[Note, Body(default_factory=Note)]
 async def list_alerts(
     *,
     connection: Database,
+    account: Viewer,
     state: Annotated[list[AlertState] | None, Query(description="May be repeated.")] = None,
     pump: Annotated[str | None, Query(pattern=WORD, description="The pump's id.")] = None,
     subject: Annotated[str | None, Query(pattern=SUBJECT, description="What it is about: `site:north`.")] = None,
@@ -70,6 +71,7 @@ async def list_alerts(
         priorities=priority,
         since=since,
         subject=subject,
+        seen=account.seen,
         limit=limit + 1,
     )
     items = [Alert.of(row) for row in rows[:limit]]

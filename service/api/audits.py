@@ -51,7 +51,7 @@ class AuditPage(BaseModel):
 async def list_audit(
     *,
     connection: Database,
-    _: Administrator,
+    account: Administrator,
     actor: Annotated[str | None, Query(pattern=_NAME)] = None,
     action: Annotated[str | None, Query(pattern=WORD, description="As `pump_written`.")] = None,
     subject: Annotated[str | None, Query(pattern=_NAME, description="A pump's id, an alert's, …")] = None,
@@ -60,7 +60,10 @@ async def list_audit(
     limit: Limit = 100,
     page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> AuditPage:
-    """What was done, the newest first. Whether it is what was written: `pumpwatch audit verify`."""
+    """What was done, the newest first. Whether it is what was written: `pumpwatch audit verify`.
+
+    Whoever sees some sites alone is shown what they did themselves.
+    """
     if since and until and since >= until:
         raise wrong_field("query", "to", "must be later than `from`")
     before = cursor.decode(page, cursor.BeforePosition) if page else cursor.BeforePosition()
@@ -73,6 +76,7 @@ async def list_audit(
         since=since,
         until=until,
         limit=limit + 1,
+        only_of=None if account.sites is None else account.name,
     )
     items = [
         AuditEntry(

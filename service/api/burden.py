@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from service.api.context import Ctx, Database, Instant
+from service.api.context import Ctx, Database, Instant, Viewer
 from service.api.problems import answers, wrong_field
 from service.core.change import Condition, Priority
 from service.postgres import burden as store
@@ -84,6 +84,7 @@ async def get_burden(
     *,
     context: Ctx,
     connection: Database,
+    account: Viewer,
     since: Annotated[Instant | None, Query(description="A week before `until`, if it is left out.")] = None,
     until: Annotated[Instant | None, Query(description="Now, if it is left out.")] = None,
     simulated: Annotated[bool, Query(description="Count simulated pumps as well.")] = False,
@@ -93,4 +94,4 @@ async def get_burden(
     begin = since or end - USUALLY
     if begin >= end:
         raise wrong_field("query", "since", "must be before until")
-    return Burden.of(await store.burden(connection, begin, end, simulated=simulated))
+    return Burden.of(await store.burden(connection, begin, end, simulated=simulated, seen=account.seen))

@@ -86,7 +86,7 @@ class GivenUp(BaseModel):
 async def list_deliveries(
     *,
     connection: Database,
-    _: Viewer,
+    account: Viewer,
     state: Annotated[list[State] | None, Query(description="May be repeated.")] = None,
     endpoint: EndpointName = None,
     alert: Annotated[UUID | None, Query(description="The alert's id.")] = None,
@@ -104,6 +104,7 @@ async def list_deliveries(
         alert_id=alert,
         outcomes=[str(each) for each in outcome] if outcome else None,
         since=since,
+        seen=account.seen,
         limit=limit + 1,
     )
     items = [Delivery.of(row) for row in rows[:limit]]

@@ -43,14 +43,16 @@ class Drills(BaseModel):
 
 
 @router.get("")
-async def list_drills(connection: Database, _: Viewer) -> Drills:
+async def list_drills(connection: Database, account: Viewer) -> Drills:
     """Those under way."""
-    return Drills(items=[Drill(**row) for row in await store.open_drills(connection)])
+    return Drills(items=[Drill(**row) for row in await store.open_drills(connection, account.seen)])
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=answers(HTTPStatus.CONFLICT))
 async def begin_drill(context: Ctx, connection: Database, account: Administrator, given: NewDrill) -> Drill:
     """Page for practice whom a real alert would. Every body says that it is a drill."""
+    if not account.sees(given.site):
+        raise wrong_field("body", "site", f"must be one that {account.name} sees")
     try:
         alert = await store.begin(
             connection,

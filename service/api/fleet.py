@@ -11,12 +11,13 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
-from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database
+from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database, Viewer
 from service.core.census import State, census
 from service.core.change import Condition
 from service.core.reading import Mode, boot_of, seq_of
 from service.core.verdicts import Verdict
 from service.postgres import fleet as store
+from service.postgres.accounts import Account
 
 router = APIRouter(prefix="/fleet", tags=["fleet"])
 
@@ -65,13 +66,15 @@ class LatestPage(BaseModel):
 async def list_latest(
     *,
     connection: Database,
+    account: Viewer,
     site: Annotated[str | None, Query(pattern=WORD)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Pumps on a page.")] = 1000,
     page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> Response:
     """The last reading of every pump that has sent one, in the order of their ids."""
     after = cursor.decode(page, cursor.AfterPump) if page else cursor.AfterPump()
-    rows = await store.latest(connection, after=after.pump_id, site=site, limit=limit + 1)
+    sites = account.seen if site is None else [site] if account.sees(site) else []
+    rows = await store.latest(connection, after=after.pump_id, sites=sites, limit=limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
     columns = {name: [told(row[source]) for row in rows] for name, (source, told) in _COLUMNS.items()}
     body = {"columns": columns, "next_cursor": cursor.encode(rows[-1]["pump_id"]) if more else None}
@@ -131,23 +134,25 @@ class Figures:
 
     def __init__(self) -> None:
         self._busy = asyncio.Lock()
-        self._last: tuple[float, Statistics] | None = None
+        self._last: dict[frozenset[str] | None, tuple[float, Statistics]] = {}
 
-    async def get(self, context: Context) -> Statistics:
-        """Return those of this moment, or of two seconds ago at most."""
+    async def get(self, context: Context, account: Account) -> Statistics:
+        """Return those of this moment, or of two seconds ago at most; of the sites that the account sees."""
         async with self._busy:
-            if self._last is None or time.monotonic() - self._last[0] > REMEMBERED_S:
+            now_s = time.monotonic()
+            self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= REMEMBERED_S}
+            if account.sites not in self._last:
                 async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
-                    found = await store.fleet(connection, context.clock())
-                self._last = time.monotonic(), _counted(found, context)
-            return self._last[1]
+                    found = await store.fleet(connection, context.clock(), account.seen)
+                self._last[account.sites] = time.monotonic(), _counted(found, context)
+            return self._last[account.sites][1]
 
 
 @router.get("/statistics")
-async def statistics(context: Ctx, request: Request) -> Statistics:
+async def statistics(context: Ctx, request: Request, account: Viewer) -> Statistics:
     """How many pumps are in which state, of how many which condition holds, and how much they say."""
     figures: Figures = request.app.state.figures
-    return await figures.get(context)
+    return await figures.get(context, account)
 
 
 def _counted(found: store.Fleet, context: Context) -> Statistics:

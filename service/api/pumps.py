@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api import cursor, versions
-from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId
+from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer
 from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
 from service.api.pump_models import EXAMPLE, Pump, PumpPage
 from service.core.census import State
@@ -40,6 +40,7 @@ async def list_pumps(
     *,
     context: Ctx,
     connection: Database,
+    account: Viewer,
     site: Annotated[str | None, Query(pattern=WORD)] = None,
     q: Annotated[str | None, Query(pattern=WORD, description="A part of the pump's id, in any case.")] = None,
     state: Annotated[list[State] | None, Query(description="May be repeated.")] = None,
@@ -68,7 +69,15 @@ async def list_pumps(
     while more and len(items) < limit and looked_at < MOST_LOOKED_AT:
         wanted = _LOOKED_AT_ONCE if chosen else limit
         rows = await queries.pumps(
-            connection, after=after, site=site, q=q, limit=wanted + 1, holding=holding, low_in_d=low_in_d, now=now
+            connection,
+            after=after,
+            site=site,
+            q=q,
+            limit=wanted + 1,
+            holding=holding,
+            low_in_d=low_in_d,
+            now=now,
+            seen=account.seen,
         )
         more, rows = len(rows) > wanted, rows[:wanted]
         for at, row in enumerate(rows, start=1):
@@ -112,6 +121,8 @@ async def put_pump(
     With `If-Match` it is refused (412) unless the stored version is still that one.
     """
     entry = _entry(await request.body(), pump_id, context)
+    if not account.sees(entry.site):
+        raise wrong_field("body", "site", f"must be one that {account.name} sees")
     async with connection.transaction():
         stored = await registry.entry_for_update(connection, pump_id)
         versions.check(if_match, None if stored is None else stored["version"], "pump")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from service.api import cursor
-from service.api.context import WORD, Cursor, Database, Instant, Limit
+from service.api.context import WORD, Cursor, Database, Instant, Limit, Viewer
 from service.api.problems import answers, not_found
 from service.postgres import queries
 
@@ -53,14 +53,24 @@ class QuarantinePage(BaseModel):
 async def list_quarantine(
     *,
     connection: Database,
+    account: Viewer,
     reason: Annotated[str | None, Query(pattern=WORD)] = None,
+    pump: Annotated[str | None, Query(pattern=WORD, description="The pump's id.")] = None,
     since: Annotated[Instant | None, Query(description="Received at or after this.")] = None,
     limit: Limit = 100,
     page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> QuarantinePage:
     """What was kept aside, the newest first, without its bytes."""
     before = cursor.decode(page, cursor.BeforePosition) if page else cursor.BeforePosition()
-    rows = await queries.quarantine(connection, before=before.position, reason=reason, since=since, limit=limit + 1)
+    rows = await queries.quarantine(
+        connection,
+        before=before.position,
+        reason=reason,
+        since=since,
+        pump_id=pump,
+        seen=account.seen,
+        limit=limit + 1,
+    )
     items = [Quarantined.of(row) for row in rows[:limit]]
     return QuarantinePage(items=items, next_cursor=cursor.encode(items[-1].id) if len(rows) > limit else None)
 

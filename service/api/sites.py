@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor, versions
-from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit
+from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, Viewer
 from service.api.problems import answers, not_found, wrong_field
 from service.postgres import site_entries as store
 from service.postgres.accounts import audit
@@ -47,11 +47,16 @@ class SitePage(BaseModel):
 
 @router.get("")
 async def list_sites(
-    *, context: Ctx, connection: Database, limit: Limit = 100, page: Annotated[Cursor, Query(alias="cursor")] = None
+    *,
+    context: Ctx,
+    connection: Database,
+    account: Viewer,
+    limit: Limit = 100,
+    page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> SitePage:
     """All sites, in the order of their names."""
     after = cursor.decode(page, cursor.AfterPump) if page else cursor.AfterPump()
-    rows = await store.sites(connection, after=after.pump_id, limit=limit + 1)
+    rows = await store.sites(connection, after=after.pump_id, limit=limit + 1, seen=account.seen)
     items = [_site(row, context) for row in rows[:limit]]
     return SitePage(items=items, next_cursor=cursor.encode(items[-1].site) if len(rows) > limit else None)
 

@@ -40,6 +40,11 @@ class Account(NamedTuple):
     scopes: frozenset[Scope] | None = None
     """What a token was narrowed to; None: all that the role may do."""
 
+    @property
+    def seen(self) -> list[str] | None:
+        """The same for a query."""
+        return None if self.sites is None else sorted(self.sites)
+
     def sees(self, site: str | None) -> bool:
         return self.sites is None or site in self.sites
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from service.core.canary import SUBJECT
+from service.postgres.seen import of_sites
 
 _COLUMNS: Final = """
     a.id, a.subject, p.pump_id, coalesce(p.site, a.site) AS site, a.condition, a.kind, a.priority, a.state,
@@ -25,6 +26,7 @@ WHERE ($1::timestamptz IS NULL OR a.raised_at < $1 OR (a.raised_at = $1 AND a.id
     AND ($3::text[] IS NULL OR a.state = ANY($3)) AND ($4::text IS NULL OR p.pump_id = $4)
     AND ($5::text[] IS NULL OR a.condition = ANY($5)) AND ($6::text[] IS NULL OR a.priority = ANY($6))
     AND ($7::timestamptz IS NULL OR a.raised_at >= $7) AND ($8::text IS NULL OR a.subject = $8)
+    AND {of_sites("$10")}
     AND (a.subject <> '{SUBJECT}' OR $4 IS NOT NULL OR $8 IS NOT NULL) -- nobody need look at the canary's
 ORDER BY a.raised_at DESC, a.id LIMIT $9
 """
@@ -40,12 +42,13 @@ async def alerts(
     priorities: Sequence[str] | None,
     since: datetime | None,
     subject: str | None = None,
+    seen: list[str] | None = None,
     limit: int,
 ) -> list[asyncpg.Record]:
-    """Alerts raised at or after `since`; None stands for any."""
+    """Alerts raised at or after `since`; `seen`: of these sites alone. None stands for any."""
     at, alert_id = after or (None, None)
     rows: list[asyncpg.Record] = await connection.fetch(
-        _PAGE, at, alert_id, states, pump_id, conditions, priorities, since, subject, limit
+        _PAGE, at, alert_id, states, pump_id, conditions, priorities, since, subject, limit, seen
     )
     return rows
 

@@ -9,19 +9,21 @@ import asyncpg
 
 from service.core.roster import Contact
 from service.postgres import rosters
+from service.postgres.seen import of_sites
 
 LONG_STANDING: Final = timedelta(hours=24)
 MOST_LISTED: Final = 50
 
 # Alerts by condition; simulated ones only where they are asked for.
-_BY_CONDITION: Final = """
+_BY_CONDITION: Final = f"""
 SELECT condition, priority, count(*) AS alerts, count(*) FILTER (WHERE chattering) AS chattering,
        count(*) FILTER (WHERE inhibited_by IS NOT NULL) AS inhibited, count(*) FILTER (WHERE found_late) AS found_late
-FROM alert WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated) AND condition <> 'drill'
+FROM alert AS a
+WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated) AND condition <> 'drill' AND {of_sites("$4")}
 GROUP BY condition, priority ORDER BY alerts DESC, condition, priority
 """
 # From when an alert first asked until a person first answered; those that nobody has answered do not count here.
-_ANSWERS: Final = """
+_ANSWERS: Final = f"""
 SELECT count(*) AS asked, count(answered_at) AS answered,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM answered_at - raised_at)) AS p50_s,
        percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM answered_at - raised_at)) AS p90_s
@@ -32,26 +34,30 @@ FROM (
     FROM alert AS a
     WHERE a.raised_at >= $1 AND a.raised_at < $2 AND ($3 OR NOT a.simulated) AND a.condition <> 'drill'
         AND EXISTS (SELECT FROM notification AS n WHERE n.alert_id = a.id AND n.state <> 'collapsed')
+        AND {of_sites("$4")}
 ) AS asking
 """
-_BY_ENDPOINT: Final = """
+_BY_ENDPOINT: Final = f"""
 SELECT e.name AS endpoint, count(*) AS told, count(*) FILTER (WHERE n.priority = 'high') AS high,
        count(*) FILTER (WHERE n.kind IN ('escalated', 'repeated', 'reminder')) AS again,
        count(*) FILTER (WHERE n.state = 'failed') AS given_up
 FROM notification AS n JOIN endpoint AS e ON e.id = n.endpoint JOIN alert AS a ON a.id = n.alert_id
 WHERE n.created_at >= $1 AND n.created_at < $2 AND ($3 OR NOT a.simulated) AND n.state <> 'collapsed'
+    AND {of_sites("$4")}
 GROUP BY e.name ORDER BY told DESC, e.name
 """
-_CHATTERING: Final = """
-SELECT subject, condition, count(*) AS episodes FROM alert
-WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated)
-GROUP BY subject, condition HAVING bool_or(chattering) ORDER BY episodes DESC, subject LIMIT $4
+_CHATTERING: Final = f"""
+SELECT subject, condition, count(*) AS episodes FROM alert AS a
+WHERE raised_at >= $1 AND raised_at < $2 AND ($3 OR NOT simulated) AND {of_sites("$4")}
+GROUP BY subject, condition HAVING bool_or(chattering) ORDER BY episodes DESC, subject LIMIT $5
 """
-_STANDING: Final = """
-SELECT id, subject, condition, priority, raised_at, acknowledged_by FROM alert
-WHERE state <> 'resolved' AND raised_at < $1 AND ($2 OR NOT simulated) ORDER BY raised_at LIMIT $3
+_STANDING: Final = f"""
+SELECT id, subject, condition, priority, raised_at, acknowledged_by FROM alert AS a
+WHERE state <> 'resolved' AND raised_at < $1 AND ($2 OR NOT simulated) AND {of_sites("$3")} ORDER BY raised_at LIMIT $4
 """
-_PUMPS: Final = "SELECT count(*) FROM pump WHERE in_service AND ($1 OR NOT simulated)"
+_PUMPS: Final = (
+    "SELECT count(*) FROM pump WHERE in_service AND ($1 OR NOT simulated) AND ($2::text[] IS NULL OR site = ANY ($2))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,20 @@ class Burden:
     long_standing: Sequence[asyncpg.Record]
 
 
-async def burden(connection: asyncpg.Connection, since: datetime, until: datetime, *, simulated: bool) -> Burden:
-    """Of what was raised and told in a span of our time."""
-    span = since, until, simulated
+async def burden(
+    connection: asyncpg.Connection,
+    since: datetime,
+    until: datetime,
+    *,
+    simulated: bool,
+    seen: list[str] | None = None,
+) -> Burden:
+    """Of what was raised and told in a span of our time; `seen`: of these sites alone."""
+    span = since, until, simulated, seen
     conditions = await connection.fetch(_BY_CONDITION, *span)
     answers = await connection.fetchrow(_ANSWERS, *span)
     endpoints = await connection.fetch(_BY_ENDPOINT, *span)
-    pumps = await connection.fetchval(_PUMPS, simulated)
+    pumps = await connection.fetchval(_PUMPS, simulated, seen)
     alerts = sum(row["alerts"] for row in conditions)
     pump_days = pumps * ((until - since) / timedelta(days=1))
     return Burden(
@@ -95,7 +108,7 @@ async def burden(connection: asyncpg.Connection, since: datetime, until: datetim
         by_endpoint=endpoints,
         by_contact=await _by_contact(connection, endpoints),
         chattering=await connection.fetch(_CHATTERING, *span, MOST_LISTED),
-        long_standing=await connection.fetch(_STANDING, until - LONG_STANDING, simulated, MOST_LISTED),
+        long_standing=await connection.fetch(_STANDING, until - LONG_STANDING, simulated, seen, MOST_LISTED),
     )
 
 

@@ -39,9 +39,10 @@ class Changed(NamedTuple):
     """JSON."""
 
 
-# Only what no transaction that is still at work can get before.
+# Only what no transaction that is still at work can get before. The site is that where the pump is now.
 _AFTER: Final = """
-SELECT txid::text::bigint AS txid, number, kind, pump_id, site, body::text AS body FROM change
+SELECT txid::text::bigint AS txid, number, kind, c.pump_id, coalesce(p.site, c.site) AS site, body::text AS body
+FROM change AS c LEFT JOIN pump AS p ON p.pump_id = c.pump_id
 WHERE (txid, number) > ($1::text::xid8, $2) AND txid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY txid, number LIMIT $3
 """

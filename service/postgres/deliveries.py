@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from service.postgres.accounts import audit
+from service.postgres.seen import of_sites
 from service.postgres.waking import CHANNEL, UNDELIVERED
 
 
@@ -34,6 +35,7 @@ WHERE ($1::timestamptz IS NULL OR (n.created_at, n.id) < ($1, $2))
     AND ($3::text[] IS NULL OR n.state = ANY ($3)) AND ($4::text IS NULL OR e.name = $4 OR e.id::text = $4)
     AND ($5::uuid IS NULL OR n.alert_id = $5) AND ($6::text[] IS NULL OR last.outcome = ANY ($6))
     AND ($7::timestamptz IS NULL OR n.created_at >= $7)
+    AND ($9::text[] IS NULL OR EXISTS (SELECT FROM alert AS a WHERE a.id = n.alert_id AND {of_sites("$9")}))
 ORDER BY n.created_at DESC, n.id DESC LIMIT $8
 """
 
@@ -47,12 +49,13 @@ async def deliveries(
     alert_id: UUID | None = None,
     outcomes: list[str] | None = None,
     since: datetime | None = None,
+    seen: list[str] | None = None,
     limit: int = 100,
 ) -> list[asyncpg.Record]:
-    """`endpoint` is its name or id, `outcomes` those of the last attempt; None stands for any."""
+    """`endpoint` is its name or id, `outcomes` those of the last attempt, `seen` sites; None stands for any."""
     at, notification_id = after or (None, None)
     rows: list[asyncpg.Record] = await connection.fetch(
-        _PAGE, at, notification_id, states, endpoint, alert_id, outcomes, since, limit
+        _PAGE, at, notification_id, states, endpoint, alert_id, outcomes, since, limit, seen
     )
     return rows
 

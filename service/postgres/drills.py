@@ -38,12 +38,14 @@ _SITE: Final = "SELECT EXISTS (SELECT FROM site WHERE site = $1)"
 _OPEN: Final = """
 SELECT id, subject, priority, raised_at, acknowledged_at, acknowledged_by, evidence->>'by' AS by,
        'epoch'::timestamptz + (evidence->>'until_ms')::bigint * interval '1 ms' AS until
-FROM alert WHERE condition = 'drill' AND state = 'active' ORDER BY raised_at
+FROM alert
+WHERE condition = 'drill' AND state = 'active' AND ($1::text[] IS NULL OR site = ANY ($1)) ORDER BY raised_at
 """
 
 
-async def open_drills(connection: asyncpg.Connection) -> list[asyncpg.Record]:
-    rows: list[asyncpg.Record] = await connection.fetch(_OPEN)
+async def open_drills(connection: asyncpg.Connection, seen: list[str] | None = None) -> list[asyncpg.Record]:
+    """Those under way; `seen`: of these sites alone."""
+    rows: list[asyncpg.Record] = await connection.fetch(_OPEN, seen)
     return rows
 
 

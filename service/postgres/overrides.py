@@ -18,7 +18,12 @@ _OPEN: Final = """
 """
 _ALL: Final = """
     SELECT id, scope, name, section, key, value, reason, author, made_at, expires_at, ended_at, ended_by
-    FROM rule_override WHERE $1 OR (ended_at IS NULL AND (expires_at IS NULL OR expires_at > $2)) ORDER BY id DESC
+    FROM rule_override WHERE $1 OR (ended_at IS NULL AND (expires_at IS NULL OR expires_at > $2))
+        AND ($3::text[] IS NULL OR CASE scope
+            WHEN 'site' THEN name = ANY ($3)
+            WHEN 'pump' THEN EXISTS (SELECT FROM pump WHERE pump_id = name AND site = ANY ($3))
+            ELSE true END)
+    ORDER BY id DESC
 """
 _REPLACE: Final = """
     UPDATE rule_override SET ended_at = $5, ended_by = $6
@@ -48,9 +53,11 @@ async def refused(connection: asyncpg.Connection) -> list[str]:
     return [f"override {row['id']}: {what}" for row in await connection.fetch(_OPEN) for _, what in _read(row)[1]]
 
 
-async def listed(connection: asyncpg.Connection, now: datetime, *, ended: bool) -> list[dict[str, Any]]:
-    """The newest first; those that are over too, where `ended`."""
-    rows = await connection.fetch(_ALL, ended, now)
+async def listed(
+    connection: asyncpg.Connection, now: datetime, *, ended: bool, seen: list[str] | None = None
+) -> list[dict[str, Any]]:
+    """The newest first; those that are over too, where `ended`; `seen`: what concerns pumps of these sites."""
+    rows = await connection.fetch(_ALL, ended, now, seen)
     return [{**row, "value": msgspec.json.decode(row["value"])} for row in rows]
 
 

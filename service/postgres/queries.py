@@ -1,6 +1,7 @@
 """What do the views ask of pumps? Pages of pumps, readings, gaps and events, each by one query over an index."""
 
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
@@ -45,6 +46,7 @@ _PAGE_OF_PUMPS = _PUMPS.format(
         AND ($6::float8 IS NULL OR EXISTS (
             SELECT FROM pump_latest AS l WHERE l.pump = pump.pump AND empty_judged
                 AND empty_conservative_d - date_part('epoch', $7::timestamptz - l.measured_at) / 86400 <= $6))
+        AND ($8::text[] IS NULL OR site = ANY ($8))
     ORDER BY pump_id LIMIT $4"""
 )
 _ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1 AND erased_at IS NULL")
@@ -60,13 +62,17 @@ async def pumps(
     holding: str | None = None,
     low_in_d: float | None = None,
     now: datetime | None = None,
+    seen: list[str] | None = None,
 ) -> list[asyncpg.Record]:
     """Pumps after the id `after`, in the order of their ids; `q` is a part of the id, in any case.
 
+    `seen`: of these sites alone.
     `holding`: a condition that was written to hold. `low_in_d`: it may be empty within so many days of `now`.
     `written` is JSON text: {condition: [verdict, since]}.
     """
-    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, after, site, q, limit, holding, low_in_d, now)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        _PAGE_OF_PUMPS, after, site, q, limit, holding, low_in_d, now, seen
+    )
     return rows
 
 
@@ -157,19 +163,33 @@ async def gaps(connection: asyncpg.Connection, key: int, *, before: int, limit: 
     return rows
 
 
+TOPIC_OF: Final = r"substring({topic} FROM '^(?:shard/[0-9]+/)?pumps/v1/([A-Za-z0-9_-]{{1,64}})/')"
+"""The id of the pump that a topic names; {topic} is the SQL of the topic."""
+
 # What was kept aside, newest first, without its bytes.
-_QUARANTINE = """
+_QUARANTINE = f"""
 SELECT id, received_at, topic, reason, detail, length, sha256
 FROM quarantine
 WHERE id < $1 AND ($2::text IS NULL OR reason = $2) AND ($3::timestamptz IS NULL OR received_at >= $3)
+    AND ($5::text IS NULL OR {TOPIC_OF.format(topic="topic")} = $5)
+    AND ($6::text[] IS NULL OR EXISTS (
+        SELECT FROM pump WHERE pump_id = {TOPIC_OF.format(topic="topic")} AND site = ANY ($6)))
 ORDER BY id DESC LIMIT $4
 """
 
 
 async def quarantine(
-    connection: asyncpg.Connection, *, before: int, reason: str | None, since: datetime | None, limit: int
+    connection: asyncpg.Connection,
+    *,
+    before: int,
+    reason: str | None,
+    since: datetime | None,
+    limit: int,
+    pump_id: str | None = None,
+    seen: list[str] | None = None,
 ) -> list[asyncpg.Record]:
-    rows: list[asyncpg.Record] = await connection.fetch(_QUARANTINE, before, reason, since, limit)
+    """`seen`: of pumps of these sites alone."""
+    rows: list[asyncpg.Record] = await connection.fetch(_QUARANTINE, before, reason, since, limit, pump_id, seen)
     return rows
 
 

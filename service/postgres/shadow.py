@@ -36,6 +36,7 @@ _NEWEST: Final = """
     SELECT pump_id, condition, priority, began_at, detected_at, ended_at, recorded_at, rulebook_version, evidence
     FROM shadow_alert JOIN pump USING (pump)
     WHERE ($1::text IS NULL OR condition = $1) AND ($2::text IS NULL OR pump_id = $2)
+        AND ($4::text[] IS NULL OR site = ANY ($4))
     ORDER BY recorded_at DESC, pump_id, condition LIMIT $3
 """
 
@@ -69,9 +70,14 @@ async def rewrite(
 
 
 async def newest(
-    connection: asyncpg.Connection, condition: str | None, pump_id: str | None, limit: int
+    connection: asyncpg.Connection,
+    condition: str | None,
+    pump_id: str | None,
+    limit: int,
+    seen: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    rows = await connection.fetch(_NEWEST, condition, pump_id, limit)
+    """`seen`: of these sites alone."""
+    rows = await connection.fetch(_NEWEST, condition, pump_id, limit, seen)
     return [{**row, "evidence": msgspec.json.decode(row["evidence"])} for row in rows]
 
 

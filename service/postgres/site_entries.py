@@ -9,7 +9,7 @@ SELECT s.site, s.name, s.time_zone, s.retention_d, s.version,
        (SELECT count(*) FROM pump WHERE pump.site = s.site AND erased_at IS NULL) AS pumps
 FROM site AS s WHERE {which} ORDER BY s.site LIMIT $2
 """
-_AFTER: Final = _SITES.format(which="s.site > $1")
+_AFTER: Final = _SITES.format(which="s.site > $1 AND ($3::text[] IS NULL OR s.site = ANY ($3))")
 _ONE: Final = _SITES.format(which="s.site = $1")
 _LOCKED: Final = "SELECT name, time_zone, retention_d, version FROM site WHERE site = $1 FOR NO KEY UPDATE"
 _WRITE: Final = """
@@ -21,9 +21,11 @@ WHERE (site.name, site.time_zone, site.retention_d)
 """
 
 
-async def sites(connection: asyncpg.Connection, *, after: str, limit: int) -> list[asyncpg.Record]:
-    """After the site `after`, in order, each with how many pumps it has."""
-    rows: list[asyncpg.Record] = await connection.fetch(_AFTER, after, limit)
+async def sites(
+    connection: asyncpg.Connection, *, after: str, limit: int, seen: list[str] | None = None
+) -> list[asyncpg.Record]:
+    """After the site `after`, in order, each with how many pumps it has; `seen`: of these alone."""
+    rows: list[asyncpg.Record] = await connection.fetch(_AFTER, after, limit, seen)
     return rows
 
 

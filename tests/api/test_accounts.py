@@ -2,10 +2,7 @@
 
 import httpx
 
-from service.core.change import Turn
 from tests.api.ward import Ward, problem
-from tests.episodes import turned
-from tests.postgres.alerting import a_pump, apply
 
 NEW = {"name": "dr-weber", "role": "clinician", "sites": ["north"], "password": "a horse, a battery and a staple"}
 

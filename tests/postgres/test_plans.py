@@ -130,7 +130,7 @@ OF_A_SPAN = {
     "a chart of hours": (charts.KEPT[Source.HOUR], (1, *LAST_DAY, HOUR)),
     "the ends of a ledger": (books._BOUNDS, (1, *LAST_DAY)),
     "the runs of a ledger": (books._RUNS, (1, *LAST_DAY, 0, 1 << 60)),
-    "the rate of a fleet": (fleet.RATE, (NOON - timedelta(minutes=5), NOON)),
+    "the rate of a fleet": (fleet.RATE, (NOON - timedelta(minutes=5), NOON, None)),
 }
 
 
@@ -148,14 +148,18 @@ async def test_only_the_days_that_are_asked_for_are_read_and_by_their_index(
 
 
 BY_INDEX = {
-    "a page of pumps": (queries._PAGE_OF_PUMPS, ("p2", None, None, 100, None, None, None)),
-    "a page of a site": (queries._PAGE_OF_PUMPS, ("p2", "north", None, 100, "stall", 9.0, NOON)),
+    "a page of pumps": (queries._PAGE_OF_PUMPS, ("p2", None, None, 100, None, None, None, None)),
+    "a page of a site": (queries._PAGE_OF_PUMPS, ("p2", "north", None, 100, "stall", 9.0, NOON, None)),
+    "a page of those who see two sites": (
+        queries._PAGE_OF_PUMPS,
+        ("p2", None, None, 100, None, None, None, ["north", "south"]),
+    ),
     "one pump": (queries._ONE_PUMP, ("p2",)),
     "events": (queries._EVENTS, (1, 1 << 60, None, None, None, 100)),
     "events of a kind": (queries._EVENTS, (1, 1 << 60, None, None, "refill", 100)),
     "events to export": (export._EVENTS, (1, *LAST_DAY, LAST_DAY[0], -1, 100)),
     "gaps": (queries._GAPS, (1, 1 << 60, 100)),
-    "quarantine": (queries._QUARANTINE, (1 << 60, None, None, 100)),
+    "quarantine": (queries._QUARANTINE, (1 << 60, None, None, 100, None, None)),
     "what was kept aside of a pump": (books._ASIDE, (["pumps/v1/p1/event"], FIRST)),
     "the latest of the fleet": (fleet.LATEST, ("p2", 100)),
     "the latest of a site": (fleet.LATEST_OF_SITE, ("p2", 100, "north")),
