@@ -238,6 +238,11 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {_variable(name): str(value) for name, value in values.items() if value not in (None, "")}
 
 
+def given_environment() -> dict[str, str]:
+    """What this process was given of PUMPWATCH_*, right or wrong."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PUMPWATCH_")}
+
+
 def inherited_environment() -> dict[str, str]:
     """What a child process inherits of our environment: everything but PUMPWATCH_*."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
