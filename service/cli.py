@@ -21,6 +21,8 @@ COMMANDS: Final = (
     "up",
     "demo",
     "migrate",
+    "doctor",
+    "health",
     "run",
     "pumps",
     "cluster",

@@ -22,11 +22,11 @@ from simulators.clinic import Behaviour, Clinic, check_secret, recording, serve
 from simulators.fleet import fleet_of, write_registry
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
         prog="pumpsim", description="Simulated pumps and a clinic. Simulation, not for clinical use."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     fleet_command.add(commands.add_parser("fleet", help="publish a fleet: its last day, then live"))
     load_command.add(commands.add_parser("load", help="put a load on broker and service, and say what became of it"))
     inject_command.add(commands.add_parser("inject", help="let a fault begin in a fleet that is running"))
@@ -35,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     scenario_command.add(commands.add_parser("scenario", help="what can happen to a pump, told step by step"))
     score_command.add(commands.add_parser("score", help="how good a rulebook is, on a labelled fleet"))
     _add_clinic(commands.add_parser("clinic", help="receive webhooks, verify and record them"))
-    arguments = parser.parse_args(argv)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except BrokenPipeError:

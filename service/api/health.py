@@ -1,11 +1,13 @@
 """Does this process live, is the service watching, and what is counted? The only routes outside /api/v1."""
 
 import asyncio
+from collections.abc import Iterable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel, Field
 
@@ -54,13 +56,21 @@ async def _reasons(context: Context) -> list[str]:
         raise
 
 
+class _OfAll(MultiProcessCollector):
+    """Also of processes with a directory each below the one they share: in containers all have the same number."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = map(str, Path(self._path).rglob("*.db"))
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call, no-any-return]
+
+
 def _registry(request: Request) -> CollectorRegistry:
     """Of all processes of this machine where they share a directory, else of this one."""
     context: Context = request.app.state.context
     registry = CollectorRegistry()
     try:
         # Without a directory of ours it looks for PROMETHEUS_MULTIPROC_DIR, and refuses if that is not there either.
-        MultiProcessCollector(registry, context.settings.metrics_dir)  # type: ignore[no-untyped-call]
+        _OfAll(registry, context.settings.metrics_dir)  # type: ignore[no-untyped-call]
     except ValueError:
         return context.metrics.registry
     return registry
