@@ -10,6 +10,7 @@ from nicegui import app, ui
 from service.api.context import DATABASE_PATIENCE_S, Context
 from service.api.cookies import COOKIE
 from service.api.live import Live
+from service.api.passwords import Passwords
 from service.postgres.accounts import Account
 from service.postgres.people import account_in_session
 
@@ -29,10 +30,20 @@ class ContextOf:
         context: Context = self._api.state.context  # type: ignore[attr-defined]
         return context
 
+    @property
+    def passwords(self) -> Passwords:
+        found: Passwords = self._api.state.passwords  # type: ignore[attr-defined]
+        return found
+
 
 def context() -> Context:
     of: ContextOf = app.state.context_of
     return of()
+
+
+def passwords() -> Passwords:
+    of: ContextOf = app.state.context_of
+    return of.passwords
 
 
 def live() -> Live:

@@ -11,13 +11,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.observe import Observe
 from service.metrics import Metrics
-from service.web import alert_page, alerts_page, desk, fleet_page, pipeline_page, pump_page
+from service.web import (
+    admin_deliveries,
+    admin_endpoints,
+    admin_frame,
+    admin_on_call,
+    admin_overrides,
+    admin_people,
+    admin_policies,
+    admin_registry,
+    admin_tokens,
+    alert_page,
+    alerts_page,
+    desk,
+    fleet_page,
+    pipeline_page,
+    pump_page,
+)
 from service.web.doorkeeper import Doorkeeper, PageHeaders
 from service.web.login_page import PAGE
 
 _API: Final = frozenset({"/live", "/ready", "/metrics"})
 _API_BELOW: Final = ("/api/", "/a/", "/hooks/", "/login/")
-PAGES: Final = (alerts_page, alert_page, fleet_page, pump_page, pipeline_page)
+ADMIN: Final = (
+    *(admin_frame, admin_endpoints, admin_deliveries, admin_people, admin_tokens),
+    *(admin_on_call, admin_policies, admin_registry, admin_overrides),
+)
+PAGES: Final = (alerts_page, alert_page, fleet_page, pump_page, pipeline_page, *ADMIN)
 
 
 def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:
