@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Final, TypeVar
@@ -20,6 +20,7 @@ from service.core.broker import Report, dropped
 from service.core.fleet import Fleet
 from service.core.override import Override
 from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kept
+from service.core.shards import parse_shards
 from service.exits import EXIT_PROBLEMS
 from service.logs import tell
 from service.loops.broker_watch import watch_broker
@@ -30,14 +31,16 @@ from service.loops.ingest import Ingester
 from service.loops.letters import Letters
 from service.loops.maintain import look_after, maintain
 from service.loops.rulebook import RulebookSource, follow
+from service.loops.shards import Shards
 from service.loops.watch import Lookout
 from service.loops.watch import watch as watch_loop
 from service.metrics import Metrics
-from service.mqtt.credentials import credentials_of
+from service.mqtt.credentials import Credentials, credentials_of
 from service.mqtt.inbox import MqttInbox
+from service.mqtt.inboxes import MqttInboxes
 from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
-from service.ports import FencedError, StoreUnavailableError
+from service.ports import FencedError, MarkedInbox, StoreUnavailableError
 from service.postgres.alerts import AlertStore
 from service.postgres.broker import record
 from service.postgres.canary_rounds import PostgresRounds
@@ -46,6 +49,7 @@ from service.postgres.heartbeat import beat
 from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
+from service.postgres.leases import PostgresLeases
 from service.postgres.outage import OUTAGES, outages_told
 from service.postgres.outbox import PLANS, PostgresOutbox
 from service.postgres.overrides import open_overrides
@@ -100,6 +104,9 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
         last = await _last_of_file(settings, pool)
         await _answered(lambda: look_after(_housekeeping(settings, pool), _now, settings.retention_d))
         recorded = await _answered(lambda: session_recorded(pool, settings.shard))
+    if settings.shards:
+        await _ingest_by_lease(settings, credentials, metrics, last, stop)
+        return
     inbox = MqttInbox(
         settings.broker_url,
         f"pumpwatch-ingest-{settings.shard}",
@@ -112,13 +119,42 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
         credentials=credentials,
     )
     store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
-    source = RulebookSource(settings.rulebook, store.overrides, metrics, last)
-    fleet = Fleet(await source.look(_now()))
-    ingester = Ingester(
-        inbox, store, fleet, metrics, _now, enrolment_open=settings.enrolment == "open", rulebooks=source
-    )
-    try:
+    ingester = await _ingester(settings, inbox, store, metrics, last)
+    with _ending_when_fenced():
         await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
+
+
+async def _ingest_by_lease(
+    settings: Settings, credentials: Credentials | None, metrics: Metrics, last: Rulebook, stop: asyncio.Event
+) -> None:
+    """Of a cluster's shards, our part."""
+    instance = settings.instance or f"{socket.gethostname()[:30]}-{os.getpid()}"
+    inbox = MqttInboxes(
+        settings.broker_url,
+        clock=_now,
+        metrics=metrics,
+        session_suffix=settings.session_suffix,
+        credentials=credentials,
+    )
+    store = PostgresIngestStore(settings.database_url, None, AlertStore(last), instance)
+    ingester = await _ingester(settings, inbox, store, metrics, last)
+    leases = PostgresLeases(settings.database_url, instance, parse_shards(settings.shards))
+    with _ending_when_fenced():
+        await Shards(leases, inbox, ingester).run(stop)
+
+
+async def _ingester(
+    settings: Settings, inbox: MarkedInbox, store: PostgresIngestStore, metrics: Metrics, last: Rulebook
+) -> Ingester:
+    source = RulebookSource(settings.rulebook, store.overrides, metrics, last)
+    fleet, is_open = Fleet(await source.look(_now())), settings.enrolment == "open"
+    return Ingester(inbox, store, fleet, metrics, _now, enrolment_open=is_open, rulebooks=source)
+
+
+@contextmanager
+def _ending_when_fenced() -> Iterator[None]:
+    try:
+        yield
     except FencedError as error:
         tell("ingester_fenced", logging.ERROR, reason=error)
         raise SystemExit(EXIT_PROBLEMS) from None

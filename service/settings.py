@@ -10,6 +10,7 @@ import msgspec
 
 from service.core import webhook
 from service.core.address import Allowed
+from service.core.shards import parse_shards
 
 MOST_CHUNK_H = 24 * 31
 FILES_OF_DATABASE_URL = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
@@ -34,6 +35,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Which shard this ingester owns; also names its MQTT session."""
     topic_filter: str = "pumps/v1/+/+"
     """What the ingester subscribes to."""
+    shards: str = ""
+    """In a cluster: the shards that this ingester may have, as 0-63; it shares them with others by leases."""
+    instance: str = ""
+    """In a cluster: what this ingester is called; empty: host and process."""
     api_host: str = "127.0.0.1"
     api_port: int = 8480
     api_cert_file: Path | None = None
@@ -157,12 +162,7 @@ def _check(settings: Settings) -> None:
     scheme = urlsplit(settings.database_url).scheme
     if scheme not in {"postgresql", "postgres"}:
         raise SettingsError("PUMPWATCH_DATABASE_URL: must begin with postgresql://")
-    broker = urlsplit(settings.broker_url)
-    try:
-        complete = broker.scheme in {"mqtt", "mqtts"} and broker.hostname and broker.port is not False
-    except ValueError:
-        complete = False
-    if settings.broker_url and not complete:
+    if settings.broker_url and not all(map(_is_broker, _each_host(settings.broker_url))):
         raise SettingsError("PUMPWATCH_BROKER_URL: must be mqtt://host:port or mqtts://host:port")
     if settings.enrolment not in {"open", "closed"}:
         raise SettingsError("PUMPWATCH_ENROLMENT: must be open or closed")
@@ -174,9 +174,34 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"PUMPWATCH_CHUNK_H: must be 0 to {MOST_CHUNK_H}")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
+    _check_cluster(settings)
     _check_delivery(settings)
     _check_own_way(settings)
     _check_tls(settings)
+
+
+def _each_host(url: str) -> list[str]:
+    """The same with each of the nodes of a cluster."""
+    parts = urlsplit(url)
+    account, at, hosts = parts.netloc.rpartition("@")
+    return [urlunsplit(parts._replace(netloc=f"{account}{at}{host}")) for host in hosts.split(",")]
+
+
+def _is_broker(url: str) -> bool:
+    broker = urlsplit(url)
+    try:
+        return broker.scheme in {"mqtt", "mqtts"} and bool(broker.hostname) and broker.port is not False
+    except ValueError:
+        return False
+
+
+def _check_cluster(settings: Settings) -> None:
+    try:
+        parse_shards(settings.shards)
+    except ValueError as error:
+        raise SettingsError(f"PUMPWATCH_SHARDS: {error}") from None
+    if re.fullmatch(r"[A-Za-z0-9_-]{0,40}", settings.instance) is None:
+        raise SettingsError("PUMPWATCH_INSTANCE: must be of A-Z a-z 0-9 _ -, at most 40 of them")
 
 
 def _check_delivery(settings: Settings) -> None:
@@ -192,11 +217,17 @@ def _check_delivery(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_PUBLIC_URL: must be https://host, or http://host in a test")
 
 
-def _check_own_way(settings: Settings) -> None:
+def _check_urls(settings: Settings) -> None:
     for name in ("outage_url", "heartbeat_url", "broker_monitor_url", "canary_url"):
-        url = urlsplit(getattr(settings, name))
-        if getattr(settings, name) and not (url.scheme in {"http", "https"} and url.hostname):
-            raise SettingsError(f"{_variable(name)}: must be https://host…, or http://host… inside")
+        given = getattr(settings, name)
+        for each in filter(None, given.split(",") if name == "broker_monitor_url" else [given]):
+            url = urlsplit(each)
+            if not (url.scheme in {"http", "https"} and url.hostname):
+                raise SettingsError(f"{_variable(name)}: must be https://host…, or http://host… inside")
+
+
+def _check_own_way(settings: Settings) -> None:
+    _check_urls(settings)
     if settings.outage_url and not settings.outage_secret:
         raise SettingsError("PUMPWATCH_OUTAGE_SECRET: not set, and PUMPWATCH_OUTAGE_URL needs it")
     if settings.outage_secret:

@@ -83,7 +83,7 @@ class Link:
         self.number = number
         self.state = State.AWAY
         self.tries = 0
-        self._broker = broker
+        self._broker = broker.beginning_at(number)
         self._client_id = client_id
         self._watcher = watcher
         self._wheel = wheel

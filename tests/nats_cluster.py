@@ -89,7 +89,10 @@ class NatsNode:
 class NatsCluster:
     """Its nodes, and where pumps and the service find them. `words` are for the plan."""
 
-    def __init__(self, directory: Path, *, ingesters: int = 3, words: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, ingesters: int = 3, words: Sequence[str] = (), anonymous: bool = False
+    ) -> None:
+        """`anonymous`: who says no password counts as a pump."""
         self.directory = directory
         names = ("mqtt", "nats", "routes", "monitoring")
         self.ports = {name: free_port() for name in names}
@@ -100,6 +103,10 @@ class NatsCluster:
         for name, port in self.ports.items():
             command += [f"--{name}-port", str(port)]
         assert main(command) == EXIT_OK
+        if anonymous:
+            for configuration in directory.glob("nats-*.conf"):
+                with configuration.open("a", encoding="utf-8") as file:
+                    file.write("no_auth_user: pumps\n")
         self.nodes = [
             NatsNode(directory, f"nats-{n}", host, directory / f"nats-{n}.conf", self.ports)
             for n, host in enumerate(HOSTS, start=1)
@@ -113,6 +120,10 @@ class NatsCluster:
     def mqtt_url(self) -> str:
         """For pumps."""
         return f"mqtt://pumps:pumps@{self._hosts('mqtt')}"
+
+    @property
+    def anonymous_url(self) -> str:
+        return f"mqtt://{HOSTS[0]}:{self.ports['mqtt']}"
 
     @property
     def nats_url(self) -> str:

@@ -66,6 +66,10 @@ def test_of_several_hosts_the_one_that_can_be_written_to_is_wanted() -> None:
             {"PUMPWATCH_DATABASE_URL": "postgresql://u@db/p?sslmode=verify-full&sslrootcert=/x.crt"},
             "PUMPWATCH_DATABASE_URL: sslrootcert: /x.crt is not a file",
         ),
+        ({"PUMPWATCH_SHARDS": "0-64"}, "PUMPWATCH_SHARDS: '0-64' is no shard"),
+        ({"PUMPWATCH_INSTANCE": "ingest.1"}, "PUMPWATCH_INSTANCE: must be of"),
+        ({"PUMPWATCH_BROKER_URL": "mqtt://n1:1,n2:x"}, "PUMPWATCH_BROKER_URL: must be mqtt://"),
+        ({"PUMPWATCH_BROKER_MONITOR_URL": "http://n1:8222,n2:8222"}, "PUMPWATCH_BROKER_MONITOR_URL: must be"),
         ({"PUMPWATCH_PROT": "1"}, "PUMPWATCH_PROT: no such setting; known are"),
     ],
 )

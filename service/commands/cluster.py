@@ -10,7 +10,7 @@ import asyncpg
 from service.commands.database import actor, add_database_url, settings_of, with_database
 from service.core.cluster import Node, Ports, Wanted, plan, problems
 from service.core.cluster_files import files
-from service.core.shards import parse_shards, told
+from service.core.shards import parse_shards, ranges_of
 from service.exits import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from service.mqtt.jetstream import limit_stream
 from service.postgres.accounts import audit
@@ -86,8 +86,8 @@ def run_shards(arguments: argparse.Namespace) -> int:
     rows = with_database(settings_of(arguments), owners)
     for row in rows:
         seen = "" if row["seen_s_ago"] is None else f", seen {row['seen_s_ago']:.0f} s ago"
-        pinned = f", of them wanted there: {told(row['pinned'])}" if row["pinned"] else ""
-        shards = f"{told(row['shards']) or 'none'} ({row['caught_up']} of {len(row['shards'])} caught up)"
+        pinned = f", of them wanted there: {ranges_of(row['pinned'])}" if row["pinned"] else ""
+        shards = f"{ranges_of(row['shards']) or 'none'} ({row['caught_up']} of {len(row['shards'])} caught up)"
         print(f"{row['instance'] or 'nobody'}: {shards}{pinned}{seen}")
     whole = all(row["caught_up"] == len(row["shards"]) for row in rows)
     return EXIT_OK if rows and whole else EXIT_PROBLEMS
@@ -104,7 +104,7 @@ def run_move(arguments: argparse.Namespace) -> int:
     async def write(connection: asyncpg.Connection) -> int:
         async with connection.transaction():
             moved = await want(connection, shards, instance)
-            await audit(connection, actor(), "shards_moved", told(shards), {"to": instance})
+            await audit(connection, actor(), "shards_moved", ranges_of(shards), {"to": instance})
         return moved
 
     try:

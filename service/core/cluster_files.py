@@ -14,7 +14,7 @@ from service.core.cluster import (
     Node,
     Plan,
 )
-from service.core.shards import SHARDS, told
+from service.core.shards import SHARDS, ranges_of
 
 MAX_PAYLOAD_BYTES: Final = 272 * 1024
 _GENERATED: Final = "# Made by `pumpwatch cluster plan`; make it anew rather than change it."
@@ -160,7 +160,7 @@ def numbers(plan: Plan) -> str:
         without=f"{plan.messages / others:,.0f}" if others else "nobody takes anything: plan for two",
         ingester_cores=plan.ingester_cores,
         ingester_us=INGESTER_US,
-        shards="\n".join(f"             {instance}: {told(share)}" for instance, share in shards),
+        shards="\n".join(f"             {instance}: {ranges_of(share)}" for instance, share in shards),
         connections=plan.connections,
         database_cores=plan.database_cores,
         database_us=DATABASE_US,

@@ -33,7 +33,7 @@ def parse_shards(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def told(shards: Collection[int]) -> str:
+def ranges_of(shards: Collection[int]) -> str:
     """The same as a person would write it: `0-20, 33`."""
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in _runs(sorted(shards)))
 

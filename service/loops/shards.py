@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Final, Protocol
 
 from service.core.leases import Looked, Won
@@ -16,8 +17,12 @@ from service.loops.ingest import Ingester
 from service.ports import MarkedInbox, StoreUnavailableError
 
 LOOK_EVERY_S: Final = 1.0
-SETTLED_WITHIN_LOOKS: Final = 5
-"""A shard whose messages do not end is given back all the same: what is not settled is sent again, to the next one."""
+GIVES_BACK_WITHIN_S: Final = 2.0
+"""When it is to end, since whoever has asked for that does not wait for ever."""
+PAUSED_AFTER_LOOKS: Final = 5
+"""A shard is given back at a moment when nothing of it is under way. If none comes, no more is taken of it:"""
+LEFT_AFTER_LOOKS: Final = 10
+"""and then it is given back all the same. What was delivered and not settled is sent again, to the next one."""
 
 
 class Leases(Protocol):
@@ -60,10 +65,11 @@ class Shards:
                 await self._give_back()
                 await self._take()
                 await self._ingester.turn()
-            await self._inbox.close()
-            await self._ingester.end()
             looking.cancel()
             await asyncio.wait([looking])
+            await self._give_all_back()
+            await self._inbox.close()
+            await self._ingester.end()
             with suppress(StoreUnavailableError):  # then others find out by themselves
                 await self._leases.release({**self._held, **{each.shard: each.epoch for each in self._won}})
         finally:
@@ -71,6 +77,14 @@ class Shards:
             await self._inbox.close(graceful=False)
             with suppress(StoreUnavailableError):
                 await self._leases.leave()
+
+    async def _give_all_back(self) -> None:
+        """Each at a moment when nothing of it is under way; for the rest there is no time."""
+        until_s = monotonic() + GIVES_BACK_WITHIN_S
+        self._leaving = dict.fromkeys(self._held, 0)
+        while self._leaving and monotonic() < until_s:
+            await self._give_back()
+            await self._ingester.turn()
 
     async def _look_on(self) -> None:
         told = ""
@@ -91,7 +105,8 @@ class Shards:
     def _begin_to_leave(self, shard: int) -> None:
         if shard in self._held:
             self._leaving[shard] = self._leaving.get(shard, -1) + 1
-            self._inbox.pause(shard)
+            if self._leaving[shard] == PAUSED_AFTER_LOOKS:
+                self._inbox.pause(shard)
 
     async def _take(self) -> None:
         won, self._won = self._won, []
@@ -107,7 +122,7 @@ class Shards:
         ready = [
             shard
             for shard, looks in self._leaving.items()
-            if self._inbox.is_settled(shard) or looks >= SETTLED_WITHIN_LOOKS
+            if self._inbox.is_settled(shard) or looks >= LEFT_AFTER_LOOKS
         ]
         if not ready:
             return

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from service.mqtt.credentials import Credentials, CredentialsError
 
@@ -42,6 +42,14 @@ def broker_of(url: str, credentials: Credentials | None = None) -> Broker:
         None if parts.password is None else unquote(parts.password),
         credentials,
     )
+
+
+def brokers_of(url: str, credentials: Credentials | None = None) -> list[Broker]:
+    """Likewise, of the nodes of a cluster: mqtt://[user[:password]@]host[:port],host[:port],…"""
+    parts = urlsplit(url)
+    account, at, hosts = parts.netloc.rpartition("@")
+    each = (urlunsplit(parts._replace(netloc=f"{account}{at}{host}")) for host in hosts.split(","))
+    return [broker_of(one, credentials) for one in each]
 
 
 def check_topic_filter(topic_filter: str) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 from service.logs import tell
 from service.metrics import Metrics
 from service.mqtt.client import PlainClient, best_client
-from service.mqtt.connecting import broker_of, check_topic_filter
+from service.mqtt.connecting import brokers_of, check_topic_filter
 from service.mqtt.credentials import Credentials
 from service.mqtt.held import Held
 from service.mqtt.link import LEAVE_WITHIN_S, Link
@@ -83,7 +83,9 @@ class MqttInbox:
     ) -> None:
         if "." in client_id or not client_id:
             raise ValueError("a persistent session needs a client id, and NATS wants none with a dot in it")
-        self._broker = broker_of(broker_url, credentials)
+        self._brokers = brokers_of(broker_url, credentials)
+        self._tries = shard  # lest all sessions be on one node of a cluster
+        self._broker = self._brokers[self._tries % len(self._brokers)]
         self._name, self._client_id = client_id, client_id + session_suffix  # the name is logged
         self._subscriptions = [(check_topic_filter(topic), 1) for topic in topic_filters] + [(marker_topic, 0)]
         self._marker_topic = marker_topic
@@ -288,6 +290,8 @@ class MqttInbox:
         retry_s, told = 0.0, ""
         while True:
             await self._roomy.wait()
+            self._broker = self._brokers[self._tries % len(self._brokers)]
+            self._tries += 1
             self._link = Link(self._paho, self._broker, self._client_id, self._subscriptions, self, self._keepalive_s)
             began, connection = monotonic(), self.connection
             try:

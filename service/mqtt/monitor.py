@@ -10,7 +10,22 @@ ANSWERS_WITHIN_S: Final = 5.0
 _PATH: Final = "/jsz?streams=true&config=true"
 
 
-async def ask_nats(url: str) -> list[Report]:
+async def ask_nats(urls: str) -> list[Report]:
+    """Of the nodes of a cluster, by commas, those that answer. Raises as `_ask` does where none is left."""
+    found: dict[str, Report] = {}
+    failures: list[Exception] = []
+    nodes = urls.split(",")
+    for url in nodes:
+        try:
+            found |= {report.what: report for report in await _ask(url)}
+        except (OSError, ValueError) as error:
+            failures.append(error)
+    if len(failures) == len(nodes):
+        raise failures[0]
+    return list(found.values())
+
+
+async def _ask(url: str) -> list[Report]:
     """Raises OSError where it does not answer, ValueError where that is not what NATS answers."""
     try:
         async with httpx.AsyncClient(timeout=ANSWERS_WITHIN_S) as client:

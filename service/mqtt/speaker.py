@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from service.mqtt.connecting import broker_of
+from service.mqtt.connecting import brokers_of
 from service.mqtt.credentials import Credentials
 
 DROPPED_TOPIC: Final = "$SYS/broker/publish/messages/dropped"
@@ -26,7 +26,9 @@ class Speaker:
         hears_of_broker: bool = False,
         credentials: Credentials | None = None,
     ) -> None:
-        self._broker = broker_of(broker_url, credentials)
+        self._brokers = brokers_of(broker_url, credentials)
+        self._broker = self._brokers[0]
+        self._tries = 0
         self._hears_of_broker = hears_of_broker
         self.dropped: int | None = None
         """How many messages the broker says it has dropped since it was started; None: it has not said."""
@@ -39,6 +41,7 @@ class Speaker:
         client.username_pw_set(self._broker.username, self._broker.password)
         client.on_connect = self._on_connect
         client.on_message = self._on_message
+        client.on_disconnect = client.on_connect_fail = self._go_to_the_next
 
     async def __aenter__(self) -> Self:
         if self._broker.tls:
@@ -64,6 +67,13 @@ class Speaker:
     def _on_connect(self, client: Client, _userdata: Any, _flags: Any, reason_code: Any, _properties: Any) -> None:
         if self._hears_of_broker and not reason_code.is_failure:
             client.subscribe(DROPPED_TOPIC)
+
+    def _go_to_the_next(self, client: Client, *_: Any) -> None:
+        """Of a cluster's nodes another one may be there; of one broker it is the same."""
+        self._tries += 1
+        broker = self._brokers[self._tries % len(self._brokers)]
+        if len(self._brokers) > 1:
+            client.connect_async(broker.host, broker.port)
 
     def _on_message(self, _client: Client, _userdata: Any, message: Any) -> None:
         if message.topic == DROPPED_TOPIC and message.payload.isdigit():

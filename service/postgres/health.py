@@ -5,6 +5,7 @@ from typing import Final
 
 import asyncpg
 
+from service.core.shards import ranges_of
 from service.postgres import canary
 from service.postgres.migrate import MigrationError, pending_on
 
@@ -27,12 +28,14 @@ async def broken_links(connection: asyncpg.Connection, now: datetime) -> list[tu
         return [("database", wrong)]  # what follows may not even be there
     shards = await connection.fetch(_SHARDS)
     found = [] if shards else [("ingest", "no shard has an ingester")]
+    behind: dict[str, list[int]] = {}
     for row in shards:
         at = row["marker_at"]
         if at is None or now - at >= MARKER_FRESH_FOR:
-            why = row["reason"] or _ago("its last marker", at, now)
-            link = "broker" if why.startswith("broker") else "ingest"
-            found.append((link, f"shard {row['shard']} is not caught up: {why}"))
+            behind.setdefault(row["reason"] or _ago("its last marker", at, now), []).append(row["shard"])
+    for why, which in behind.items():
+        link = "broker" if why.startswith("broker") else "ingest"
+        found.append((link, f"shard {ranges_of(which)} is not caught up: {why}"))
     beats = await connection.fetch(_HEARTBEATS)
     for role in ROLES:
         # Rows of processes that are gone stay behind; they say nothing once another has taken over.

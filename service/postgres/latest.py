@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service.core.fleet import Fleet
 from service.core.rules.reservoir import times_to_empty_d
-from service.core.shards import told
+from service.core.shards import ranges_of
 from service.core.state import Field
 from service.ports import FencedError, ShardStatus
 from service.postgres.binary import Columns, copy_columns, in_us
@@ -144,4 +144,4 @@ async def save_shards(
     columns = [list(column) for column in zip(*(statuses[shard] for shard in ours), strict=True)]
     done = await connection.execute(_SHARDS, ours, [epochs[shard] for shard in ours], *columns)
     if done != f"UPDATE {len(ours)}":
-        raise FencedError(f"shard {told(ours)} has a new owner")
+        raise FencedError(f"shard {ranges_of(ours)} has a new owner")

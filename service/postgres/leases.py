@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from service.core.leases import Looked, Standing, Won, share_out
-from service.core.shards import SHARDS, told
+from service.core.shards import SHARDS, ranges_of
 from service.logs import tell
 from service.ports import StoreUnavailableError
 from service.postgres.outage import outages_told
@@ -104,7 +104,7 @@ class PostgresLeases:
             async with self._one_at_a_time:
                 session = await self._lives()
                 await session.execute(_RELEASE, list(shards), list(shards.values()))
-        tell("shards_given_back", shards=told(shards))
+        tell("shards_given_back", shards=ranges_of(shards))
 
     async def leave(self) -> None:
         """Live no longer: nobody need wait to find that out."""

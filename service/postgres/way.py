@@ -1,6 +1,7 @@
 """Which parts of our own way from a pump to a person do the tables show to be broken?"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,6 +9,7 @@ import asyncpg
 
 from service.core.change import Condition
 from service.core.lifecycle import AlertWritten
+from service.core.shards import ranges_of
 from service.core.way import JUDGED, Broken, turns
 from service.postgres import canary
 from service.postgres.alerts import AlertStore
@@ -62,26 +64,46 @@ async def broken(connection: asyncpg.Connection, after: timedelta, now: datetime
 
 # Each shard with its ingester: what that says, and whether it waits for the database at this moment.
 _INGEST: Final = """
-SELECT s.shard, s.reason, s.trouble_since, s.marker_at, beat.at AS heard_at, beat.reason AS said, (
+SELECT s.shard, s.instance, s.reason, s.trouble_since, s.marker_at, beat.at AS heard_at, beat.reason AS said, (
     SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'pumpwatch-ingest-' || s.shard
+    WHERE datname = current_database() AND application_name = 'pumpwatch-ingest-' || coalesce(s.instance, s.shard::text)
 ) AS writing_for_s
-FROM shard AS s LEFT JOIN role_heartbeat AS beat ON beat.role = 'ingest' AND beat.instance = 'shard-' || s.shard
+FROM shard AS s
+LEFT JOIN role_heartbeat AS beat ON beat.role = 'ingest' AND beat.instance = coalesce(s.instance, 'shard-' || s.shard)
 ORDER BY s.shard
 """
 
 
 async def _ingest(connection: asyncpg.Connection, after: timedelta, now: datetime) -> list[Broken]:
     rows = await connection.fetch(_INGEST)
-    found = (_of_shard(row, after, now) for row in rows)
-    return [each for each in found if each is not None]
+    found = ((row, _of_shard(row, after, now)) for row in rows)
+    return _by_ingester([(row, each) for row, each in found if each is not None])
+
+
+def _by_ingester(found: Sequence[tuple[asyncpg.Record, Broken]]) -> list[Broken]:
+    """What is broken of many shards of one ingester is told once."""
+    told_once: dict[tuple[str, Condition], list[tuple[int, Broken]]] = {}
+    for row, each in found:
+        part = each.part if row["instance"] is None else f"ingest-{row['instance']}"
+        told_once.setdefault((part, each.condition), []).append((row["shard"], each))
+    return [
+        replace(
+            first := min((each for _, each in some), key=lambda each: each.since),
+            part=part,
+            evidence=first.evidence
+            if len(some) == 1 or "shard" not in first.evidence
+            else {**first.evidence, "shard": ranges_of([shard for shard, _ in some])},
+        )
+        for (part, _), some in told_once.items()
+    ]
 
 
 def _of_shard(row: asyncpg.Record, after: timedelta, now: datetime) -> Broken | None:
     shard, marker_at, heard_at = row["shard"], row["marker_at"], row["heard_at"]
     writing_for_s = row["writing_for_s"] or 0.0
     if heard_at is not None and now - heard_at >= max(after, TROUBLE_SAID_WITHIN) and writing_for_s < SLOW_S:
-        return _silent(f"ingest-{shard}", f"the ingester of shard {shard}", "takes what pumps send", heard_at)
+        whose = f"the ingester {row['instance']}" if row["instance"] else f"the ingester of shard {shard}"
+        return _silent(f"ingest-{shard}", whose, "takes what pumps send", heard_at)
     if row["trouble_since"] is not None:
         if now - row["trouble_since"] < after:
             return None

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.benchmarks import (
     aiomqtt_script,
     backlog,
+    board,
+    cluster,
     growth,
     ingest,
     latency,
@@ -23,7 +25,7 @@ from tests.benchmarks import (
     subscriber,
 )
 from tests.benchmarks.ground import MOSQUITTO, NATS, Ground, SkippedError
-from tests.benchmarks.results import Results
+from tests.benchmarks.results import CATALOGUE, Results
 
 UNKNOWN_RATE = 20_000  # what half load is half of, where the throughput was not measured
 BATCH = 500
@@ -110,6 +112,14 @@ async def _memory(_: Ground, size: Size, __: Results) -> Figures:
     return {"memory.pumps_100000_mb": memory.measure(pumps) * FLEET / pumps}
 
 
+async def _board(ground: Ground, size: Size, _: Results) -> Figures:
+    return await board.measure(ground, min(board.PUMPS, size.messages), size.part(40, least=3))
+
+
+async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:
+    return await cluster.measure(ground, size.part(30_000, least=2_000))
+
+
 async def _rules(_: Ground, __: Size, ___: Results) -> Figures:
     return {"rules.round_1000_us": rules.measure(1000), "rules.round_100_us": rules.measure(100)}
 
@@ -130,7 +140,9 @@ STEPS = {
     "rules": Step(_rules, ("rules.round_1000_us", "rules.round_100_us")),
     "scripts": Step(_scripts, ("baseline.aiomqtt_row", "baseline.aiomqtt_batch"), every_round=False),
     "latency": Step(_latency, ("alert.latency_p99_ms",), every_round=False),
+    "board": Step(_board, ("board.fleet_s", "board.value_s", "board.alert_p99_ms"), every_round=False),
     "backlog": Step(_backlog, ("backlog.mosquitto", "backlog.repeated"), every_round=False),
+    "cluster": Step(_cluster, tuple(name for name in CATALOGUE if name.startswith("cluster.")), every_round=False),
     "pumps": Step(_pumps, ("growth.pumps",), every_round=False),
     "payloads": Step(_payloads, (), every_round=False),
     "history": Step(_history, ("growth.history",), every_round=False),

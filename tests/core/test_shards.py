@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.shards import SHARDS, parse_shards, shard_of, told, topic_filters
+from service.core.shards import SHARDS, parse_shards, ranges_of, shard_of, topic_filters
 
 
 def test_a_pump_is_in_the_shard_that_its_fnv_1a_comes_to() -> None:
@@ -23,12 +23,12 @@ def test_pumps_are_spread_evenly() -> None:
 
 @given(st.sets(st.integers(0, SHARDS - 1)))
 def test_shards_are_read_as_they_are_told(shards: set[int]) -> None:
-    assert parse_shards(told(shards)) == shards
+    assert parse_shards(ranges_of(shards)) == shards
 
 
 def test_ranges_and_single_shards_are_read() -> None:
     assert parse_shards(" 0-2, 7,63 ") == {0, 1, 2, 7, 63}
-    assert told([63, 0, 7, 1, 2]) == "0-2, 7, 63"
+    assert ranges_of([63, 0, 7, 1, 2]) == "0-2, 7, 63"
     assert parse_shards("") == frozenset()
 
 

@@ -63,8 +63,10 @@ class FleetReport(msgspec.Struct):
 class Fleet:
     """`pumpsim fleet` with everything that it writes down."""
 
-    def __init__(self, directory: Path, load: Load) -> None:
+    def __init__(self, directory: Path, load: Load, *words: object) -> None:
+        """`words`: more for its command line."""
         self.load = load
+        self._words = words
         self.registry = directory / "fleet.csv"
         self._labels = directory / "labels.json"
         self._report = directory / "report.json"
@@ -82,7 +84,8 @@ class Fleet:
         span = ["--backlog-hours", self.load.hours, "--live-s", LIVE_S, "--drain-s", DRAIN_S]
         publishing = ["--broker", broker_url, "--readings-a-message", 1, "--max-rate", self.load.rate]
         writing = ["--labels", self._labels, "--report", self._report, "--journal", self._journal]
-        self._child = await started([*self._command("fleet"), *span, *publishing, *writing], log=self._log)
+        command = [*self._command("fleet"), *span, *publishing, *writing, *self._words]
+        self._child = await started(command, log=self._log)
         async with ended(self._child):
             yield
 
@@ -147,7 +150,7 @@ async def stage(
         broker.start()
         await migrate(postgres.url())
         await fleet.write_registry()
-        await _register(postgres.url(), fleet.registry)
+        await register(postgres.url(), fleet.registry)
         ingester = Ingester(directory / "ingester", postgres.url(), broker.mqtt_url)
         await ingester.start()
         try:
@@ -161,7 +164,7 @@ async def stage(
         postgres.stop()
 
 
-async def _register(url: str, registry: Path) -> None:
+async def register(url: str, registry: Path) -> None:
     entries, problems = parse_registry(registry.read_text(encoding="utf-8"))
     assert not problems
     connection = await asyncpg.connect(url)

@@ -13,7 +13,7 @@ import pytest
 
 from service.embedded.child import LOOPBACK, Child, free_port, listens
 from service.mqtt.client import BufferedClient, PlainClient
-from service.mqtt.connecting import Broker, broker_of, check_topic_filter, connect, why
+from service.mqtt.connecting import Broker, broker_of, brokers_of, check_topic_filter, connect, why
 from tests.mqtt.inboxes import drain_count, inbox_at
 from tests.servers import eventually, mosquitto_binary
 
@@ -135,3 +135,11 @@ async def test_a_broker_that_does_not_speak_tls_is_one_line() -> None:
         await connect(Broker(LOOPBACK, server.sockets[0].getsockname()[1], tls=True))
     server.close()
     assert why(failed.value) == "TLS failed: wrong version number"
+
+
+def test_the_nodes_of_a_cluster_are_brokers_of_one_account() -> None:
+    nodes = brokers_of("mqtt://pumpwatch:p%40ss@n1:1884,n2,n3:1885")
+
+    assert [(node.host, node.port) for node in nodes] == [("n1", 1884), ("n2", 1883), ("n3", 1885)]
+    assert {(node.username, node.password) for node in nodes} == {("pumpwatch", "p@ss")}
+    assert brokers_of("mqtts://n1") == [broker_of("mqtts://n1")]

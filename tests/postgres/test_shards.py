@@ -69,3 +69,25 @@ async def test_a_session_that_the_broker_has_forgotten_is_one_alert_each_time(co
     assert await look(connection, 11) == []
     await connection.execute(lost, NOW + timedelta(minutes=20))
     assert [each[2] for each in await look(connection, 20.1)] == ["condition_began"]
+
+
+async def test_many_deaf_shards_are_one_alert_until_they_hear_again(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "INSERT INTO shard (shard, session_since) SELECT n, now() FROM generate_series(4, 20) AS n"
+    )
+    await connection.execute("UPDATE shard SET marker_at = now() - interval '2 minutes'")
+    assert await look(connection) == [("service:shards", "not_watching", "condition_began", "medium")]
+    assert await look(connection) == []
+    evidence = await connection.fetchval("SELECT evidence ->> 'shards' FROM alert WHERE subject = 'service:shards'")
+    assert evidence == "3-20"
+
+    heard = "UPDATE shard SET marker_at = now(), session_since = now() - interval '1 h' WHERE shard > $1"
+    await connection.execute(heard, 12)
+    assert await look(connection) == [], "many are still deaf"
+    await connection.execute(heard, 3)
+    assert sorted(each[:3] for each in await look(connection)) == [
+        ("service:shard-3", "not_watching", "condition_began"),
+        ("service:shards", "not_watching", "condition_ended"),
+    ]
+    await connection.execute(heard, 2)
+    assert [each[:3] for each in await look(connection)] == [("service:shard-3", "not_watching", "condition_ended")]

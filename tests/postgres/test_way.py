@@ -162,3 +162,25 @@ async def test_what_is_seen_elsewhere_is_named_by_its_beginning(way: Way) -> Non
     assert "10 min: connection refused" in await way.says()
     assert await way.connection.fetchval("SELECT began_at FROM alert") == NOW
     assert await way.look(720) == [("service:storage", "storage_unavailable", "condition_ended")]
+
+
+async def test_what_is_broken_of_many_shards_of_one_ingester_is_told_once(way: Way) -> None:
+    await way.execute(
+        "INSERT INTO shard (shard, instance, reason, trouble_since) "
+        "SELECT n, 'i' || n % 2, 'broker: connection refused', $1 FROM generate_series(0, 5) AS n",
+        NOW,
+    )
+    for instance in ("i0", "i1"):
+        await way.beats("ingest", instance, 30)
+    assert await way.look(30) == [
+        ("service:ingest-i0", "broker_unavailable", "condition_began"),
+        ("service:ingest-i1", "broker_unavailable", "condition_began"),
+    ]
+    assert "Shard 1, 3, 5 " in await way.says() or "Shard 0, 2, 4 " in await way.says()
+    await way.execute("UPDATE shard SET trouble_since = NULL WHERE instance = 'i0'")
+    assert await way.look(31) == [("service:ingest-i0", "broker_unavailable", "condition_ended")]
+    assert await way.look(60) == [
+        ("service:ingest-i0", "role_silent", "condition_began"),
+        ("service:ingest-i1", "role_silent", "condition_began"),
+        ("service:ingest-i1", "broker_unavailable", "condition_ended"),
+    ]

@@ -35,3 +35,14 @@ def test_every_address_of_a_broker_is_tried_in_turn() -> None:
 
     assert broker.address(0) == broker.address(7)
     assert broker.address(0)[1] == ("127.0.0.1", 1883)
+
+
+def test_each_link_begins_with_another_node_of_a_cluster_and_tries_all() -> None:
+    broker = broker_of("mqtt://pumps:secret@127.0.0.1:1884,127.0.0.2:1885,127.0.0.3")
+
+    assert broker.is_loopback
+    hosts = [[broker.beginning_at(link).address(attempt)[1] for attempt in range(3)] for link in range(3)]
+    assert hosts[0] == [("127.0.0.1", 1884), ("127.0.0.2", 1885), ("127.0.0.3", 1883)]
+    assert {tried[0] for tried in hosts} == set(hosts[0])
+    assert all(set(tried) == set(hosts[0]) for tried in hosts)
+    assert not broker_of("mqtt://127.0.0.1,10.0.0.1").is_loopback
