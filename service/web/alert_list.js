@@ -22,7 +22,7 @@ export default {
     <div @keydown="pressed" ref="list">
       <template v-for="item in items" :key="item.id">
         <h2 v-if="item.heading">{{ item.heading }}</h2>
-        <p v-else-if="item.nothing" class="empty">{{ item.nothing }}</p>
+        <p v-else-if="item.nothing" :class="whole ? 'empty' : 'faint'">{{ item.nothing }}</p>
         <article v-else :data-alert="item.id" :class="['alert-row', item.priority, { answered: item.part !== 'asking' }]" :aria-label="item.priority + ' priority: ' + item.title">
           <span :class="['priority', item.priority]"><span aria-hidden="true">{{ item.shape }}</span> {{ item.priority }}</span>
           <div>

@@ -36,7 +36,9 @@ _ANSWERS: Final = {
 
 
 async def _answer(asked: GenericEventArguments) -> None:
-    await _ANSWERS[asked.args["what"]](UUID(asked.args["id"]))
+    operation = _ANSWERS.get(asked.args["what"])
+    if operation is not None:
+        await operation(UUID(asked.args["id"]))
 
 
 def row_of(alert: Mapping[str, Any], now: datetime) -> Row:

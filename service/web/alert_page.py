@@ -57,7 +57,6 @@ class _Shown:
         with ui.element("div").classes("alert-row") as self._head:
             self._priority = ui.label()
             with ui.element("div"):
-                ui.html("<h1></h1>", sanitize=False).visible = False
                 with ui.element("h1"):
                     ui.label(f"{condition(alert.condition)}, {name}")
                 self._what = ui.label().classes("what")
@@ -68,6 +67,8 @@ class _Shown:
         with ui.row().classes("links"):
             if alert.pump_id:
                 ui.link(f"Everything about {alert.pump_id}", f"/pumps/{alert.pump_id}")
+            if alert.previous_id:
+                ui.link("The episode before", f"/alerts/{alert.previous_id}")
             ui.link("To print", f"/api/v1/alerts/{alert.id}/report", new_tab=True)
         with ui.element("section"):
             ui.html("<h2>Why</h2>", sanitize=False)

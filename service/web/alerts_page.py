@@ -37,6 +37,7 @@ async def _page(
         with ui.element("div").classes("filters"):
             place = ui.select({"": "all", **{one: one for one in sites}}, value=chosen.site or "", label="Site")
             urgency = ui.select(_PRIORITIES, value=chosen.priority or "", label="Priority")
+            ui.link("What is over", "/history").classes("self-center")
         more = ui.label(_beyond(found)).classes("notice").props('role="status"')
         more.visible = bool(more.text)
         shown = AlertList([row_of(row, desk.now()) for row in found], whole=True)

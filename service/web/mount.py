@@ -25,6 +25,7 @@ from service.web import (
     alerts_page,
     desk,
     fleet_page,
+    history_page,
     pipeline_page,
     pump_page,
 )
@@ -37,7 +38,7 @@ ADMIN: Final = (
     *(admin_frame, admin_endpoints, admin_deliveries, admin_people, admin_tokens),
     *(admin_on_call, admin_policies, admin_registry, admin_overrides),
 )
-PAGES: Final = (alerts_page, alert_page, fleet_page, pump_page, pipeline_page, *ADMIN)
+PAGES: Final = (alerts_page, alert_page, history_page, fleet_page, pump_page, pipeline_page, *ADMIN)
 
 
 def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:

@@ -16,7 +16,7 @@ from service.core.census import State
 from service.core.verdicts import Verdict
 from service.postgres import open_alerts, queries
 from service.postgres.accounts import audit
-from service.web import desk, frame, span
+from service.web import desk, frame, recording, span
 from service.web.alert_list import AlertList, row_of
 from service.web.pump_charts import PumpCharts
 from service.web.span import Span
@@ -80,9 +80,10 @@ class _Shown:
         with ui.element("h1"):
             ui.label(pump.pump_id)
         self._silent = ui.label().classes("notice")
-        self._facts = Facts()
-        ui.html("<h2>Open alerts</h2>", sanitize=False)
         self.alerts = AlertList(alerts, whole=False)
+        ui.link("Alerts of this pump that are over", f"/history?days=365&pump={pump.pump_id}")
+        self._facts = Facts()
+        recording.add(pump)
         ui.html("<h2>What was measured</h2>", sanitize=False)
         _spans(pump.pump_id, chosen)
         self.charts = PumpCharts(chosen)

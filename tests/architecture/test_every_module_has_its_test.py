@@ -90,6 +90,7 @@ RUN_BY = {
     "service/web/doorkeeper.py": "tests/web/test_board.py",
     "service/web/fleet_table.py": "tests/web/test_fleet_page.py",
     "service/web/frame.py": "tests/web/test_board.py",
+    "service/web/history_page.py": "tests/web/test_alerts_page.py",
     "service/web/keyed.py": "tests/web/test_alerts_page.py",
     "service/web/login_page.py": "tests/web/test_board.py",
     "service/web/mount.py": "tests/web/test_board.py",

@@ -113,7 +113,7 @@ async def _memory(_: Ground, size: Size, __: Results) -> Figures:
 
 
 async def _board(ground: Ground, size: Size, _: Results) -> Figures:
-    return await board.measure(ground, min(board.PUMPS, size.messages), size.part(40, least=3))
+    return await board.measure(ground, min(board.PUMPS, size.messages), size.part(40, least=3), size.part(5))
 
 
 async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:

@@ -35,6 +35,8 @@ async def main(to: Path) -> None:
         await wide.goto(way_in)
         await _login_to_alerts(wide)
         await _answer(wide, to)
+        await wide.goto("/")
+        await expect(wide.locator("article", has_text=NOTE)).to_be_visible()
         await _shoot(wide, to / "alerts.png", 760)
         alert = wide.locator("article", has_text="Stall").first
         await alert.get_by_role("link").click()
@@ -42,7 +44,7 @@ async def main(to: Path) -> None:
         await _shoot(wide, to / "alert.png", 1000)
         await wide.get_by_role("link", name=re.compile("Everything about")).click()
         await expect(wide.get_by_role("img", name=re.compile("Flow against program from"))).to_be_visible()
-        await _shoot(wide, to / "pump.png", 1300)
+        await _shoot(wide, to / "pump.png", 1200)
         await wide.goto("/pumps")
         await expect(wide.locator("table.fleet svg").nth(20)).to_be_visible()
         await _shoot(wide, to / "fleet.png", 760)
@@ -106,8 +108,6 @@ async def _answer(page: Page, to: Path) -> None:
     await _shoot(page, to / "answer.png", 700)
     await dialog.get_by_role("button", name="Acknowledge").click()
     await expect(page.locator("article", has_text=NOTE)).to_be_visible()
-    await expect(dialog).to_have_count(0)
-    await page.get_by_role("alert").locator(".q-notification").first.wait_for(state="hidden")
 
 
 async def _pump_of(page: Page) -> str:

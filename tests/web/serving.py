@@ -64,7 +64,10 @@ async def enrol(connection: asyncpg.Connection, *people_: tuple[str, Role, list[
 async def visitor(browser: Browser, url: str, name: str, *, width: int = 1200, dark: bool = False) -> Page:
     """Somebody in a browser of their own; without a name, not logged in."""
     context = await browser.new_context(
-        base_url=url, viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        base_url=url,
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",  # what is fading in has no colour yet that could be judged
     )
     context.set_default_timeout(WITHIN_MS)
     page = await context.new_page()

@@ -90,3 +90,20 @@ async def test_the_browser_says_times_as_the_server_does(board: Board) -> None:
         script = f"import('/static/words.js').then(words => words.ago(0, {passed_s * 1000}))"
         assert await page.evaluate(script) == ago(now - timedelta(seconds=passed_s), now)
     assert await page.evaluate("import('/static/words.js').then(words => words.ago(null, 0))") == "never"
+
+
+async def test_what_is_over_is_found_again(board: Board, connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "UPDATE alert SET state = 'resolved', resolved_at = began_at + interval '3 hours',"
+        " acknowledged_at = raised_at + interval '4 minutes', acknowledged_by = 'dr-sato' WHERE condition = 'stall'"
+    )
+    page = await board.visitor("northerner")
+    await page.get_by_role("link", name="What is over").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    row = page.get_by_role("row", name="Stall, p1")
+    for said in ("▲ high", "3 h", "by dr-sato after 4 min", "north"):
+        await expect(row).to_contain_text(said)
+    await row.get_by_role("link").click()
+    await expect(page.locator("h1")).to_contain_text("Stall, p1")
+    await page.goto("/history?days=1")
+    await expect(page.get_by_text("Nothing.")).to_be_visible()

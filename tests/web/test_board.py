@@ -12,7 +12,7 @@ from tests.episodes import turned
 from tests.postgres.alerting import a_pump, apply
 from tests.web.conftest import SHOTS, Board
 
-PAGES = {"alerts": "/", "fleet": "/pumps", "pump": "/pumps/p1", "pipeline": "/pipeline"}
+PAGES = {"alerts": "/", "history": "/history", "fleet": "/pumps", "pump": "/pumps/p1", "pipeline": "/pipeline"}
 SERIOUS = {"serious", "critical"}
 
 
@@ -118,13 +118,18 @@ async def test_pages_can_be_used_by_everybody_in_any_light_and_on_a_phone(board:
     axe = Axe()
     for width, dark in ((1200, False), (1200, True), (390, False)):
         page = await board.visitor(width=width, dark=dark)
-        for name, path in PAGES.items():
+        alert = await page.get_by_role("link", name="Stall, p1").get_attribute("href")
+        for name, path in (PAGES | {"alert": str(alert), "answer": str(alert)}).items():
             await shown(page, path)
+            if name == "answer":
+                await page.get_by_role("button", name="Acknowledge").click()
+                await expect(page.get_by_role("dialog").get_by_label("Note")).to_be_focused()
             kind = "phone" if width < 500 else "dark" if dark else "light"
             await page.screenshot(path=SHOTS / f"{name}-{kind}.png", full_page=True)
-            found = await axe.run(page)
+            found = await axe.run(page, context=".dialog" if name == "answer" else None)
             serious = [v for v in found.response["violations"] if v["impact"] in SERIOUS]
-            assert not serious, [(v["id"], [node["html"] for node in v["nodes"]][:3]) for v in serious]
+            told = [(v["id"], [(node["html"], node["any"]) for node in v["nodes"]][:3]) for v in serious]
+            assert not serious, (name, kind, told)
             beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"
 
