@@ -4,8 +4,10 @@
 #                 one file, one at a time: make test WORKERS=0 ARGS=tests/core/test_alert.py
 #   make check    both                                    make soak     the tests' full figures; takes long
 #   make bench    messages a second and more, beside what is possible; writes build/bench.json and build/bench.html
+#   make audit    is anything known to be wrong with what we ship? Says so where nobody can be asked
+#   make sbom     what we ship, installed as it is deployed, and the list of it: build/sbom.json (CycloneDX)
 
-.PHONY: demo test soak lint bench check
+.PHONY: demo test soak lint bench check audit sbom
 .DELETE_ON_ERROR:
 
 PIP = .venv/bin/python -m pip install --disable-pip-version-check --no-input
@@ -31,6 +33,15 @@ lint: $(DEV)
 
 bench: $(DEV)
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
+
+audit: $(DEV)
+	@.venv/bin/python -m tests.deploy.audit $(ARGS)
+
+sbom: $(DEV)
+	@rm -rf build/environment
+	@PYTHON=.venv/bin/python deploy/install build/environment
+	@deploy/make-sbom build/environment/bin/python build/sbom.json
+	@echo "build/sbom.json lists what build/environment holds"
 
 check: lint test
 

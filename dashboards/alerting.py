@@ -13,7 +13,7 @@ _EVERY: Final = "15s"
 
 class Rule(NamedTuple):
     name: str
-    """Also the heading of its entry in the runbook, docs/dashboards.md."""
+    """Also the heading of its entry in the runbook, docs/runbook.md."""
     condition: str
     """PromQL that gives a number; the rule holds while it is above `above`."""
     above: float
@@ -98,7 +98,7 @@ def for_prometheus() -> str:
             f"        labels: {{priority: {rule.priority}}}",
             "        annotations:",
             f"          summary: {_text(rule.what)}",
-            f"          runbook: {_text(f'docs/dashboards.md#{rule.name.lower()}')}",
+            f"          runbook: {_text(f'docs/runbook.md#{rule.name.lower()}')}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -133,7 +133,7 @@ def for_grafana() -> str:
             f"        labels: {{priority: {rule.priority}}}",
             "        annotations:",
             f"          summary: {_text(rule.what)}",
-            f"          runbook: {_text(f'docs/dashboards.md#{rule.name.lower()}')}",
+            f"          runbook: {_text(f'docs/runbook.md#{rule.name.lower()}')}",
         ]
     return "\n".join(lines) + "\n"
 

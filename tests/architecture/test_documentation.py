@@ -13,7 +13,9 @@ from tests.architecture.source import ROOT, modules
 PAGES = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 COMMAND = re.compile(r"`make (\w+)")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-PATH = re.compile(r"`((?:service|simulators|tests|docs|\.ci)/[\w/.*-]*|\w+\.(?:md|toml|txt))`")
+ANCHORED = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
+NAMED = re.compile(r"`(docs/[\w/.-]+\.md)#([\w-]+)`")
+PATH = re.compile(r"`((?:service|simulators|tests|docs|deploy|dashboards|\.ci)/[\w/.*-]*|\w+\.(?:md|toml|txt))`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -23,6 +25,24 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     named = {ROOT / name for name in PATH.findall(text) if "*" not in name}
     beside = {path for path in named if (ROOT / page).parent.joinpath(path.name).exists()}
     assert {str(path) for path in linked | (named - beside) if not path.exists()} == set()
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is called in an address."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_place_within_a_page_that_a_page_leads_to_exists() -> None:
+    lost = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target, anchor in [*ANCHORED.findall(text), *NAMED.findall(text)]:
+            path = (ROOT / page).parent / target if target else ROOT / page
+            path = path if path.exists() else ROOT / target
+            if not path.is_file() or anchor not in anchors(path):
+                lost.append(f"{page}: {target}#{anchor}")
+    assert lost == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

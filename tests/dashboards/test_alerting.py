@@ -109,8 +109,8 @@ def test_each_rule_holds_when_it_should_and_none_while_all_is_well(tmp_path: Pat
 
 
 def test_each_rule_has_its_entry_in_the_runbook() -> None:
-    page = (HERE.parent / "docs/dashboards.md").read_text(encoding="utf-8")
-    assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == [rule.name for rule in RULES]
+    page = (HERE.parent / "docs/runbook.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### (Pumpwatch\w+)$", page, re.MULTILINE) == [rule.name for rule in RULES]
 
 
 def test_every_query_of_the_dashboards_parses(tmp_path: Path) -> None:
