@@ -45,6 +45,7 @@ class Fleet:
         self.offsets: dict[int, list[tuple[int, int]]] = {}  # row → (from position, offset), the newest of them
         self.newest_ms = np.zeros(0, np.int64)  # the newest pump time evaluated or recovered
         self.latest = np.zeros(0, ITEM)  # the newest reading of each pump
+        self.boot_began_ms: dict[int, int] = {}  # row → when the newest boot began, of those that began before our eyes
         self.heard_ms = np.zeros(0, np.int64)  # our time of the newest message
         self.unsaved = np.zeros(0, np.bool_)  # heard since pump_latest was last written
         self.receipted = np.zeros(0, np.int64)

@@ -7,15 +7,51 @@ from typing import Final
 
 import numpy as np
 
+from service.core import boots
+from service.core.clocks import AHEAD_MS
 from service.core.conflict import difference
 from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
-from service.core.reading import boot_of, seq_of
+from service.core.reading import SEQ_BITS, boot_of, seq_of
 from service.core.rejection import Reason, Rejection
 from service.ports import IngestStore, RawMessage
 
 COMPARED_AT_ONCE: Final = 5_000
 """Of one batch, so that a storm of duplicates makes nobody wait; the others are taken to be the same."""
+
+
+async def kept_aside(
+    store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions
+) -> list[tuple[RawMessage, Rejection]]:
+    """The messages of a batch that show two speaking as one pump."""
+    return await conflicting(store, fleet, messages, decisions) + going_on(fleet, messages, decisions)
+
+
+def going_on(fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions) -> list[tuple[RawMessage, Rejection]]:
+    """Those in which a boot goes on after a later one had begun. They are stored all the same: which of the two is the
+    pump, nobody can tell from here.
+    """
+    items, rows = decisions.batch.items, decisions.batch.rows
+    earlier = boots.earlier(fleet.ledger.through[rows], items["position"]) & decisions.admission.stored
+    began_ms = fleet.latest["measured_ms"][rows]
+    for row in set(rows[earlier].tolist()) & fleet.boot_began_ms.keys():
+        began_ms[rows == row] = fleet.boot_began_ms[row]
+    found = np.flatnonzero(earlier & (items["measured_ms"] > began_ms + AHEAD_MS))
+    said = {int(items["message"][place]): place for place in found[::-1].tolist()}
+    for row in decisions.admission.new_boots:
+        own = rows == row
+        newest = own & (items["position"] >> SEQ_BITS == decisions.admission.new_boots[row] >> SEQ_BITS)
+        if newest.any():
+            fleet.boot_began_ms[row] = int(items["measured_ms"][newest].min())
+    return [
+        (messages[index], Rejection(index, Reason.CONFLICTS_WITH_STORED, _goes_on(fleet, items[place], rows[place])))
+        for index, place in said.items()
+    ]
+
+
+def _goes_on(fleet: Fleet, item: np.void, row: int) -> str:
+    position, through = int(item["position"]), int(fleet.ledger.through[row])
+    return f"boot {boot_of(position)} goes on at seq {seq_of(position)} although boot {boot_of(through)} had begun"
 
 
 async def conflicting(
