@@ -1,7 +1,9 @@
 """How does a person fill in something? A dialog of labelled fields; what the API finds wrong stands at its field."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any, Final, Self, TypeVar
 
 import pydantic
@@ -29,19 +31,31 @@ def problem_of(error: Exception) -> Problem | None:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else None
 
 
-async def tried(what: Awaitable[object], done: str) -> bool:
-    """Do what a person asked for; say that it is done, or why it could not be."""
+_OURS: Final = "this is a fault of ours; it has been logged"
+
+
+@contextmanager
+def told(tell: Callable[[Problem], object]) -> Iterator[None]:
+    """What goes wrong within it is told; a fault of ours is raised as well, so that it is logged."""
     try:
-        await what
+        yield
     except Exception as error:
         problem = problem_of(error)
+        tell(problem or Problem(HTTPStatus.INTERNAL_SERVER_ERROR, _OURS))
         if problem is None:
             raise
-        ui.notify(problem.detail, type="warning", close_button="Close", timeout=0)
-        return False
-    if done:
-        ui.notify(done, type="positive")
-    return True
+
+
+def _notify(problem: Problem) -> None:
+    ui.notify(problem.detail, type="warning", close_button="Close", timeout=0)
+
+
+async def tried(what: Awaitable[object], done: str = "") -> None:
+    """Do what a person asked for; say that it is done, or why it could not be."""
+    with told(_notify):
+        await what
+        if done:
+            ui.notify(done, type="positive")
 
 
 class Form:
@@ -114,18 +128,13 @@ class Form:
         async def do() -> None:
             last.disable()
             try:
-                done = await operation(self.values)
-            except Exception as error:
-                problem = problem_of(error)
-                if problem is None:
-                    raise
-                self._show(problem)
-                return
+                with told(self._show):
+                    done = await operation(self.values)
+                    self._dialog.close()
+                    if done:
+                        ui.notify(done, type="positive")
             finally:
                 last.enable()
-            self._dialog.close()
-            if done:
-                ui.notify(done, type="positive")
 
         self._form.on("submit.prevent", do)
         with self._form, ui.row().classes("justify-end w-full ends"):
@@ -172,7 +181,14 @@ def shown_once(title: str, text: str, secret: str) -> None:
 
 def button(label: str, then: Callable[[], object], *, name: str = "", quiet: bool = False) -> Element:
     """`name`: what a screen reader says, where the label alone does not say of what."""
-    made = ui.button(label, color=None, on_click=then).classes("quiet" if quiet else "action")
+
+    async def pressed() -> None:
+        with told(_notify):
+            under_way = then()
+            if isawaitable(under_way):
+                await under_way
+
+    made = ui.button(label, color=None, on_click=pressed).classes("quiet" if quiet else "action")
     return made.props(f"no-caps {'flat' if quiet else 'unelevated'}" + (f' aria-label="{name}"' if name else ""))
 
 

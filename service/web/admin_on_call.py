@@ -168,6 +168,8 @@ async def _contact(kept: Kept | None, again: Callable[[], Awaitable[None]]) -> N
 
     async def do(values: Values) -> str:
         name = kept.name if kept else values["name"]
+        if not values["endpoints"]:
+            raise wrong_field("body", "endpoints", "choose at least one")
         document = {"is_a": values["is_a"], "endpoints": values["endpoints"]}
         await put(Kind.CONTACTS, name, document, kept.version if kept else 0)
         await again()
@@ -191,6 +193,8 @@ async def _rota(kept: Kept | None, again: Callable[[], Awaitable[None]]) -> None
 
     async def do(values: Values) -> str:
         name = kept.name if kept else values["name"]
+        if not lines(values["contacts"]):
+            raise wrong_field("body", "contacts", "name at least one")
         document = {
             "contacts": lines(values["contacts"]),
             "time_zone": values["time_zone"] or "",

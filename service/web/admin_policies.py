@@ -11,6 +11,7 @@ from nicegui import ui
 
 from service.api import escalation
 from service.api.escalation import Kept, Kind
+from service.api.problems import wrong_field
 from service.core.change import Priority
 from service.core.policy import EVERYBODY
 from service.core.reading import DrugClass
@@ -182,7 +183,9 @@ def _document(values: Values) -> dict[str, Any]:
     steps = []
     for number in range(STEPS):
         after, targets = values[f"steps[{number}].after_s"], values[f"steps[{number}].targets"]
-        if targets or after is not None:
+        if not targets and (after is not None or not number):
+            raise wrong_field("body", f"steps[{number}].targets", "choose who is told")
+        if targets:
             steps.append({"after_s": (after or 0) * 60, "targets": targets})
     quiet = {name: f"{values[name]}:00" for name in ("begins", "ends") if values[name]}
     every = {name: values[name] * 60 for name in ("repeat_after_s", "repeat_at_most_s") if values[name] is not None}
@@ -222,13 +225,16 @@ async def _sites() -> list[str]:
 async def _rule(again: Callable[[], Awaitable[None]]) -> None:
     seen, sites = await _read(), await _sites()
     policies = [each.name for each in seen.policies]
+    if not policies:
+        ui.notify("Add a policy first: a rule says which one is for which alerts", type="warning")
+        return
     form = Form("Add a rule", "Which policy is for which alerts.")
     with form:
         with ui.element("div").classes("pair"):
             form.choice("site", "Site", {_ANY: "any", **{each: each for each in sites}}, _ANY)
             form.choice("drug_class", "Drug class", {_ANY: "any", **{str(each): str(each) for each in DrugClass}}, _ANY)
             form.choice("priority", "Priority", {_ANY: "any", **{str(each): str(each) for each in Priority}}, _ANY)
-        form.choice("policy", "Policy", {each: each for each in policies}, policies[0] if policies else None)
+        form.choice("policy", "Policy", {each: each for each in policies}, policies[0])
 
     async def do(values: Values) -> str:
         rule = {name: value for name, value in values.items() if value}

@@ -22,7 +22,7 @@ def add_to(sites: Sequence[str]) -> None:
         at = ui.input("At (UTC)", value=f"{desk.now():%Y-%m-%dT%H:%M}").props("type=datetime-local stack-label")
         for field in (site, drug_class, priority, at):
             field.props("outlined dense")
-        button("Show", lambda: tried(show(), ""), quiet=True)
+        button("Show", lambda: tried(show()), quiet=True)
     simulated = ui.checkbox("As of a simulated pump")
     place = ui.element("section").props('aria-label="Who would be told" aria-live="polite"')
 

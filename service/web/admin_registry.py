@@ -52,7 +52,7 @@ async def _page() -> Response | None:
         again = live(_imports, lambda made: _table(made, again), AGAIN_S)
 
         async def read(event: events.GenericEventArguments) -> None:
-            await tried(_look(seen, event.args, again), "")
+            await tried(_look(seen, event.args, again))
 
         chosen.on("change", read, js_handler=_READ)
         await again()

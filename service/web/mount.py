@@ -19,6 +19,7 @@ from service.web import (
     admin_overrides,
     admin_people,
     admin_policies,
+    admin_quarantine,
     admin_registry,
     admin_tokens,
     alert_page,
@@ -36,7 +37,7 @@ _API: Final = frozenset({"/live", "/ready", "/metrics"})
 _API_BELOW: Final = ("/api/", "/a/", "/hooks/", "/login/")
 ADMIN: Final = (
     *(admin_frame, admin_endpoints, admin_deliveries, admin_people, admin_tokens),
-    *(admin_on_call, admin_policies, admin_registry, admin_overrides),
+    *(admin_on_call, admin_policies, admin_registry, admin_overrides, admin_quarantine),
 )
 PAGES: Final = (alerts_page, alert_page, history_page, fleet_page, pump_page, pipeline_page, *ADMIN)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
 from service.postgres import people
 from service.postgres.accounts import Role
@@ -16,6 +16,7 @@ from service.settings import inherited_environment
 from tests.benchmarks.processes import ended, started
 from tests.keys import ENVIRONMENT
 from tests.patience import until_true
+from tests.web.admin import administrator, dialog, shown
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
 from tests.webhooks.endpoint import Endpoint, answers
@@ -29,29 +30,8 @@ PAGES = {
     "admin-policies": "/admin/policies",
     "admin-registry": "/admin/registry",
     "admin-overrides": "/admin/overrides",
+    "admin-quarantine": "/admin/quarantine",
 }
-
-
-async def administrator(board: Board, path: str, *, width: int = 1200, dark: bool = False) -> Page:
-    page = await board.visitor("boss", width=width, dark=dark)
-    await page.emulate_media(reduced_motion="reduce")
-    await shown(page, path)
-    return page
-
-
-async def shown(page: Page, path: str) -> None:
-    """Open a page and wait until it is connected."""
-    await page.goto(path)
-    await expect(page.locator("h1")).to_be_visible()
-    await expect(page.locator("main[inert]")).to_have_count(0)
-
-
-async def dialog(page: Page, button: str) -> Locator:
-    """Press a button of the page, and wait for what it asks."""
-    await page.locator("#page").get_by_role("button", name=button, exact=True).click()
-    asked = page.get_by_role("dialog")
-    await expect(asked).to_be_visible()
-    return asked
 
 
 @asynccontextmanager
