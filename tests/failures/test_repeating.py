@@ -6,13 +6,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.postgres.alerts import AlertStore
 from service.postgres.standing import look_once
 from tests.failures.ingester import Ingester
+from tests.failures.receipts import Receipts
 from tests.failures.stage import MOSQUITTO, NATS, Broker
 from tests.loops.driven import telemetry
 from tests.mqtt.publisher import Message, publish
@@ -28,28 +27,6 @@ def message(pump_id: str, seq: int, flows: list[float]) -> Message:
     return f"pumps/v1/{pump_id}/telemetry".encode(), json.dumps(telemetry(seq, flows)).encode()
 
 
-class Receipts:
-    """The newest `through` that each pump was told."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.through: dict[str, int] = {}
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
-        self._client.on_message = self._hear
-        self.subscribed = False
-        self._client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
-        self._client.on_connect = lambda *_: self._client.subscribe("receipts/v1/+")
-        host, port = broker.mqtt_url.removeprefix("mqtt://").split(":")
-        self._client.connect(host, int(port))
-        self._client.loop_start()
-
-    def _hear(self, _client: Client, _userdata: object, heard: MQTTMessage) -> None:
-        self.through[heard.topic.removeprefix("receipts/v1/")] = json.loads(heard.payload)["through"]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
 @pytest.mark.parametrize("kind", [NATS, MOSQUITTO])
 async def test_a_pump_that_repeats_one_message_for_ever_harms_nobody_and_its_new_readings_are_stored(
     kind: str, postgres_url: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -59,7 +36,7 @@ async def test_a_pump_that_repeats_one_message_for_ever_harms_nobody_and_its_new
     broker: Broker = request.getfixturevalue(f"{kind}_server")
     ingester = Ingester(tmp_path / "ingester", postgres_url, broker.mqtt_url)
     connection = await asyncpg.connect(postgres_url)
-    receipts = Receipts(broker)
+    receipts = Receipts(broker.mqtt_url)
     try:
         await until_true(lambda: receipts.subscribed, "receipts to be listened for")
         await ingester.start()
