@@ -24,10 +24,10 @@ ROLES: Final = ("ingest", "watch", "deliver", "api")
 ANSWERS_WITHIN_S: Final = 5.0
 HEARD_WITHIN: Final = timedelta(seconds=30)
 
-# The last that was heard of a role of this host, by the database's own clock. Ingesters go by the name of their shard.
+# The last that was heard of a role of this host, by the database's own clock.
 _HEARD: Final = """
 SELECT clock_timestamp() - max(at) FROM role_heartbeat
-WHERE role = $1 AND (instance = ANY ($2::text[]) OR starts_with(instance, $3))
+WHERE role = $1 AND CASE $2::text WHEN '' THEN starts_with(instance, $3) ELSE instance = $2 END
 """
 
 
@@ -63,11 +63,16 @@ def _of_api(settings: Settings) -> str:
 
 
 async def _of_role(settings: Settings, role: str) -> str:
-    names = [f"shard-{settings.shard}", *filter(None, [settings.instance])]
+    host = socket.gethostname()
+    whole, begins = "", f"{host}/"
+    if role == "ingest":
+        # By its shard, or in a cluster by its name, which begins with the host's where nobody has given it another.
+        whole = settings.instance if settings.shards else f"shard-{settings.shard}"
+        begins = f"{host[:30]}-"
     try:
         connection = await asyncpg.connect(settings.database_url, timeout=ANSWERS_WITHIN_S)
         try:
-            since: timedelta | None = await connection.fetchval(_HEARD, role, names, f"{socket.gethostname()}/")
+            since: timedelta | None = await connection.fetchval(_HEARD, role, whole, begins)
         finally:
             connection.terminate()
     except OUTAGES:

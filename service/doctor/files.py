@@ -62,7 +62,7 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     if directory := settings.broker_tls_dir:
         yield from _certificate("broker TLS", directory / AUTHORITY, None, now, "`pumpwatch ca init` has made it")
         for name in ("ingest", "watch"):
-            renew = f"`pumpwatch ca issue-service {name}`, and copy it there"
+            renew = f"`pumpwatch ca issue-service {name} --renew`, and copy it there"
             yield from _certificate("broker TLS", directory / f"{name}.pem", directory / f"{name}.key", now, renew)
     if settings.api_cert_file is not None and settings.api_key_file is not None:
         renew = "renew it where it came from, and start the role api again"

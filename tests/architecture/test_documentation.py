@@ -1,16 +1,20 @@
 """Documentation that can be wrong fails here."""
 
+import contextlib
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from service.cli import parser
 from service.settings import Settings
 from tests.architecture.source import ROOT, modules
 
 PAGES = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NAMED_COMMAND = re.compile(r"`pumpwatch ([^`]+)`")
 COMMAND = re.compile(r"`make (\w+)")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 ANCHORED = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
@@ -50,6 +54,22 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
     assert set(COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_that_a_page_names_exists_with_its_options(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = []
+    for command in NAMED_COMMAND.findall((ROOT / page).read_text(encoding="utf-8")):
+        words = shlex.split(command)
+        with contextlib.suppress(SystemExit):
+            parser(words).parse_args(words)
+        # Words in capitals stand for something, what is in brackets may be there, and what is needed may be left out.
+        said = capsys.readouterr().err
+        if re.search(r"unrecognized arguments: [^\[]|invalid choice: '[a-z_-]+'", said):
+            wrong.append(f"{command}: {said.splitlines()[-1]}")
+    assert wrong == []
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:

@@ -1,4 +1,4 @@
-"""`pumpwatch health ROLE`: what a health check is told; of roles that run: tests/deploy/test_roles.py."""
+"""`pumpwatch health ROLE`: what a health check is told; of roles that run: tests/deploy/test_shipped.py."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,12 @@ async def test_a_role_is_well_while_it_is_heard_from_this_machine(
     done = await ran_beside("health", "ingest")
     assert done.code == EXIT_PROBLEMS
     assert "ingest: last heard 3" in done.err
+    monkeypatch.setenv("PUMPWATCH_SHARDS", "0-63")
+    assert (await ran_beside("health", "ingest")).err == "ingest: never heard\n"
+    await beat(connection, "ingest", f"{socket.gethostname()[:30]}-7", datetime.now(UTC))
+    assert (await ran_beside("health", "ingest")).code == EXIT_OK
+    monkeypatch.setenv("PUMPWATCH_INSTANCE", "ingest-2")
+    assert (await ran_beside("health", "ingest")).err == "ingest: never heard\n"
     assert (await ran_beside("health", "api")).err.startswith("api: [Errno 111]")
 
 

@@ -64,7 +64,7 @@ def test_certificates_that_have_ended_end_soon_or_have_not_begun_are_found(setti
     write_certificate(tmp_path / "watch.pem", tmp_path / "watch.key", NOW + DAY, NOW + 9 * DAY)
     write_certificate(tmp_path / "api.pem", tmp_path / "api.key", NOW - 9 * DAY, NOW + 9 * DAY)
     found = look(settings, NOW)
-    assert "ingest.pem: ended at 2026-11-22 00:00 UTC -> `pumpwatch ca issue-service ingest`" in told(found)
+    assert "ingest.pem: ended at 2026-11-22 00:00 UTC -> `pumpwatch ca issue-service ingest --renew`" in told(found)
     assert "watch.pem: begins at 2026-11-24 00:00 UTC only -> is this machine's clock right?" in told(found)
     assert "api.pem: ends in 9 days -> renew it" in told(found, Level.WARNING)
 
