@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ class NatsCluster:
             command += ["--node", host]
         for name, port in self.ports.items():
             command += [f"--{name}-port", str(port)]
-        assert main(command) == EXIT_OK
+        with redirect_stdout(StringIO()):
+            assert main(command) == EXIT_OK
         if anonymous:
             for configuration in directory.glob("nats-*.conf"):
                 with configuration.open("a", encoding="utf-8") as file:

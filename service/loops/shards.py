@@ -53,6 +53,7 @@ class Shards:
         self._held: dict[int, int] = {}  # by shard its epoch
         self._won: list[Won] = []
         self._leaving: dict[int, int] = {}  # how often we have looked since it was to be given back
+        self._gone: set[int] = set()  # not heard any more, and not released yet
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and give back, and go on until `stop`. Raises FencedError when a shard was taken from us."""
@@ -103,7 +104,7 @@ class Shards:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _begin_to_leave(self, shard: int) -> None:
-        if shard in self._held:
+        if shard in self._held and shard not in self._gone:
             self._leaving[shard] = self._leaving.get(shard, -1) + 1
             if self._leaving[shard] == PAUSED_AFTER_LOOKS:
                 self._inbox.pause(shard)
@@ -126,16 +127,20 @@ class Shards:
         ]
         if not ready:
             return
+        self._gone.update(ready)
+        for shard in ready:
+            del self._leaving[shard]
         await asyncio.gather(*(self._inbox.remove(shard) for shard in ready))
         await self._ingester.turn()  # what was read ahead of them
         await self._ingester.leave(ready)
-        for shard in ready:
-            del self._leaving[shard]
-        released = {shard: self._held.pop(shard) for shard in ready}
+        released = {shard: self._held[shard] for shard in ready}
         while True:
             try:
                 await self._leases.release(released)
             except StoreUnavailableError:
                 await asyncio.sleep(LOOK_EVERY_S)
             else:
-                return
+                break
+        for shard in ready:
+            del self._held[shard]
+        self._gone.difference_update(ready)

@@ -72,7 +72,8 @@ class MqttInboxes:
 
     def pause(self, shard: int) -> None:
         """Take no more of it; what has been taken is still to be settled."""
-        self._parts[shard].pause()
+        if shard in self._parts:
+            self._parts[shard].pause()
 
     def is_settled(self, shard: int) -> bool:
         """Whether nothing of it is under way here, as far as it has come."""

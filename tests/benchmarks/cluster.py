@@ -1,10 +1,12 @@
 """What does a message cost with one, two and three ingesters? Each works off what three NATS nodes hold for it."""
 
 import asyncio
+import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -19,8 +21,6 @@ from tests.nats_cluster import NatsCluster
 from tests.patience import until_found
 
 INGESTERS = (1, 2, 3)
-FIRST = 1000
-"""Messages before it counts: all processes are at work then."""
 _HEARD = "SELECT count(*) FROM shard WHERE marker_at IS NOT NULL AND instance IS NOT NULL"
 _STORED = "SELECT count(*) FROM reading"
 
@@ -31,33 +31,44 @@ async def measure(ground: Ground, messages: int) -> dict[str, float]:
     for ingesters in INGESTERS:
         directory = ground.directory / f"cluster_{ingesters}"
         cluster = NatsCluster(directory, ingesters=ingesters, anonymous=True)
-        async with ground.database() as url, _running(cluster):
-            async with _ingesting(directory, url, cluster, ingesters):
-                await _until(url, _HEARD, SHARDS)  # from now on the sessions hold what comes
+        async with (
+            ground.database() as url,
+            _running(cluster),
+            _ingesting(directory, url, cluster, ingesters) as pids,
+        ):
+            await _until(url, _HEARD, SHARDS)
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes)
-            await load.publish(cluster.anonymous_url, messages)
-            async with _ingesting(directory, url, cluster, ingesters) as pids:
-                first = await _until(url, _STORED, min(FIRST, messages // 2))
-                began, before = time.monotonic(), sum(map(cpu_s, pids))
-                await _until(url, _STORED, messages)
-                took_s, used_s = time.monotonic() - began, sum(map(cpu_s, pids)) - before
+            with _stopped(pids):  # their sessions hold what comes
+                await load.publish(cluster.anonymous_url, messages)
+            began, before = time.monotonic(), sum(map(cpu_s, pids))
+            await _until(url, _STORED, messages)
+            took_s, used_s = time.monotonic() - began, sum(map(cpu_s, pids)) - before
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes) - node_s
         figures["cluster.node_us"] = node_s / len(cluster.nodes) / messages * 1e6
-        if first < messages:
-            figures[f"cluster.ingesters_{ingesters}"] = (messages - first) / took_s
-            figures[f"cluster.message_us_{ingesters}"] = used_s / (messages - first) * 1e6
+        figures[f"cluster.ingesters_{ingesters}"] = messages / took_s
+        figures[f"cluster.message_us_{ingesters}"] = used_s / messages * 1e6
     return figures
 
 
-async def _until(url: str, count: str, enough: int) -> int:
+async def _until(url: str, count: str, enough: int) -> None:
     connection = await asyncpg.connect(url)
     try:
-        found: int = await until_found(
+        await until_found(
             lambda: connection.fetchval(count), f"{enough} of {count}", 170.0, lambda found: found >= enough
         )
     finally:
         await connection.close()
-    return found
+
+
+@contextmanager
+def _stopped(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager
