@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "ledger",
     "export",
     "erase",
+    "boot",
     "audit",
     "alerts",
     "ca",

@@ -43,6 +43,11 @@ class Metrics:
         )
         self.receipts = counter("pumpwatch_receipts_total", "Receipts published.")
         self.gaps = counter("pumpwatch_gaps_total", "Holes in a pump's sequence, by what became of them.", "outcome")
+        self.pruned = counter(
+            "pumpwatch_state_pruned_total",
+            "What of a pump is remembered no longer, or not taken, since only so much is, by what it was.",
+            "what",
+        )
         self.batches = counter("pumpwatch_batches_total", "Batches committed.")
         self.batches_redone = counter("pumpwatch_batches_redone_total", "Batches committed again, by reason.", "reason")
         self.stage_seconds = histogram(

@@ -156,9 +156,7 @@ class IngestStore(Protocol):
     def let_go(self, shards: Collection[int]) -> None:
         """These are no longer ours."""
 
-    async def pumps(
-        self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None
-    ) -> list[PumpEntry]:
+    async def pumps(self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None) -> list[PumpEntry]:
         """What the registry says of these pumps, of all of these shards, or of all that are ours."""
 
     async def changed(self, since: datetime) -> Mapping[datetime, Sequence[int]]:
@@ -185,6 +183,9 @@ class IngestStore(Protocol):
         """What is stored in the places of these, `pump` being the database's key; of the pumps `untimed` under the same
         time only.
         """
+
+    async def accepted_boots(self, keys: Sequence[int]) -> Mapping[int, int]:
+        """Of these pumps, the boots that people have accepted although they are too far ahead."""
 
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         """The nearest one; where none is kept, what was known at the horizon."""

@@ -7,7 +7,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Final
 
-from service.core.decode import Decoded, decode, reject_impossible_boots
+from service.core.decode import Decoded, decode
 from service.core.fleet import Fleet
 from service.core.pipeline import (
     ROUNDS_A_BATCH,
@@ -18,6 +18,7 @@ from service.core.pipeline import (
     publish,
     receipts_due,
 )
+from service.core.pruned import pruned
 from service.core.reading import EventType, Items
 from service.core.rejection import Reason, Rejection
 from service.core.sequence import NOTHING
@@ -25,6 +26,7 @@ from service.core.shards import shard_of
 from service.logs import tell
 from service.loops.ahead import Ahead, Gathered
 from service.loops.begin import begin
+from service.loops.boots import keep_impossible_aside
 from service.loops.carried import Carried
 from service.loops.checkpoints import Checkpoints
 from service.loops.conflicts import conflicting
@@ -168,7 +170,7 @@ class Ingester:
         self._stages["decode"].observe(gathered.took_s)
         if decoded.unknown_pumps:
             decoded = self._ours(await self._enrol(messages, self._ours(decoded)))
-        reject_impossible_boots(decoded, self._fleet.ledger.through)
+        await keep_impossible_aside(self._store, self._fleet, decoded)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
         rejected += self._repeating.samples(messages, decoded)
         waiting = await self._carried.next(self._store, self._fleet)
@@ -182,6 +184,8 @@ class Ingester:
             else:
                 break
         rejected += others
+        for what, count in pruned(self._fleet, decisions).items():
+            self._metrics.pruned.labels(what).inc(count)
         with self._timed("settle"):
             publish(self._fleet, decisions)
             self._carried.keep(self._fleet, decisions)

@@ -23,7 +23,18 @@ from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
 from service.core.state import DECIDED, SINCE_OF, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
-from service.postgres import batches, checkpoint, comparing, latest, overrides, readings, registry, repeating, rulebooks
+from service.postgres import (
+    batches,
+    boots,
+    checkpoint,
+    comparing,
+    latest,
+    overrides,
+    readings,
+    registry,
+    repeating,
+    rulebooks,
+)
 from service.postgres.alerts import AlertStore
 from service.postgres.batch_write import BatchWrite
 from service.postgres.fence import FencedWriter
@@ -78,7 +89,9 @@ class PostgresIngestStore:
         """`shard`: the one that is taken over by force; None: those that `instance` holds by lease."""
         self._writer = FencedWriter(url, shard, instance)
         # What was last heard is heard again: it need not be on the disk before the next batch may go on.
-        self._aside = PatientConnection(url, f"pumpwatch-ingest-{instance or shard}-latest", {"synchronous_commit": "off"})
+        self._aside = PatientConnection(
+            url, f"pumpwatch-ingest-{instance or shard}-latest", {"synchronous_commit": "off"}
+        )
         self._shard = shard
         self._alerts = alerts
         self._rules: dict[str, PumpRules] = {}
@@ -111,9 +124,7 @@ class PostgresIngestStore:
         await self._writer.close()
         await self._aside.close()
 
-    async def pumps(
-        self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None
-    ) -> list[PumpEntry]:
+    async def pumps(self, keys: Sequence[int] | None = None, shards: Collection[int] | None = None) -> list[PumpEntry]:
         found: list[PumpEntry] = []
         query, whose = (_PUMPS, self._among(shards)) if keys is None else (_BY_KEY, keys)
 
@@ -203,6 +214,15 @@ class PostgresIngestStore:
 
         await self._writer.read(look)
         return found[0]
+
+    async def accepted_boots(self, keys: Sequence[int]) -> dict[int, int]:
+        found: dict[int, int] = {}
+
+        async def look(connection: asyncpg.Connection) -> None:
+            found.update(await boots.accepted(connection, keys))
+
+        await self._writer.read(look)
+        return found
 
     async def checkpoint_before(self, key: int, position: int, horizon: datetime) -> Checkpoint:
         found: list[Checkpoint] = []

@@ -1,12 +1,14 @@
 """A turn of the ingest loop: what is stored, told, settled and receipted."""
 
 import json
+from datetime import timedelta
 
 import asyncpg
 import numpy as np
 
 from service.core.reading import position_of
 from tests.loops.driven import Driven, telemetry
+from tests.pumps import NOON_MS
 
 
 async def test_verdicts_follow_the_fold(driven: Driven, connection: asyncpg.Connection) -> None:
@@ -95,3 +97,28 @@ async def test_what_was_last_heard_is_written_within_a_second(driven: Driven, co
     await driven.wait_ms(1_000)
     assert await connection.fetchval("SELECT position FROM pump_latest") == position_of(1, 29)
     assert await connection.fetchval("SELECT ready FROM role_heartbeat WHERE role = 'ingest'") is True
+
+
+async def test_a_pump_that_reports_every_second_is_watched_like_one_that_reports_every_minute(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    flows = [1.0] * 1_800 + [0.0] * 1_800 + [1.0] * 2_400
+    for pump_id, every_s in (("second", 1), ("minute", 60)):
+        some = flows[::every_s]
+        for first in range(0, len(some), 60):
+            message = telemetry(first, some[first : first + 60])
+            start_ms, step_ms = NOON_MS + first * every_s * 1_000, every_s * 1_000
+            message["time_ms"] = [start_ms + number * step_ms for number in range(len(some[first : first + 60]))]
+            driven.send(pump_id, message)
+    await driven.turn()
+    rows = await connection.fetch(
+        "SELECT pump_id, a.condition, a.state, a.began_at, a.detected_at FROM alert AS a JOIN pump USING (pump)"
+    )
+    found = {row["pump_id"]: row for row in rows}
+    assert len(rows) == 2
+    assert {(row["condition"], row["state"]) for row in rows} == {("stall", "resolved")}
+    for name in ("began_at", "detected_at"):
+        assert abs(found["second"][name] - found["minute"][name]) <= timedelta(minutes=2), (
+            "evaluation goes in steps of a minute"
+        )
+    assert await connection.fetchval("SELECT count(*) FROM reading") == len(flows) + len(flows) // 60

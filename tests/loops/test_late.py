@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from service.core.rulebook import DEFAULT_RULEBOOK
 from tests.loops.driven import Driven, telemetry
+from tests.postgres.alerting import an_endpoint
 from tests.pumps import MINUTE_MS, NOON_MS
 
 
@@ -108,3 +110,28 @@ async def test_what_comes_after_the_horizon_withdraws_nothing_that_nobody_has_re
     await driven.turn()
     assert await connection.fetchval("SELECT state FROM alert WHERE condition = 'stall'") == "latched"
     assert await connection.fetchval("SELECT count(*) FROM reading") == 271, "and it is stored"
+
+
+async def test_a_pump_whose_clock_is_steadily_a_day_behind_is_watched_and_told_of_like_any_other(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    """It looks like one whose readings are long on their way: nobody can tell, and nothing may wait for it."""
+    await an_endpoint(connection)
+    for seq in range(0, 120, 5):
+        driven.now_ms = NOON_MS + (seq + 4) * MINUTE_MS + 86_400_000
+        await told(driven, telemetry(seq, [1.0 if seq < 60 else 0.0] * 5) | {"simulated": False})
+    row = await connection.fetchrow(
+        "SELECT state, found_late, began_at, detected_at FROM alert WHERE condition = 'stall'"
+    )
+    assert (row["state"], row["found_late"]) == ("active", False)
+    behind = datetime.fromtimestamp(driven.now_ms / 1000, UTC) - row["began_at"]
+    assert timedelta(days=1) < behind < timedelta(days=1, hours=1), "in the pump's own time"
+    assert await connection.fetchval("SELECT count(*) FROM clock_offset") == 0
+    await driven.wait_ms(1_000)
+    heard_at = await connection.fetchval("SELECT received_at FROM pump_latest")
+    assert heard_at == datetime.fromtimestamp((driven.now_ms - 1_000) / 1000, UTC), "it is heard now, not a day ago"
+    due_at = await connection.fetchval(
+        "SELECT n.due_at FROM notification AS n JOIN alert AS a ON a.id = n.alert_id WHERE a.condition = 'stall'"
+    )
+    held = timedelta(seconds=DEFAULT_RULEBOOK.delayed_announcement_s)
+    assert due_at <= datetime.fromtimestamp(driven.now_ms / 1000, UTC) + held, "announced within seconds all the same"

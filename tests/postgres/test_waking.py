@@ -2,7 +2,10 @@
 
 import asyncio
 
-from service.postgres.waking import woken_by
+import asyncpg
+
+from service.embedded.postgres import PostgresServer
+from service.postgres.waking import CHANNEL, woken_by
 from tests.webhooks.rows import Rows
 
 
@@ -23,3 +26,19 @@ async def test_a_listener_wakes_when_notifications_are_committed_and_when_it_may
         wake.clear()
         await rows.announce()
         await wake.wait()
+
+
+async def test_a_listener_hears_again_after_the_server_was_restarted(postgres_server: PostgresServer) -> None:
+    url = postgres_server.url()
+    async with woken_by(url) as wake, asyncio.timeout(120):
+        await wake.wait()
+        for end in (postgres_server.stop, postgres_server.kill):
+            wake.clear()
+            await asyncio.to_thread(end)
+            await asyncio.to_thread(postgres_server.start)
+            await wake.wait()  # it listens again, and may have missed something
+            wake.clear()
+            caller = await asyncpg.connect(url)
+            await caller.execute(f"NOTIFY {CHANNEL}")
+            await wake.wait()
+            await caller.close()
