@@ -101,6 +101,7 @@ _REASONS: Final[dict[type[Exception], str]] = {
     asyncpg.UndefinedTableError: "the schema is older than this version; run `pumpwatch migrate`",
     asyncpg.UndefinedColumnError: "the schema is older than this version; run `pumpwatch migrate`",
     asyncpg.InvalidAuthorizationSpecificationError: "it refuses our user or password",
+    asyncpg.InsufficientPrivilegeError: "it does not let our user do that (deploy/postgres/roles.sql)",
     asyncpg.InvalidCatalogNameError: "there is none of this name on the server",
     asyncpg.QueryCanceledError: "the answer took longer than it may; ask for less, or look for what slows the database",
     asyncpg.LockNotAvailableError: "what is asked for is being changed; try again",

@@ -29,7 +29,7 @@ from service.loops.begin import begin
 from service.loops.boots import keep_impossible_aside
 from service.loops.carried import Carried
 from service.loops.checkpoints import Checkpoints
-from service.loops.conflicts import conflicting
+from service.loops.conflicts import kept_aside
 from service.loops.earlier import never_stored
 from service.loops.foreign import reject_foreign
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
@@ -176,7 +176,7 @@ class Ingester:
         waiting = await self._carried.next(self._store, self._fleet)
         while True:
             decisions = await self._decide(decoded, waiting)
-            others = await conflicting(self._store, self._fleet, messages, decisions)
+            others = await kept_aside(self._store, self._fleet, messages, decisions)
             try:
                 known = await self._commit(decoded, decisions, [*rejected, *others])
             except RefusedError as error:
