@@ -13,13 +13,17 @@ BEGIN
             NULL; -- it is there, from another database of this server
         END;
     END LOOP;
-    FOREACH role IN ARRAY ARRAY['keeper', 'erasure'] LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE pumpwatch_%s NOLOGIN', role);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;
-        END;
-    END LOOP;
+    BEGIN
+        CREATE ROLE pumpwatch_erasure NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL;
+    END;
+    BEGIN
+        -- Never given a password, so nobody is this one; but TimescaleDB's jobs run as whoever owns the table.
+        CREATE ROLE pumpwatch_keeper LOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL;
+    END;
 END
 $$;
 
@@ -45,6 +49,8 @@ BEGIN
     END LOOP;
     IF NOT EXISTS (SELECT FROM pg_partition_tree('stored_reading')) THEN -- TimescaleDB's
         ALTER TABLE stored_reading OWNER TO pumpwatch_keeper;
+        EXECUTE 'ALTER MATERIALIZED VIEW reading_hour OWNER TO pumpwatch_keeper';
+        EXECUTE 'ALTER MATERIALIZED VIEW reading_day OWNER TO pumpwatch_keeper';
     END IF;
 END
 $$;

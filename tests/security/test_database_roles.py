@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -22,12 +23,22 @@ from tests.keys import ENVIRONMENT
 from tests.loops.driven import telemetry
 from tests.mqtt.publisher import publish
 from tests.patience import until_found
+from tests.pumps import MINUTE_MS, NOON_MS
 from tests.servers import database_url
 
 ROOT = Path(__file__).parents[2]
 ROLES, GRAFANA = (ROOT / "deploy" / name for name in ("postgres/roles.sql", "grafana/role.sql"))
 PARTS = ("ingest", "watch", "deliver", "api")
 PASSWORD = "not-a-secret-at-all"
+RESET = {
+    "boot": 1,
+    "seq": 5,
+    "time_ms": NOON_MS + 5 * MINUTE_MS,
+    "type": "device_alarm_raised",
+    "code": "battery_reset",
+    "held_from": [1, 0],
+    "simulated": True,
+}
 
 
 @pytest.fixture
@@ -78,25 +89,44 @@ async def test_a_message_goes_all_the_way_with_each_part_under_a_user_of_its_own
             return found
 
         await until_found(arrived, "a fault of the canary to arrive at its webhook")
-        await publish(nats_url, [(b"pumps/v1/own-user/telemetry", _encoded(telemetry(0, [1.0] * 5)))])
+        await publish(
+            nats_url,
+            [
+                (b"pumps/v1/own-user/telemetry", json.dumps(telemetry(0, [1.0] * 5)).encode()),
+                (b"pumps/v1/own-user/event", json.dumps(RESET).encode()),
+            ],
+        )
         url, headers = f"http://127.0.0.1:{port}/api/v1", {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as api:
 
             async def stored() -> int:
                 answer = await api.get("/pumps/own-user/readings")
-                return len(answer.json()["items"]) if answer.is_success else 0
+                return len(answer.json()["columns"]["measured_at"]) if answer.is_success else 0
 
             assert await until_found(stored, "the pump's readings in the API") == 5
-            for path in ("/pumps", "/alerts", "/fleet", "/endpoints", "/quarantine", "/audit", "/rules", "/sites"):
+            for path in (
+                "/pumps",
+                "/alerts",
+                "/fleet/latest",
+                "/fleet/statistics",
+                "/endpoints",
+                "/quarantine",
+                "/audit",
+                "/rules",
+                "/sites",
+            ):
                 answer = await api.get(path)
                 assert answer.status_code == 200, (path, answer.text)
             made = await api.post("/endpoints", json={"name": "ward", "url": "https://ward.example/hook"})
             assert made.status_code == 201, made.text
-            (alert,) = [each for each in (await api.get("/alerts")).json()["items"] if each["pump_id"] == "own-user"]
+
+            async def alerts() -> list[dict[str, Any]]:
+                items = (await api.get("/alerts")).json()["items"]
+                return [each for each in items if each["condition"] == "battery_reset"]
+
+            (alert,) = await until_found(alerts, "the alert that its event raises")
             answer = await api.post(f"/alerts/{alert['id']}/acknowledge", json={"note": "seen"})
             assert answer.status_code == 200, answer.text
-            erased = await api.post("/pumps/own-user/erase", json={"reason": "not its right"})
-            assert not erased.is_success
     logs = "".join((tmp_path / f"{part}.log").read_text() for part in PARTS)
     assert "permission denied" not in logs, [line for line in logs.splitlines() if "permission denied" in line]
 
@@ -232,7 +262,3 @@ async def test_a_user_of_one_database_sees_nothing_of_another(users: dict[str, s
     with pytest.raises(asyncpg.PostgresError):
         await connection.fetch("SELECT * FROM pump")
     await connection.close()
-
-
-def _encoded(message: dict[str, object]) -> bytes:
-    return json.dumps(message).encode()
