@@ -17,7 +17,7 @@ from service.settings import inherited_environment
 from tests.benchmarks import load
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.processes import cpu_s, ended, started
-from tests.nats_cluster import NatsCluster
+from tests.nats_cluster import STREAM, NatsCluster
 from tests.patience import until_found
 
 INGESTERS = (1, 2, 3)
@@ -40,10 +40,12 @@ async def measure(ground: Ground, messages: int) -> dict[str, float]:
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes)
             with _stopped(pids):  # their sessions hold what comes
                 await load.publish(cluster.anonymous_url, messages)
+                held = cluster.nodes[0].streams()[STREAM]["state"]
             began, before = time.monotonic(), sum(map(cpu_s, pids))
             await _until(url, _STORED, messages)
             took_s, used_s = time.monotonic() - began, sum(map(cpu_s, pids)) - before
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes) - node_s
+        figures["cluster.message_bytes"] = held["bytes"] / held["messages"]
         figures["cluster.node_us"] = node_s / len(cluster.nodes) / messages * 1e6
         figures[f"cluster.ingesters_{ingesters}"] = messages / took_s
         figures[f"cluster.message_us_{ingesters}"] = used_s / messages * 1e6

@@ -64,6 +64,7 @@ CATALOGUE = {
     "cluster.message_us_1": Named("processor time a message, one ingester", MICROSECONDS),
     "cluster.message_us_2": Named("processor time a message, two ingesters", MICROSECONDS, "cluster.message_us_1"),
     "cluster.message_us_3": Named("processor time a message, three ingesters", MICROSECONDS, "cluster.message_us_1"),
+    "cluster.message_bytes": Named("a message in the stream of NATS", "bytes"),
     "cluster.node_us": Named("processor time of each NATS node a message, in and out", MICROSECONDS),
     "growth.pumps": Named("100,000 pumps beside 100", SHARE, least=0.75),
     "growth.history": Named("the longest history beside the shortest", SHARE, least=0.75),
