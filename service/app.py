@@ -30,6 +30,7 @@ from service.loops.guard import Guard
 from service.loops.ingest import Ingester
 from service.loops.letters import Letters
 from service.loops.maintain import look_after, maintain
+from service.loops.replaying import Rereading
 from service.loops.rulebook import RulebookSource, follow
 from service.loops.shards import Shards
 from service.loops.watch import Lookout
@@ -42,6 +43,7 @@ from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
 from service.ports import FencedError, MarkedInbox, StoreUnavailableError
 from service.postgres.alerts import AlertStore
+from service.postgres.aside import PostgresReplays
 from service.postgres.broker import record
 from service.postgres.canary_rounds import PostgresRounds
 from service.postgres.canary_rounds import set_up as set_up_canary
@@ -104,28 +106,34 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
         last = await _last_of_file(settings, pool)
         await _answered(lambda: look_after(_housekeeping(settings, pool), _now, settings.retention_d))
         recorded = await _answered(lambda: session_recorded(pool, settings.shard))
-    if settings.shards:
-        await _ingest_by_lease(settings, credentials, metrics, last, stop)
-        return
-    inbox = MqttInbox(
-        settings.broker_url,
-        f"pumpwatch-ingest-{settings.shard}",
-        [settings.topic_filter],
-        marker_topic=f"pumpwatch/marker/{settings.shard}",
-        clock=_now,
-        metrics=metrics,
-        session_recorded=recorded,
-        session_suffix=settings.session_suffix,
-        credentials=credentials,
-    )
-    store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
-    ingester = await _ingester(settings, inbox, store, metrics, last)
-    with _ending_when_fenced():
-        await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
+        if settings.shards:
+            await _ingest_by_lease(settings, pool, credentials, metrics, last, stop)
+            return
+        inbox = MqttInbox(
+            settings.broker_url,
+            f"pumpwatch-ingest-{settings.shard}",
+            [settings.topic_filter],
+            marker_topic=f"pumpwatch/marker/{settings.shard}",
+            clock=_now,
+            metrics=metrics,
+            session_recorded=recorded,
+            session_suffix=settings.session_suffix,
+            credentials=credentials,
+        )
+        store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
+        reread = Rereading(inbox, PostgresReplays(pool, _now), [settings.shard])
+        ingester = await _ingester(settings, reread, store, metrics, last)
+        with _ending_when_fenced():
+            await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
 
 
 async def _ingest_by_lease(
-    settings: Settings, credentials: Credentials | None, metrics: Metrics, last: Rulebook, stop: asyncio.Event
+    settings: Settings,
+    pool: asyncpg.Pool,
+    credentials: Credentials | None,
+    metrics: Metrics,
+    last: Rulebook,
+    stop: asyncio.Event,
 ) -> None:
     """Of a cluster's shards, our part."""
     instance = settings.instance or f"{socket.gethostname()[:30]}-{os.getpid()}"
@@ -137,7 +145,8 @@ async def _ingest_by_lease(
         credentials=credentials,
     )
     store = PostgresIngestStore(settings.database_url, None, AlertStore(last), instance)
-    ingester = await _ingester(settings, inbox, store, metrics, last)
+    reread = Rereading(inbox, PostgresReplays(pool, _now))
+    ingester = await _ingester(settings, reread, store, metrics, last)
     leases = PostgresLeases(settings.database_url, instance, parse_shards(settings.shards))
     with _ending_when_fenced():
         await Shards(leases, inbox, ingester).run(stop)

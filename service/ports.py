@@ -242,6 +242,15 @@ class IngestStore(Protocol):
     async def close(self) -> None: ...
 
 
+class Again(NamedTuple):
+    """A message that is to be read again, under its number in the quarantine, as it came and when it came."""
+
+    number: int
+    topic: bytes
+    payload: bytes
+    received_ms: int
+
+
 class Housekeeping(Protocol):
     """What the store needs now and then. Raises StoreUnavailableError while the database is away."""
 
@@ -256,6 +265,9 @@ class Housekeeping(Protocol):
 
     async def forget_a_day(self, today: date, retention_d: int) -> "Forgotten | None":
         """Delete one day of a site that keeps its readings less long than others; None: there is none left."""
+
+    async def forget_changes(self, now: datetime) -> int:
+        """Delete what was changed so long ago that nobody follows on from it; return how many rows."""
 
     async def waiting(self, until: date, most: int) -> list["Waiting"]:
         """Days of pumps before `until` of which readings wait that came late, the oldest first."""

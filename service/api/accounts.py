@@ -45,7 +45,7 @@ class NewAccount(BaseModel):
 
 
 class SetPassword(BaseModel):
-    password: str = Field(max_length=MOST_CHARACTERS)
+    password: str = Field(max_length=MOST_CHARACTERS, examples=["four words of one's own"])
 
 
 class AccountSettings(BaseModel):

@@ -24,6 +24,13 @@ class AfterPump(NamedTuple):
     pump_id: Annotated[str, msgspec.Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = ""
 
 
+class AfterPlace(NamedTuple):
+    """In a list of pumps that is not in the order of their ids."""
+
+    place: float
+    pump_id: Annotated[str, msgspec.Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")]
+
+
 class AfterReading(NamedTuple):
     measured_at: Instant = FIRST_INSTANT
     position: Position = -1
@@ -64,4 +71,6 @@ def decode(text: str, shape: type[T]) -> T:
 
 def _storable(key: Any) -> bool:
     """Whether the times are such as the database can hold in every time zone."""
+    if any(isinstance(part, float) and not -1e300 < part < 1e300 for part in key):
+        return False
     return all(FIRST_INSTANT <= part <= LAST_INSTANT for part in key if isinstance(part, datetime))

@@ -41,7 +41,11 @@ _EXAMPLE: Final = {
     "steps": [{"after_s": 0, "targets": ["rota:night"]}, {"after_s": 300, "targets": ["contact:head nurse"]}],
     "repeat_after_s": 300,
 }
-Document = Annotated[dict[str, Any], Body(examples=[_EXAMPLE], description="docs/interface.md says in which form.")]
+_SAID: Final = "docs/interface.md says in which form."
+Document = Annotated[dict[str, Any], Body(examples=[_EXAMPLE], description=_SAID)]
+RuleList = Annotated[
+    dict[str, Any], Body(examples=[{"rules": [{"policy": "ward", "priority": "high"}]}], description=_SAID)
+]
 
 
 class Kept(BaseModel):
@@ -121,7 +125,7 @@ async def put_rules(
     connection: Database,
     account: Administrator,
     response: Response,
-    given: Document,
+    given: RuleList,
     if_match: IfMatch = None,
 ) -> Kept:
     """Replace the whole list. The most particular rule that fits counts; of equals the first."""

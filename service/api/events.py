@@ -51,6 +51,17 @@ class Event(BaseModel):
     received_at: datetime
     body: dict[str, Any] = Field(description="What the pump said, as in docs/interface.md.")
 
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Event":
+        return cls(
+            boot=boot_of(row["position"]),
+            seq=seq_of(row["position"]),
+            type=row["type"],
+            measured_at=row["measured_at"],
+            received_at=row["received_at"],
+            body=msgspec.json.decode(row["body"]),
+        )
+
 
 class EventPage(BaseModel):
     items: list[Event]
@@ -74,17 +85,7 @@ async def list_events(
     before = _before(page)
     key = await key_of(connection, pump_id)
     rows = await queries.events(connection, key, before=before, since=since, until=until, kind=kind, limit=limit + 1)
-    items = [
-        Event(
-            boot=boot_of(row["position"]),
-            seq=seq_of(row["position"]),
-            type=row["type"],
-            measured_at=row["measured_at"],
-            received_at=row["received_at"],
-            body=msgspec.json.decode(row["body"]),
-        )
-        for row in rows[:limit]
-    ]
+    items = [Event.of(row) for row in rows[:limit]]
     return EventPage(items=items, next_cursor=_next(rows, limit, "position"))
 
 
@@ -96,6 +97,16 @@ class Gap(BaseModel):
     noticed_at: datetime = Field(examples=["2026-11-22T20:28:46Z"])
     closed_at: datetime | None = Field(description="When the last of it came.")
     lost: bool = Field(description="The pump has it no more: it will never come.")
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Gap":
+        return cls(
+            first=Position.of(row["from_position"]),
+            last=Position.of(row["to_position"]),
+            noticed_at=row["noticed_at"],
+            closed_at=row["closed_at"],
+            lost=row["lost"],
+        )
 
 
 class GapPage(BaseModel):
@@ -115,16 +126,7 @@ async def list_gaps(
     before = _before(page)
     key = await key_of(connection, pump_id)
     rows = await queries.gaps(connection, key, before=before, limit=limit + 1)
-    items = [
-        Gap(
-            first=Position.of(row["from_position"]),
-            last=Position.of(row["to_position"]),
-            noticed_at=row["noticed_at"],
-            closed_at=row["closed_at"],
-            lost=row["lost"],
-        )
-        for row in rows[:limit]
-    ]
+    items = [Gap.of(row) for row in rows[:limit]]
     return GapPage(items=items, next_cursor=_next(rows, limit, "from_position"))
 
 

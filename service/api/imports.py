@@ -77,6 +77,7 @@ async def list_imports(
 
 @router.get("/{number}", responses=answers(HTTPStatus.NOT_FOUND))
 async def get_import(connection: Database, _: Administrator, number: Number) -> Import:
+    """One import."""
     return await _shown(connection, number)
 
 

@@ -27,11 +27,40 @@ def describe(app: FastAPI) -> dict[str, Any]:
         problem = ProblemDetails.model_json_schema(ref_template=_REFERENCE.format(name="{model}"))
         schemas |= {**entry, **problem.pop("$defs"), "ProblemDetails": problem}
         _take_keys(document)
+        _give_examples(document)
         # FastAPI's own form of an error: nothing answers in it here.
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _give_examples(document: dict[str, Any]) -> None:
+    """To every body that has none as a whole: that of its schema, or one made of the examples of its fields."""
+    schemas = document["components"]["schemas"]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is None or {"example", "examples"} & set(content):
+                continue
+            schema = _resolved(content["schema"], schemas)
+            fields = {name: _example(field, schemas) for name, field in schema.get("properties", {}).items()}
+            made = {name: found for name, found in fields.items() if found is not None}
+            content["example"] = schema["examples"][0] if "examples" in schema else made
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Of alternatives the first: the others are null."""
+    first = schema.get("anyOf", schema.get("allOf", [schema]))[0]
+    found: dict[str, Any] = schemas[first["$ref"].rpartition("/")[2]] if "$ref" in first else first
+    return found
+
+
+def _example(field: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    if "examples" in field:
+        return field["examples"][0]
+    values = _resolved(field, schemas).get("enum")
+    return values[0] if values and "default" not in field else None
 
 
 def _take_keys(document: dict[str, Any]) -> None:

@@ -1,14 +1,17 @@
 """Which pumps are there, and what does the registry say of them? Pages, one pump, and the change of its entry."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from service.api import cursor, versions
-from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer
+from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer, key_of
+from service.api.events import Event, Gap
 from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
 from service.api.pump_models import EXAMPLE, Pump, PumpPage
 from service.core.census import State
@@ -28,6 +31,17 @@ _ENTRY_BODY: Final = {
         },
     }
 }
+
+
+SHOWN_OF_EACH: Final = 10
+
+
+class PumpDetail(Pump):
+    programmed_at: datetime | None = Field(
+        description="When it said last that its program was changed; null where it never has."
+    )
+    last_events: list[Event] = Field(description=f"The newest {SHOWN_OF_EACH}; all: `/events`.")
+    last_gaps: list[Gap] = Field(description=f"The newest {SHOWN_OF_EACH}; all: `/gaps`.")
 
 
 MOST_LOOKED_AT: Final = 5_000
@@ -50,16 +64,19 @@ async def list_pumps(
         float | None,
         Query(ge=0, le=10_000, description="May be empty within so many days, at the most that it may give."),
     ] = None,
+    sort: Annotated[queries.Sort, Query(description="A cursor goes on in the order in which it was given.")] = (
+        queries.Sort.PUMP_ID
+    ),
     limit: Limit = 100,
     page: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> PumpPage:
-    """All pumps in the order of their ids, each with its latest values, open alerts and verdicts.
+    """All pumps, each with its latest values, open alerts and verdicts.
 
     A page may hold fewer than `limit` and still not be the last: `next_cursor` says so.
     """
     if condition in NOT_OF_A_PUMP:
         raise wrong_field("query", "condition", "is not of a pump")
-    after = (cursor.decode(page, cursor.AfterPump) if page else cursor.AfterPump()).pump_id
+    after, place = _after(page, sort)
     now = context.clock()
     chosen = state is not None or condition is not None
     # What was written to hold is found by the database; silence and the registry decide about the rest.
@@ -78,27 +95,50 @@ async def list_pumps(
             low_in_d=low_in_d,
             now=now,
             seen=account.seen,
+            sort=sort,
+            after_place=place,
         )
         more, rows = len(rows) > wanted, rows[:wanted]
         for at, row in enumerate(rows, start=1):
             pump = Pump.of(row, context.rulebook, now)
-            looked_at, after = looked_at + 1, pump.pump_id
+            looked_at, after, place = looked_at + 1, pump.pump_id, row.get("place")
             fits = condition is None or pump.verdicts[condition].verdict is verdict
             if fits and (state is None or pump.state in state):
                 items.append(pump)
             if len(items) == limit:
                 more = more or at < len(rows)
                 break
-    return PumpPage(items=items, next_cursor=cursor.encode(after) if more else None)
+    key = (after,) if place is None else (place, after)
+    return PumpPage(items=items, next_cursor=cursor.encode(*key) if more else None)
+
+
+def _after(page: str | None, sort: queries.Sort) -> tuple[str, float | None]:
+    """Of the last pump of the page before, its id, and its place where they are not in the order of the ids."""
+    if page is None:
+        return "", None
+    if sort is queries.Sort.PUMP_ID:
+        return cursor.decode(page, cursor.AfterPump).pump_id, None
+    last = cursor.decode(page, cursor.AfterPlace)
+    return last.pump_id, last.place
 
 
 _JUDGED_HERE: Final = frozenset({Condition.SILENCE, Condition.UNREGISTERED})
 
 
 @router.get("/{pump_id}", responses=answers(HTTPStatus.NOT_FOUND))
-async def get_pump(context: Ctx, connection: Database, response: Response, pump_id: PumpId) -> Pump:
-    """One pump. The ETag is the version of its registry entry."""
-    return await _shown(context, connection, response, pump_id)
+async def get_pump(context: Ctx, connection: Database, response: Response, pump_id: PumpId) -> PumpDetail:
+    """One pump, with what happened to it last. The ETag is the version of its registry entry."""
+    shown = await _shown(context, connection, response, pump_id)
+    key = await key_of(connection, pump_id)
+    last = {"before": cursor.LAST_POSITION, "limit": SHOWN_OF_EACH}
+    happened = await queries.events(connection, key, since=None, until=None, kind=None, **last)
+    missing = await queries.gaps(connection, key, **last)
+    return PumpDetail(
+        **dict(shown),
+        programmed_at=await queries.programmed_at(connection, key),
+        last_events=[Event.of(row) for row in happened],
+        last_gaps=[Gap.of(row) for row in missing],
+    )
 
 
 @router.put(

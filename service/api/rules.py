@@ -66,13 +66,15 @@ class PumpRules(BaseModel):
 
 class NewOverride(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    scope: Layer
+    scope: Layer = Field(examples=["pump"])
     name: str = Field(pattern=WORD, examples=["p000017"], description="Of the drug class, the site or the pump.")
     key: str = Field(max_length=100, examples=["stall.missed_ul"])
     value: Value = Field(examples=[8.0], description="A number, true or false, or one priority a step.")
     reason: str = Field(default="", max_length=500, examples=["smaller boluses while titrating"])
     author: str = Field(default="", max_length=500, description="Who answers for it; the token's name without it.")
-    expires_at: AwareDatetime | None = Field(default=None, description="Needed for a site and a pump.")
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="Needed for a site and a pump.", examples=["2026-12-31T00:00:00Z"]
+    )
 
 
 class OverrideRow(BaseModel):

@@ -27,8 +27,8 @@ class Login(BaseModel):
 
 
 class NewPassword(BaseModel):
-    old: str = Field(min_length=1, max_length=MOST_CHARACTERS)
-    new: str = Field(min_length=1, max_length=MOST_CHARACTERS)
+    old: str = Field(min_length=1, max_length=MOST_CHARACTERS, examples=["four words of one's own"])
+    new: str = Field(min_length=1, max_length=MOST_CHARACTERS, examples=["four other words of one's own"])
 
 
 class WhoAsks(BaseModel):

@@ -18,8 +18,11 @@ def tag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
-def check(if_match: str | None, stored: int | None, what: str) -> None:
-    """Raise Problem (412) unless `stored`, None where there is nothing yet, is what `If-Match` names."""
+def check(if_match: str | None, stored: int | None, what: str, by: str = "") -> None:
+    """Raise Problem (412) unless `stored`, None where there is nothing yet, is what `If-Match` names.
+
+    `by`: what made it what it is, and who.
+    """
     if if_match is None or (if_match.strip() == "*" and stored is not None):
         return
     if stored is None:
@@ -27,4 +30,5 @@ def check(if_match: str | None, stored: int | None, what: str) -> None:
             return
         raise Problem(HTTPStatus.PRECONDITION_FAILED, f"there is no such {what} yet; leave If-Match out to enter it")
     if str(stored) not in {part.strip().removeprefix("W/").strip('"') for part in if_match.split(",")}:
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, _OVERTAKEN.format(stored=stored, given=if_match))
+        overtaken = _OVERTAKEN.format(stored=stored, given=if_match)
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, f"{overtaken} ({by})" if by else overtaken)

@@ -48,6 +48,8 @@ async def look_after(store: Housekeeping, clock: Clock, retention_d: int) -> Non
     kept_d = await store.longest_kept_d(retention_d)
     for name in await store.drop_before(today - timedelta(days=kept_d)):
         tell("partition_dropped", name=name)
+    if gone := await store.forget_changes(clock()):
+        tell("changes_forgotten", rows=gone)
 
 
 async def forget_by_site(store: Housekeeping, clock: Clock, retention_d: int, stop: asyncio.Event) -> None:

@@ -26,7 +26,10 @@ WHERE ($1::timestamptz IS NULL OR a.raised_at < $1 OR (a.raised_at = $1 AND a.id
     AND ($3::text[] IS NULL OR a.state = ANY($3)) AND ($4::text IS NULL OR p.pump_id = $4)
     AND ($5::text[] IS NULL OR a.condition = ANY($5)) AND ($6::text[] IS NULL OR a.priority = ANY($6))
     AND ($7::timestamptz IS NULL OR a.raised_at >= $7) AND ($8::text IS NULL OR a.subject = $8)
-    AND {of_sites("$10")}
+    AND {of_sites("$10")} AND ($11::timestamptz IS NULL OR a.raised_at < $11)
+    AND ($12::text IS NULL OR coalesce(p.site, a.site) = $12) AND ($13::text[] IS NULL OR a.kind = ANY ($13))
+    AND ($14::boolean IS NULL OR (a.acknowledged_at IS NOT NULL) = $14)
+    AND ($15::boolean IS NULL OR (a.shelved_until IS NOT NULL) = $15)
     AND (a.subject <> '{SUBJECT}' OR $4 IS NOT NULL OR $8 IS NOT NULL) -- nobody need look at the canary's
 ORDER BY a.raised_at DESC, a.id LIMIT $9
 """
@@ -43,12 +46,19 @@ async def alerts(
     since: datetime | None,
     subject: str | None = None,
     seen: list[str] | None = None,
+    until: datetime | None = None,
+    site: str | None = None,
+    kinds: Sequence[str] | None = None,
+    acknowledged: bool | None = None,
+    shelved: bool | None = None,
     limit: int,
 ) -> list[asyncpg.Record]:
     """Alerts raised at or after `since`; `seen`: of these sites alone. None stands for any."""
     at, alert_id = after or (None, None)
     rows: list[asyncpg.Record] = await connection.fetch(
-        _PAGE, at, alert_id, states, pump_id, conditions, priorities, since, subject, limit, seen
+        _PAGE,
+        *(at, alert_id, states, pump_id, conditions, priorities, since, subject, limit, seen),
+        *(until, site, kinds, acknowledged, shelved),
     )
     return rows
 
@@ -62,6 +72,18 @@ FROM alert AS a LEFT JOIN pump AS p ON p.pump = a.pump WHERE a.id = $1
 async def alert(connection: asyncpg.Connection, alert_id: UUID) -> asyncpg.Record | None:
     """`evidence` is JSON text."""
     return await connection.fetchrow(_ONE, alert_id)
+
+
+_VERSION = """
+SELECT a.version, h.actor, h.event FROM alert AS a
+LEFT JOIN alert_history AS h ON h.alert_id = a.id AND h.number = a.version
+WHERE a.id = $1 FOR UPDATE OF a
+"""
+
+
+async def lock_version(connection: asyncpg.Connection, alert_id: UUID) -> asyncpg.Record | None:
+    """Its version, and who made it that by what; it cannot change until the transaction ends."""
+    return await connection.fetchrow(_VERSION, alert_id)
 
 
 # Of which pumps an alert tells as well: how many, and the first of them.

@@ -82,9 +82,10 @@ async def reaches_back_to(connection: asyncpg.Connection, place: Place) -> bool:
     return row is not None and Place(row["txid"], row["number"]) <= place
 
 
-async def forget(connection: asyncpg.Connection, now: datetime) -> None:
-    """Whoever comes back later than this reads anew."""
-    await connection.execute("DELETE FROM change WHERE at < $1", now - KEPT_FOR)
+async def forget(connection: asyncpg.Connection, now: datetime) -> int:
+    """Whoever comes back later than this reads anew. Returns how many rows are gone."""
+    said = await connection.execute("DELETE FROM change WHERE at < $1", now - KEPT_FOR)
+    return int(said.rpartition(" ")[2])
 
 
 # What was heard last of some pumps, where it came after a time.

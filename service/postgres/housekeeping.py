@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import asyncpg
 
 from service.ports import Forgotten, Merged, StoreUnavailableError, Waiting
-from service.postgres import late, retention
+from service.postgres import changes, late, retention
 from service.postgres.outage import outages_told
 from service.postgres.partitions import drop_before, make_ahead
 
@@ -31,6 +31,10 @@ class PostgresHousekeeping:
     async def forget_a_day(self, today: date, retention_d: int) -> Forgotten | None:
         async with self._connection() as connection:
             return await retention.forget_a_day(connection, today, retention_d)
+
+    async def forget_changes(self, now: datetime) -> int:
+        async with self._connection() as connection:
+            return await changes.forget(connection, now)
 
     async def waiting(self, until: date, most: int) -> list[Waiting]:
         async with self._connection() as connection:

@@ -1,6 +1,7 @@
 """What do the views ask of pumps? Pages of pumps, readings, gaps and events, each by one query over an index."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 import asyncpg
@@ -49,6 +50,35 @@ _PAGE_OF_PUMPS = _PUMPS.format(
         AND ($8::text[] IS NULL OR site = ANY ($8))
     ORDER BY pump_id LIMIT $4"""
 )
+
+
+class Sort(StrEnum):
+    """In which order pumps are listed; those that are equal in the order of their ids."""
+
+    PUMP_ID = "pump_id"
+    EMPTY = "empty"  # the soonest first
+    HEARD = "heard"  # the longest silent first
+    BATTERY = "battery"  # the lowest first
+
+
+_LAST = "1e15"
+"""After every time and every voltage: of what is not known."""
+_KEYS_OF = {
+    Sort.EMPTY: f"coalesce(date_part('epoch', l.measured_at) + 86400 * l.empty_conservative_d, {_LAST})",
+    Sort.HEARD: "coalesce(date_part('epoch', l.received_at), 0)",
+    Sort.BATTERY: f"coalesce(l.battery_v::float8, {_LAST})",
+}
+_SORTED_PAGE = {
+    sort: _PAGE_OF_PUMPS.replace(
+        "SELECT * FROM pump\n",
+        f"SELECT * FROM (SELECT pump.*, {key} AS place FROM pump LEFT JOIN pump_latest AS l USING (pump)) AS pump\n",
+    )
+    .replace("pump_id > $1", "($9::float8 IS NULL OR (place, pump_id) > ($9, $1))")
+    .replace("ORDER BY pump_id LIMIT $4", "ORDER BY place, pump_id LIMIT $4")
+    .replace("ORDER BY p.pump_id\n", "ORDER BY p.place, p.pump_id\n")
+    .replace("SELECT p.pump,", "SELECT p.place, p.pump,")
+    for sort, key in _KEYS_OF.items()
+}
 _ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1 AND erased_at IS NULL")
 
 
@@ -63,22 +93,38 @@ async def pumps(
     low_in_d: float | None = None,
     now: datetime | None = None,
     seen: list[str] | None = None,
+    sort: Sort = Sort.PUMP_ID,
+    after_place: float | None = None,
 ) -> list[asyncpg.Record]:
-    """Pumps after the id `after`, in the order of their ids; `q` is a part of the id, in any case.
+    """Pumps after the id `after`, in the order of `sort`; `q` is a part of the id, in any case.
+
+    `after_place`: of the pump `after`, the `place` that its row had; only where they are not in the order of the ids.
 
     `seen`: of these sites alone.
     `holding`: a condition that was written to hold. `low_in_d`: it may be empty within so many days of `now`.
     `written` is JSON text: {condition: [verdict, since]}.
     """
-    rows: list[asyncpg.Record] = await connection.fetch(
-        _PAGE_OF_PUMPS, after, site, q, limit, holding, low_in_d, now, seen
-    )
+    asked = after, site, q, limit, holding, low_in_d, now, seen
+    if sort is not Sort.PUMP_ID:
+        return list(await connection.fetch(_SORTED_PAGE[sort], *asked, after_place))
+    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, *asked)
     return rows
 
 
 async def pump(connection: asyncpg.Connection, pump_id: str) -> asyncpg.Record | None:
     """The same of one pump; None if there is no such."""
     return await connection.fetchrow(_ONE_PUMP, pump_id)
+
+
+# Since when a pump is programmed as it is, as far as it has said so.
+_PROGRAMMED = """
+SELECT measured_at FROM event WHERE pump = $1 AND type = 'program_changed' ORDER BY position DESC LIMIT 1
+"""
+
+
+async def programmed_at(connection: asyncpg.Connection, key: int) -> datetime | None:
+    at: datetime | None = await connection.fetchval(_PROGRAMMED, key)
+    return at
 
 
 _KEY = "SELECT pump FROM pump WHERE pump_id = $1 AND erased_at IS NULL"
@@ -165,37 +211,3 @@ async def gaps(connection: asyncpg.Connection, key: int, *, before: int, limit: 
 
 TOPIC_OF: Final = r"substring({topic} FROM '^(?:shard/[0-9]+/)?pumps/v1/([A-Za-z0-9_-]{{1,64}})/')"
 """The id of the pump that a topic names; {topic} is the SQL of the topic."""
-
-# What was kept aside, newest first, without its bytes.
-_QUARANTINE = f"""
-SELECT id, received_at, topic, reason, detail, length, sha256
-FROM quarantine
-WHERE id < $1 AND ($2::text IS NULL OR reason = $2) AND ($3::timestamptz IS NULL OR received_at >= $3)
-    AND ($5::text IS NULL OR {TOPIC_OF.format(topic="topic")} = $5)
-    AND ($6::text[] IS NULL OR EXISTS (
-        SELECT FROM pump WHERE pump_id = {TOPIC_OF.format(topic="topic")} AND site = ANY ($6)))
-ORDER BY id DESC LIMIT $4
-"""
-
-
-async def quarantine(
-    connection: asyncpg.Connection,
-    *,
-    before: int,
-    reason: str | None,
-    since: datetime | None,
-    limit: int,
-    pump_id: str | None = None,
-    seen: list[str] | None = None,
-) -> list[asyncpg.Record]:
-    """`seen`: of pumps of these sites alone."""
-    rows: list[asyncpg.Record] = await connection.fetch(_QUARANTINE, before, reason, since, limit, pump_id, seen)
-    return rows
-
-
-_QUARANTINED = "SELECT id, received_at, topic, reason, detail, length, sha256, head FROM quarantine WHERE id = $1"
-
-
-async def quarantined(connection: asyncpg.Connection, number: int) -> asyncpg.Record | None:
-    """One message that was kept aside, with its first bytes."""
-    return await connection.fetchrow(_QUARANTINED, number)

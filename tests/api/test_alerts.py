@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -129,3 +130,72 @@ async def test_an_alert_is_one_page_to_print(ward: Ward, postgres_url: str) -> N
     assert (await ward.viewer.get(f"/alerts/{uuid4()}/report")).status_code == 404
     said = await ran_beside("alerts", "report", alert, "--database-url", postgres_url)
     assert (said.code, "<h1>Stall, p1</h1>" in said.out) == (0, True)
+
+
+async def test_what_somebody_else_has_changed_meanwhile_is_not_answered_unseen(ward: Ward) -> None:
+    keys = await enter(ward, "p1")
+    alert_id = await raise_alert(ward, turn(keys["p1"], Condition.BATTERY_LOW))
+    seen = (await ward.viewer.get(f"/alerts/{alert_id}")).headers["etag"]
+    first = await ward.administrator.post(f"/alerts/{alert_id}/acknowledge", headers={"If-Match": seen})
+    assert (first.status_code, first.headers["etag"]) == (200, '"2"'), first.text
+    until = (NOW + timedelta(minutes=10)).isoformat()
+    for path, body in (
+        ("acknowledge", {}),
+        ("reset", {}),
+        ("unshelve", {}),
+        ("shelve", {"reason": "x", "until": until}),
+    ):
+        late = await ward.clinician.post(f"/alerts/{alert_id}/{path}", json=body, headers={"If-Match": seen})
+        assert "acknowledged by the-administrator" in str(problem(late, 412)["detail"])
+    shown = (await ward.viewer.get(f"/alerts/{alert_id}")).json()
+    assert (shown["version"], shown["shelved_until"]) == (2, None)
+    now = await ward.clinician.post(
+        f"/alerts/{alert_id}/shelve", json={"reason": "x", "until": until}, headers={"If-Match": '"2"'}
+    )
+    assert now.headers["etag"] == '"3"'
+
+
+async def test_alerts_are_found_by_site_kind_time_and_by_whether_somebody_has_answered(ward: Ward) -> None:
+    keys = {**await enter(ward, "p1", site="north"), **await enter(ward, "p2", site="south")}
+    stall = await raise_alert(ward, turn(keys["p1"], Condition.STALL))
+    ward.clock.advance(60)
+    battery = await raise_alert(ward, turn(keys["p2"], Condition.BATTERY_LOW))
+    clock = await raise_alert(ward, turn(keys["p2"], Condition.CLOCK_OFF))
+    await ward.clinician.post(f"/alerts/{stall}/acknowledge")
+    until = (ward.clock() + timedelta(minutes=10)).isoformat()
+    await ward.clinician.post(f"/alerts/{battery}/shelve", json={"reason": "x", "until": until})
+
+    async def found(**asked: str) -> set[str]:
+        answer = await ward.viewer.get("/alerts", params=asked)
+        assert answer.status_code == 200, answer.text
+        return {alert["id"] for alert in answer.json()["items"]}
+
+    assert await found(site="south") == {battery, clock}
+    assert await found(kind="technical") == {clock}
+    assert await found(acknowledged="true") == {stall}
+    assert await found(acknowledged="false", shelved="false") == {clock}
+    assert await found(shelved="true") == {battery}
+    assert await found(until=ward.clock().isoformat()) == {stall}
+    same = ward.clock().isoformat()
+    problem(await ward.viewer.get("/alerts", params={"since": same, "until": same}), 422)
+
+
+async def test_the_evidence_is_a_chart_with_what_crossed_which_limit(ward: Ward) -> None:
+    keys = await enter(ward, "p1")
+    await ward.rows(
+        "INSERT INTO reading SELECT $1::timestamptz - n * interval '20 s', $2::bigint - n, $1, $3, 0.5, 0.02, 18,"
+        " 2.9, 0 FROM generate_series(0, 2) AS n",
+        *(NOW, position_of(7, 18042), keys["p1"]),
+    )
+    change = turn(keys["p1"], Condition.STALL)
+    alert_id = await raise_alert(ward, replace(change, evidence={"missed_ul": 10.5, "limit_missed_ul": 10.0}))
+    evidence = (await ward.viewer.get(f"/alerts/{alert_id}/evidence")).json()
+    assert evidence["quantity"] == "flow_ml_d"
+    assert evidence["columns"]["measured_at"][-1].startswith("2026-11-22T20:30:00")
+    assert evidence["columns"]["flow_ml_d"] == [0.02] * len(evidence["columns"]["measured_at"])
+    (limit,) = evidence["limits"]
+    assert (limit["name"], limit["value"], bool(limit["unit"] and limit["meaning"])) == ("missed_ul", 10.0, True)
+    (crossed,) = evidence["crossed"]
+    assert (crossed["statistic"], crossed["value"], crossed["limit_value"]) == ("missed_ul", 10.5, 10.0)
+    assert evidence["statistics"]["missed_ul"] == 10.5
+    problem(await ward.viewer.get(f"/alerts/{uuid4()}/evidence"), 404)

@@ -68,7 +68,7 @@ async def test_answers_have_the_fields_of_their_schema(ward: Ward) -> None:
     await hear(ward, keys["p1"])
     alert_id = await raise_alert(ward, turn(keys["p1"], Condition.STALL))
     for path, name in (
-        ("/pumps/p1", "Pump"),
+        ("/pumps/p1", "PumpDetail"),
         ("/pumps/p1/readings", "ReadingPage"),
         (f"/alerts/{alert_id}", "AlertDetail"),
     ):
@@ -78,3 +78,16 @@ async def test_answers_have_the_fields_of_their_schema(ward: Ward) -> None:
         assert set(schema["examples"][0]) <= set(answer), name
     page = (await ward.viewer.get("/alerts")).json()
     assert set(page["items"][0]) == set(schemas["Alert"]["properties"])
+
+
+async def test_every_body_that_can_be_sent_has_an_example_that_is_whole(ward: Ward) -> None:
+    document = (await ward.viewer.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    for path, method, operation in operations(document):
+        if "requestBody" not in operation:
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        example = content["example"] if "example" in content else content["schema"]["examples"][0]
+        for target in references(content["schema"]):
+            needed = set(schemas[target.rpartition("/")[2]].get("required", ()))
+            assert needed <= set(example), f"{method} {path}: {needed - set(example)}"

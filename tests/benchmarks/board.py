@@ -68,7 +68,7 @@ async def measure(ground: Ground, pumps: int, probes: int, rounds: int) -> dict[
         ):
             connection = await asyncpg.connect(database_url)
             try:
-                await _filled(connection)
+                await filled(connection)
                 async with serving(database_url, ground.directory) as url:
                     fleet_s, value_s = await _fleet(browser, url, connection, rounds)
                     page = await visitor(browser, url, WHO)
@@ -78,7 +78,8 @@ async def measure(ground: Ground, pumps: int, probes: int, rounds: int) -> dict[
     return {"board.fleet_s": fleet_s, "board.value_s": value_s, "board.alert_p99_ms": alert_ms}
 
 
-async def _filled(connection: asyncpg.Connection) -> None:
+async def filled(connection: asyncpg.Connection) -> None:
+    """Everybody was heard within the last minute, and a day of readings is stored of those on the first page."""
     now = datetime.now(UTC)
     await connection.execute(_HEARD, now)
     await connection.execute(_DAY, now, SHOWN, MINUTES)

@@ -15,7 +15,7 @@ from rich.table import Table
 CAPTION = "ratio: of the C subscriber on the same broker; of the scripts: of ours on NATS; of growth: most to least"
 
 MESSAGES, READINGS, MICROSECONDS, MILLISECONDS, SECONDS = "messages/s", "readings/s", "µs", "ms", "s"
-MEGABYTES, COUNT, SHARE = "MB", "", "of 1"
+MEGABYTES, COUNT, SHARE, REQUESTS = "MB", "", "of 1", "requests/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,9 @@ CATALOGUE = {
     "baseline.aiomqtt_batch": Named("aiomqtt, executemany of 500", MESSAGES, "ingest.nats.single"),
     "cpu.message_us": Named("processor time of the ingester a message", MICROSECONDS, most=35),
     "alert.latency_p99_ms": Named("reading sent to webhook begun, p99 at half load", MILLISECONDS, most=250),
+    "api.p99_ms": Named("pages and charts of the API, p99 at half load, 10,000 pumps", MILLISECONDS, most=50),
+    "api.requests_a_core_s": Named("requests that one core answers", REQUESTS, least=200),
+    "stream.p99_ms": Named("a change is with each of 500 who follow the stream, p99", MILLISECONDS, most=500),
     "board.fleet_s": Named("the fleet's page can be used, 10,000 pumps", SECONDS, most=1.5),
     "board.value_s": Named("a new value is on the fleet's page", SECONDS, most=1.0),
     "board.alert_p99_ms": Named("reading sent to alert in the browser, p99", MILLISECONDS, most=500),

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.benchmarks import (
     aiomqtt_script,
+    asking,
     backlog,
     board,
     cluster,
@@ -116,6 +117,15 @@ async def _board(ground: Ground, size: Size, _: Results) -> Figures:
     return await board.measure(ground, min(board.PUMPS, size.messages), size.part(40, least=3), size.part(5))
 
 
+async def _api(ground: Ground, size: Size, results: Results) -> Figures:
+    rate = (results.value("ingest.nats.single") or UNKNOWN_RATE) / 2
+    return await asking.measure(ground, min(asking.PUMPS, size.messages), rate, size.part(1_000, least=20))
+
+
+async def _stream(ground: Ground, size: Size, _: Results) -> Figures:
+    return await asking.follow(ground, size.part(asking.FOLLOWERS, least=5), size.part(20, least=2))
+
+
 async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:
     return await cluster.measure(ground, size.part(30_000, least=2_000))
 
@@ -141,6 +151,8 @@ STEPS = {
     "scripts": Step(_scripts, ("baseline.aiomqtt_row", "baseline.aiomqtt_batch"), every_round=False),
     "latency": Step(_latency, ("alert.latency_p99_ms",), every_round=False),
     "board": Step(_board, ("board.fleet_s", "board.value_s", "board.alert_p99_ms"), every_round=False),
+    "api": Step(_api, ("api.p99_ms", "api.requests_a_core_s"), every_round=False),
+    "stream": Step(_stream, ("stream.p99_ms",), every_round=False),
     "backlog": Step(_backlog, ("backlog.mosquitto", "backlog.repeated"), every_round=False),
     "cluster": Step(_cluster, tuple(name for name in CATALOGUE if name.startswith("cluster.")), every_round=False),
     "pumps": Step(_pumps, ("growth.pumps",), every_round=False),

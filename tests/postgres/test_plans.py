@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from service.core.resolution import HOUR, Source
-from service.postgres import alert_queries, books, export, fleet, queries
+from service.postgres import alert_queries, aside, books, export, fleet, queries
 from service.postgres import series as charts
 from service.postgres.migrate import migrate
 from service.postgres.partitions import make_ahead
@@ -159,7 +159,7 @@ BY_INDEX = {
     "events of a kind": (queries._EVENTS, (1, 1 << 60, None, None, "refill", 100)),
     "events to export": (export._EVENTS, (1, *LAST_DAY, LAST_DAY[0], -1, 100)),
     "gaps": (queries._GAPS, (1, 1 << 60, 100)),
-    "quarantine": (queries._QUARANTINE, (1 << 60, None, None, 100, None, None)),
+    "quarantine": (aside.PAGE, (1 << 60, None, None, None, None, None, None, 100)),
     "what was kept aside of a pump": (books._ASIDE, (["pumps/v1/p1/event"], FIRST)),
     "the latest of the fleet": (fleet.LATEST, ("p2", 100)),
     "the latest of a site": (fleet.LATEST_OF_SITE, ("p2", 100, "north")),
