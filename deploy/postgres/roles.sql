@@ -94,7 +94,7 @@ TO pumpwatch_watch;
 GRANT SELECT ON storage_probe, delivery_worker TO pumpwatch_watch;
 GRANT pg_read_all_stats TO pumpwatch_watch; -- how long an ingester's transaction has been under way
 GRANT INSERT, UPDATE ON canary, pump, duplicate_day TO pumpwatch_watch;
-GRANT INSERT ON site, attempt TO pumpwatch_watch;
+GRANT INSERT ON site, attempt, quarantine TO pumpwatch_watch; -- kept aside: what comes late and conflicts
 GRANT SELECT, INSERT, UPDATE ON endpoint TO pumpwatch_watch;
 
 -- deliver: what is to be sent, to whom, signed with what; and what came of it. No reading, no pump.

@@ -18,7 +18,11 @@ from service.identity.names import Holder, Kind, NameRefusedError, Part
 
 DIRECTORY: Final = Path(".pumpwatch/ca")
 AUTHORITY_D, PUMP_D, SERVICE_D, SERVER_D = 3650, 730, 397, 397
-BROKERS: Final[dict[str, Broker]] = {"nats": nats.FILES, "mosquitto": mosquitto.FILES}
+BROKERS: Final[dict[str, Broker]] = {
+    "nats": nats.FILES,
+    "nats-by-shard": nats.FILES_BY_SHARD,
+    "mosquitto": mosquitto.FILES,
+}
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,7 +72,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing.add_argument("--within", type=_days, metavar="DAYS", help="only what ends so soon, or has ended")
     listing.add_argument("--all", action="store_true", help="also what was taken back or has ended")
     broker = action("broker", run_broker, "write a broker's configuration: who may say and hear what")
-    broker.add_argument("broker", choices=list(BROKERS))
+    broker.add_argument(
+        "broker", choices=list(BROKERS), help="by shard: for a cluster, with its mapping (docs/scaling.md)"
+    )
     broker.add_argument("--out", type=Path, required=True, metavar="DIR")
     broker.add_argument("--server", required=True, metavar="HOST", help="the name that its certificate was issued for")
     broker.add_argument("--at", type=Path, metavar="DIR", help="where the broker will find these files; default: there")

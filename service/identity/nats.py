@@ -2,13 +2,21 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from service.core.shards import SHARDS
 from service.identity.brokers import MAX_PAYLOAD_BYTES, UNSETTLED_AT_MOST, UNSETTLED_FOR_S, Broker, rights_of
 from service.identity.cabinet import CERTIFICATE, Entry
+from service.identity.names import Part
 
 SETTINGS_FILE, LIST_FILE = "nats.conf", "users.conf"
+MAPPINGS: Final = f"""\
+    mappings: {{
+      "pumps.v1.*.*": "shard.{{{{partition({SHARDS},1)}}}}.pumps.v1.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}"
+    }}
+"""
 SETTINGS: Final = """\
 # For nats-server 2.14.4 or newer. Yours to change; `pumpwatch ca broker nats` writes users.conf anew and leaves this.
 server_name: pumpwatch
@@ -57,12 +65,19 @@ def users(entries: Sequence[Entry], *, by_shard: bool = False) -> str:
     `by_shard`: the broker maps what pumps say to shards, and asks for the right to the mapped subject.
     """
     lines = ",\n".join(f"      {json.dumps(_user(entry, by_shard=by_shard))}" for entry in entries)
-    return f"accounts {{\n  PUMPWATCH {{\n    jetstream: enabled\n    users: [\n{lines}\n    ]\n  }}\n}}\n"
+    mappings = MAPPINGS if by_shard else ""
+    return f"accounts {{\n  PUMPWATCH {{\n    jetstream: enabled\n{mappings}    users: [\n{lines}\n    ]\n  }}\n}}\n"
+
+
+def users_by_shard(entries: Sequence[Entry]) -> str:
+    return users(entries, by_shard=True)
 
 
 def _user(entry: Entry, *, by_shard: bool) -> dict[str, Any]:
     rights = rights_of(entry.holder)
     says, hears = ([_subject(topic, by_shard=by_shard) for topic in topics] for topics in (rights.says, rights.hears))
+    if entry.part is Part.INGEST and by_shard:
+        hears += ["pumps", "pumps.>"]  # what the mapping leaves as it is: shard 0 hears that too
     if entry.part is not None and hears:
         hears.append("$MQTT.sub.>")  # how a session at QoS 1 is given its messages
     return {
@@ -81,3 +96,4 @@ def _subject(topic: str, *, by_shard: bool) -> str:
 
 
 FILES: Final = Broker(SETTINGS_FILE, settings, LIST_FILE, users)
+FILES_BY_SHARD: Final = replace(FILES, list_=users_by_shard)

@@ -74,6 +74,7 @@ def test_where_pumps_are_mapped_to_shards_the_right_is_to_the_mapped_subject(cab
     assert '"shard.*.pumps.v1.p1.telemetry"' in told
     assert '"pumps.v1.p1.telemetry"' not in told
     assert '"shard.*.pumps.v1.*.*"' in told
+    assert '"pumps.v1.*.*": "shard.{{partition(64,1)}}.pumps.v1.{{wildcard(1)}}.{{wildcard(2)}}"' in told
     assert '"receipts.v1.p1"' in told
 
 

@@ -93,7 +93,7 @@ def context(directory: Path, pair: Path | None) -> ssl.SSLContext:
 class SecuredBroker:
     """A broker on what `pumpwatch ca broker` wrote; only ports and the account are another's, as its owner may have."""
 
-    name = ""
+    name = kind = ""
 
     def __init__(self, installation: Installation, directory: Path) -> None:
         self.installation = installation
@@ -107,7 +107,7 @@ class SecuredBroker:
 
     def configure(self) -> None:
         options = ("--out", self.directory, "--server", HOST, "--port", self.port)
-        self.installation.run("broker", self.name, *options)
+        self.installation.run("broker", self.kind or self.name, *options)
 
     def start(self) -> None:
         self.configure()
@@ -149,6 +149,12 @@ class SecuredNats(SecuredBroker):
 
     def command(self) -> list[str | Path]:
         return [find_binary(), "--config", self.directory / "nats.conf"]
+
+
+class SecuredNatsByShard(SecuredNats):
+    """As each node of a cluster has it."""
+
+    kind = "nats-by-shard"
 
 
 class SecuredMosquitto(SecuredBroker):

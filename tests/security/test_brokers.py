@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from service.core.shards import shard_of
 from tests.patience import until_found, until_true
 from tests.security.client import REFUSED, Client, RefusedError
 from tests.security.conftest import ENDED, GOOD, OTHER, REVOKED
-from tests.security.installation import Installation, SecuredBroker, SecuredNats, context
+from tests.security.installation import Installation, SecuredBroker, SecuredNats, SecuredNatsByShard, context
 
 TELEMETRY = f"pumps/v1/{GOOD}/telemetry"
 SESSION = "pumpwatch-ingest-0"
@@ -207,6 +208,33 @@ async def test_plain_nats_lets_no_holder_of_a_certificate_in(broker: SecuredNats
         assert b"Authorization Violation" in await reader.readline()
         writer.close()
         await writer.wait_closed()
+
+
+async def test_where_pumps_are_mapped_to_shards_each_has_the_right_to_its_own_and_no_other(
+    installation: Installation, tmp_path: Path
+) -> None:
+    broker = SecuredNatsByShard(installation, tmp_path)
+    broker.start()
+    try:
+        ingest = await Client.connect(broker.port, installation.service("ingest"))
+        shard = shard_of(GOOD)
+        for topic_filter in ("shard/+/pumps/v1/+/+", "pumps/#"):
+            assert await ingest.subscribe(topic_filter, 1) == 1
+        async with pump(broker) as good, pump(broker, OTHER) as other:
+            await other.publish(TELEMETRY, b"forged")
+            await other.publish(f"shard/{shard}/{TELEMETRY}", b"forged")
+            await good.publish(TELEMETRY, b"own")
+            await other.publish(f"pumps/v1/{OTHER}/telemetry", b"own")
+            await until_true(lambda: len(ingest.heard) == 2, "both")
+            assert {tuple(heard) for heard in ingest.heard} == {
+                (f"shard/{shard}/{TELEMETRY}", b"own"),
+                (f"shard/{shard_of(OTHER)}/pumps/v1/{OTHER}/telemetry", b"own"),
+            }
+            assert await other.subscribe("shard/#") == REFUSED
+            assert await good.subscribe(f"receipts/v1/{GOOD}") == 0
+        await ingest.drop()
+    finally:
+        broker.stop()
 
 
 def test_a_pumps_key_is_nothing_without_its_certificate(installation: Installation, tmp_path: Path) -> None:
