@@ -32,6 +32,7 @@ ORDER BY given.site
 ON CONFLICT DO NOTHING
 """
 
+# A cluster has all of its 64 shards, and a pump then the one that the broker maps it to.
 # In the order of the ids, so that two imports at once wait for each other instead of deadlocking.
 _UPSERT = """
 INSERT INTO pump (
@@ -39,7 +40,7 @@ INSERT INTO pump (
     concentration_ug_ml, interval_s, next_refill_on, in_service, simulated, bolus_daily_cap_ul, implanted_on,
     registered, shard
 )
-SELECT given.*, true, CASE WHEN EXISTS (SELECT FROM shard WHERE shard > 0) THEN shard_of(given.pump_id) ELSE $17 END
+SELECT given.*, true, CASE WHEN EXISTS (SELECT FROM shard WHERE shard = 63) THEN shard_of(given.pump_id) ELSE $17 END
 FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::real[], $8::text[], $9::text[],
     $10::real[], $11::real[], $12::date[], $13::boolean[], $14::boolean[], $15::real[], $16::date[]
@@ -132,7 +133,7 @@ def as_entry(row: asyncpg.Record) -> RegistryEntry:
 _ENROL = """
 INSERT INTO pump (pump_id, simulated, shard)
 SELECT given.pump_id, given.simulated,
-    CASE WHEN EXISTS (SELECT FROM shard WHERE shard > 0) THEN shard_of(given.pump_id) ELSE $3 END
+    CASE WHEN EXISTS (SELECT FROM shard WHERE shard = 63) THEN shard_of(given.pump_id) ELSE $3 END
 FROM unnest($1::text[], $2::boolean[]) AS given (pump_id, simulated)
 ORDER BY given.pump_id
 ON CONFLICT DO NOTHING

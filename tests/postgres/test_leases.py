@@ -10,7 +10,9 @@ from service.core.shards import SHARDS, shard_of
 from service.ports import FencedError
 from service.postgres.fence import FencedWriter
 from service.postgres.leases import NameTakenError, PostgresLeases
+from service.postgres.registry import enrol, upsert
 from tests.patience import until_found
+from tests.postgres.test_registry import entries
 
 ALL = range(SHARDS)
 
@@ -148,3 +150,16 @@ async def _begun(one: Ingester) -> bool:
 
 async def _nothing(connection: asyncpg.Connection) -> None:
     await connection.execute("SELECT 1")
+
+
+async def test_in_a_cluster_a_registered_pump_is_put_where_its_messages_come(
+    postgres_url: str, connection: asyncpg.Connection
+) -> None:
+    await upsert(connection, entries("p_alone"))
+    async with ingester(postgres_url, "a") as a:
+        await a.look()
+        await upsert(connection, entries("p_later"))
+        await enrol(connection, ["p_unlisted"], [True], 0)
+    rows = await connection.fetch("SELECT pump_id, shard FROM pump")
+    assert {row["pump_id"]: row["shard"] for row in rows} == {row["pump_id"]: shard_of(row["pump_id"]) for row in rows}
+    assert len(rows) == 3
