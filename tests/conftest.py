@@ -22,7 +22,15 @@ RUN = uuid4().hex[:8]  # several may run on one server
 QUICK = {"fsync": "off", "shared_buffers": "128MB"}
 LONG = (
     *("tests/failures/", "tests/journeys/", "tests/simulators/test_scenarios", "tests/simulators/test_trial"),
-    *("tests/test_supervise", "tests/benchmarks/", "tests/load/", "tests/embedded/", "tests/loops/", "tests/commands/"),
+    *(
+        "tests/deploy/test_shipped",
+        "tests/test_supervise",
+        "tests/benchmarks/",
+        "tests/load/",
+        "tests/embedded/",
+        "tests/loops/",
+        "tests/commands/",
+    ),
 )
 
 _numbers = itertools.count(1)

@@ -50,7 +50,8 @@ async def examine(settings: Settings) -> list[Finding]:
         try:
             of_database += await database.look(connection, settings)
             if not any(finding.area == "schema" and finding.do for finding in of_database):
-                of_database += await people.look(connection, settings, datetime.now(UTC))
+                watched = people.look(connection, settings, datetime.now(UTC))
+                of_database += await database.allowed("watching", watched)
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest is told
             of_database.append(problem("database", f"{type(error).__name__}: {error}", "see the database's log"))
         finally:

@@ -1,6 +1,6 @@
 """Does the database answer, is it the right one, and is what it is told kept?"""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -75,13 +75,22 @@ async def look(connection: asyncpg.Connection, settings: Settings) -> list[Findi
     if wrong := await _schema(connection):
         return [*found, wrong]
     found.append(ok("schema", "is that of this version"))
-    return [
-        *found,
-        *await _timescale(connection),
-        *await _late(connection),
-        *await _secrets(connection, settings),
-        *await of_nodes(connection),
-    ]
+    checks = {
+        "TimescaleDB": _timescale(connection),
+        AREA: _late(connection),
+        "secret key": _secrets(connection, settings),
+        "clocks": of_nodes(connection),
+    }
+    return found + [each for area, check in checks.items() for each in await allowed(area, check)]
+
+
+async def allowed(area: str, check: Awaitable[list[Finding]]) -> list[Finding]:
+    """What a check finds, or that the account may not look."""
+    try:
+        return await check
+    except asyncpg.InsufficientPrivilegeError as error:
+        do = "run the doctor with the account that migrates, too"
+        return [warning(area, f"this account of the database may not look: {error}", do)]
 
 
 def _server(row: asyncpg.Record) -> Iterator[Finding]:

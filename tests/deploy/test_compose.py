@@ -1,9 +1,7 @@
 """deploy/compose.yaml: of the published form, and what it names is there and is taken by whom it is for."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +11,14 @@ import asyncpg
 import pytest
 
 from service.cli import parser
+from service.doctor.broker import look
+from service.doctor.finding import Level
+from service.embedded.nats import NatsServer
 from service.settings import load
 from simulators.cli import parser as pumpsim_parser
 from tests.deploy.conftest import ROOT
-from tests.deploy.declared import COMPOSE, SECRETS, compose, services
+from tests.deploy.declared import COMPOSE, SECRETS, compose, make_accounts, services
+from tests.doctor.seen import told
 
 OURS = {name: service for name, service in services().items() if service["image"].startswith("pumpwatch:")}
 OTHERS = services().keys() - OURS.keys()
@@ -115,22 +117,11 @@ def test_the_database_is_reached_from_inside_alone_and_only_those_reach_out_who_
 
 
 async def test_grafana_is_given_its_account_as_it_is_declared(postgres_url: str) -> None:
-    _psql(postgres_url, services()["grafana-role"])
+    make_accounts(postgres_url)
     url = re.sub("//[^@]+@", "//pumpwatch_grafana:of-grafana's-role@", postgres_url)
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT count(*) FROM alert") == 0
     await connection.close()
-
-
-def _psql(url: str, service: dict[str, Any]) -> None:
-    if shutil.which("psql") is None:
-        pytest.skip("no psql on this machine (Debian: apt-get install postgresql-client)")
-    words = [word.replace("=/", f"={ROOT}/deploy/grafana/") for word in service["entrypoint"]]
-    environment = os.environ | service["environment"]
-    for name in ("PGHOST", "PGUSER", "PGDATABASE", "PGPASSWORD"):
-        del environment[name]
-    told = subprocess.run([*words, url], env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
 
 
 def test_grafana_finds_its_data_sources_and_dashboards_where_they_are_put() -> None:
@@ -142,3 +133,27 @@ def test_grafana_finds_its_data_sources_and_dashboards_where_they_are_put() -> N
     path = next(line.split()[-1] for line in provider.splitlines() if "path:" in line)
     assert f"../dashboards:{path}:ro" in grafana["volumes"]
     assert json.loads((ROOT / "dashboards/fleet.json").read_text(encoding="utf-8"))["title"]
+
+
+class AsDeclared(NatsServer):
+    """NATS by the file that the compose file gives it, at addresses of this test."""
+
+    def _configuration(self) -> str:
+        text = (COMPOSE.parent / "nats/compose.conf").read_text(encoding="utf-8")
+        here = {"127.0.0.1:4222": self.nats_port, "0.0.0.0:8222": self.monitoring_port, "0.0.0.0:1883": self.mqtt_port}
+        for there, port in here.items():
+            assert there in text
+            text = text.replace(there, f"127.0.0.1:{port}")
+        return text.replace('"/data"', f'"{self._child.directory}/store"')
+
+
+async def test_the_broker_takes_its_file_and_the_doctor_finds_no_fault_with_it(tmp_path: Path) -> None:
+    server = AsDeclared(tmp_path)
+    server.start()
+    try:
+        urls = {"broker_url": server.mqtt_url, "broker_monitor_url": server.monitoring_url}
+        found = await look(load({}, database_url="postgresql://127.0.0.1/x", **urls))
+    finally:
+        server.stop()
+    assert told(found) == ""
+    assert "lets us in" in told(found, Level.OK)

@@ -1,5 +1,8 @@
 """A database that is away, of another version, unsafe, or sealed with another key."""
 
+import re
+from uuid import uuid4
+
 import asyncpg
 
 from service.doctor import database
@@ -62,3 +65,18 @@ async def test_a_secret_key_that_opens_nothing_is_found(postgres_url: str, conne
     await connection.execute("UPDATE endpoint SET secret = $1", sealed)
     assert "secret key" not in told(await looked(postgres_url))
     assert "not the key that the endpoints' secrets were sealed with" in told(await looked(postgres_url, new_key()))
+
+
+async def test_an_account_that_may_not_look_everywhere_is_told_so_and_the_rest_is_looked_at(
+    postgres_url: str, connection: asyncpg.Connection
+) -> None:
+    name = f"doctor_{uuid4().hex[:8]}"
+    await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT SELECT ON migration TO {name}")
+    try:
+        found = await looked(re.sub("//[^@]+@", f"//{name}:x@", postgres_url))
+    finally:
+        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    warned = told(found, Level.WARNING)
+    assert "secret key: this account of the database may not look: permission denied for table endpoint" in warned
+    assert "clocks: this account of the database may not look" in warned
+    assert "is that of this version" in told(found, Level.OK)
