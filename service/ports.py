@@ -90,7 +90,8 @@ class Run(NamedTuple):
 
 class Checkpoint(NamedTuple):
     """State of one pump after everything up to `position`; `since`: when that was measured; `through`: see
-    core/sequence.py; `newest_ms`: the newest time that it has measured, 0 where that is not known.
+    core/sequence.py; `newest_ms`: the newest time that it has measured, 0 where that is not known. One a day is kept
+    beside the latest: `may_be_first_of_day` is false where that of today is there.
     """
 
     key: int
@@ -99,6 +100,7 @@ class Checkpoint(NamedTuple):
     since: datetime
     state: npt.NDArray[np.float64]
     newest_ms: int = 0
+    may_be_first_of_day: bool = True
 
 
 class Refused(NamedTuple):

@@ -245,8 +245,38 @@ def holding(state: npt.NDArray[np.float64]) -> list[Condition]:
     return [condition for condition in DECIDED if state[LEVEL_OF[condition]] > 0]
 
 
-LAYOUT: Final = sha256(" ".join([*(field.name for field in Field), str(FIELDS)]).encode()).hexdigest()[:12]
-"""Names the fields and their order: a checkpoint of another layout is not read."""
+ALL_VALUES: Final = sha256(" ".join([*(field.name for field in Field), str(FIELDS)]).encode()).hexdigest()[:12]
+"""Names the fields and their order. Of a state in which every value was written, zero or not."""
+
+LAYOUT: Final = f"{ALL_VALUES}-packed"
+"""As they are written now."""
+
+READABLE: Final = (LAYOUT, ALL_VALUES)
+"""A checkpoint of another layout says nothing."""
+
+_WHICH_BYTES: Final = (FIELDS + 7) // 8
+
+
+def packed(states: npt.NDArray[np.float64]) -> list[bytes]:
+    """Each of some states [pump, field] as bytes: a bit a field, then the values of those that are not zero.
+
+    Most are, of a pump that is well. To the bit, as everything that a restart goes on from.
+    """
+    says = np.ascontiguousarray(states).view(np.int64) != 0  # so that a negative zero stays one
+    values = states[says].astype("<f8").tobytes()
+    ends = (8 * np.cumsum(says.sum(axis=1))).tolist()
+    which = np.packbits(says, axis=1)
+    return [row.tobytes() + values[first:last] for row, first, last in zip(which, [0, *ends], ends, strict=False)]
+
+
+def unpacked(state: bytes, layout: str = LAYOUT) -> npt.NDArray[np.float64]:
+    """The state [field] of one pump. The layout is a readable one."""
+    if layout == ALL_VALUES:
+        return np.frombuffer(state, "<f8").astype(np.float64)
+    found = np.zeros(FIELDS)
+    says = np.unpackbits(np.frombuffer(state, np.uint8, _WHICH_BYTES), count=FIELDS).astype(np.bool_)
+    found[says] = np.frombuffer(state, "<f8", offset=_WHICH_BYTES)
+    return found
 
 
 def fresh(pumps: int) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from service.ports import Clock, IngestStore
 CHECKPOINT_EVERY_MS: Final = 60_000
 CHECKPOINTS_AT_ONCE: Final = 1_000
 LEAST_A_MINUTE: Final = 6_000
+DAY_MS: Final = 86_400_000
 
 
 class Checkpoints:
@@ -32,7 +33,7 @@ class Checkpoints:
         rows = np.flatnonzero(behind & (now_ms - fleet.checkpointed_ms >= CHECKPOINT_EVERY_MS))
         most = int(self._may_write)
         if len(rows) > most:
-            rows = rows[np.argsort(fleet.checkpointed_ms[rows], kind="stable")[:most]]
+            rows = np.sort(rows[np.argsort(fleet.checkpointed_ms[rows], kind="stable")[:most]])
         self._may_write -= len(rows)
         await self._write(rows.tolist(), now_ms)
 
@@ -48,6 +49,11 @@ class Checkpoints:
         if not rows:
             return
         fleet = self._fleet
-        await self._store.save_checkpoints(checkpoints_of(fleet, rows), self._clock())
+        written_today = (fleet.checkpointed_ms[list(rows)] // DAY_MS == now_ms // DAY_MS).tolist()
+        checkpoints = [
+            checkpoint._replace(may_be_first_of_day=not already)
+            for checkpoint, already in zip(checkpoints_of(fleet, rows), written_today, strict=True)
+        ]
+        await self._store.save_checkpoints(checkpoints, self._clock())
         fleet.checkpointed[list(rows)] = fleet.ledger.evaluated[list(rows)]
         fleet.checkpointed_ms[list(rows)] = now_ms

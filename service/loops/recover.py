@@ -124,18 +124,11 @@ async def terms_by_row(store: IngestStore, fleet: Fleet, rows: Sequence[int]) ->
 
 
 def checkpoints_of(fleet: Fleet, rows: Sequence[int]) -> list[Checkpoint]:
-    ledger = fleet.ledger
-    return [
-        Checkpoint(
-            int(fleet.keys[row]),
-            int(ledger.evaluated[row]),
-            int(ledger.through[row]),
-            _since(fleet, row),
-            fleet.state[row],
-            int(fleet.newest_ms[row]),
-        )
-        for row in rows
-    ]
+    some, ledger = np.asarray(rows, np.intp), fleet.ledger
+    states = fleet.state[some]
+    columns = (fleet.keys, ledger.evaluated, ledger.through, fleet.newest_ms)
+    keys, evaluated, through, newest_ms = (column[some].tolist() for column in columns)
+    return list(map(Checkpoint, keys, evaluated, through, map(last_measured, states), states, newest_ms))
 
 
 def rows_of(fleet: Fleet, items: Items) -> npt.NDArray[np.intp]:

@@ -3,7 +3,7 @@ again.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import asyncpg
@@ -11,43 +11,52 @@ import numpy as np
 
 from service.core.change import Condition
 from service.core.relearn import HORIZON, Seed, seeded
-from service.core.state import DECIDED, FIELDS, LAYOUT
+from service.core.state import DECIDED, FIELDS, LAYOUT, READABLE, packed, unpacked
 from service.ports import Checkpoint
 from service.postgres.readings import BEGINNING, instant
 
-# The latest of each pump, and the first of each day; what the lateness horizon needs no more goes with the day's first.
-_SAVE: Final = """
-    WITH given AS (
-        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[],
-                             $8::timestamptz[])
-            AS given (pump, position, through, measured_at, state, newest_at)
-    ), daily AS (
-        INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state)
-        SELECT pump, $7::date, position, through, measured_at, $6, state FROM given
-        ON CONFLICT (pump, taken_on) DO NOTHING RETURNING pump
-    ), gone AS (
-        DELETE FROM rule_checkpoint AS old USING daily WHERE old.pump = daily.pump AND old.taken_on < $9::date
-    )
+_GIVEN: Final = """
+    unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::timestamptz[])
+        AS given (pump, position, through, measured_at, state, newest_at)
+"""
+# The latest of each pump.
+_SAVE: Final = f"""
     INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state, newest_at)
-    SELECT pump, NULL, position, through, measured_at, $6, state, newest_at FROM given
+    SELECT pump, NULL, position, through, measured_at, $7, state, newest_at FROM {_GIVEN}
     ON CONFLICT (pump, taken_on) DO UPDATE SET position = excluded.position, through = excluded.through,
         measured_at = excluded.measured_at, layout = excluded.layout, state = excluded.state,
         newest_at = excluded.newest_at
 """
+# The first of each day; what the lateness horizon needs no more goes with it.
+_SAVE_OF_DAY: Final = f"""
+    WITH daily AS (
+        INSERT INTO rule_checkpoint (pump, taken_on, position, through, measured_at, layout, state, newest_at)
+        SELECT pump, $8::date, position, through, measured_at, $7, state, newest_at FROM {_GIVEN}
+        ON CONFLICT (pump, taken_on) DO NOTHING RETURNING pump
+    )
+    DELETE FROM rule_checkpoint AS old USING daily WHERE old.pump = daily.pump AND old.taken_on < $9::date
+"""
 
 
 async def save(connection: asyncpg.Connection, checkpoints: Sequence[Checkpoint], now: datetime) -> None:
+    await _save(connection, _SAVE, checkpoints)
+    of_day = [checkpoint for checkpoint in checkpoints if checkpoint.may_be_first_of_day]
+    await _save(connection, _SAVE_OF_DAY, of_day, now.date(), (now - HORIZON).date())
+
+
+async def _save(connection: asyncpg.Connection, statement: str, checkpoints: Sequence[Checkpoint], *days: date) -> None:
+    if not checkpoints:
+        return
     await connection.execute(
-        _SAVE,
+        statement,
         [checkpoint.key for checkpoint in checkpoints],
         [checkpoint.position for checkpoint in checkpoints],
         [checkpoint.through for checkpoint in checkpoints],
         [checkpoint.since for checkpoint in checkpoints],
-        [checkpoint.state.astype("<f8").tobytes() for checkpoint in checkpoints],
-        LAYOUT,
-        now.date(),
+        packed(np.array([checkpoint.state for checkpoint in checkpoints])),
         [instant(checkpoint.newest_ms) if checkpoint.newest_ms else None for checkpoint in checkpoints],
-        (now - HORIZON).date(),
+        LAYOUT,
+        *days,
     )
 
 
@@ -60,7 +69,7 @@ _LATEST: Final = """
 # The newest checkpoint of a pump that knows nothing of a position or of what follows it.
 _BEFORE: Final = """
     SELECT pump, position, through, measured_at, layout, state, newest_at FROM rule_checkpoint
-    WHERE pump = $1 AND position < $2 AND layout = $3 ORDER BY position DESC LIMIT 1
+    WHERE pump = $1 AND position < $2 AND layout = ANY ($3::text[]) ORDER BY position DESC LIMIT 1
 """
 # The last that a pump measured before a time.
 _LAST_BEFORE: Final = """
@@ -81,7 +90,8 @@ _FORGET: Final = "DELETE FROM rule_checkpoint WHERE pump = $1 AND position >= $2
 async def latest(connection: asyncpg.Connection, shards: Sequence[int]) -> tuple[dict[int, Checkpoint], set[int]]:
     """What each pump's rules go on from; and the pumps whose state is of another layout, which says nothing."""
     rows = await connection.fetch(_LATEST, shards)
-    return {row["pump"]: _checkpoint(row) for row in rows}, {row["pump"] for row in rows if row["layout"] != LAYOUT}
+    unreadable = {row["pump"] for row in rows if row["layout"] not in READABLE}
+    return {row["pump"]: _checkpoint(row) for row in rows}, unreadable
 
 
 async def before(connection: asyncpg.Connection, key: int, position: int, horizon: datetime) -> Checkpoint:
@@ -89,7 +99,7 @@ async def before(connection: asyncpg.Connection, key: int, position: int, horizo
     horizon, or the beginning of everything if that is nearer. What is of before the horizon is seen no more: nothing
     would be left of the alerts between it and the horizon.
     """
-    row = await connection.fetchrow(_BEFORE, key, position, LAYOUT)
+    row = await connection.fetchrow(_BEFORE, key, position, READABLE)
     if row is not None:
         return _checkpoint(row)
     last = await connection.fetchrow(_LAST_BEFORE, key, horizon)
@@ -117,8 +127,8 @@ async def forget(connection: asyncpg.Connection, key: int, position: int) -> Non
 
 
 def _checkpoint(row: asyncpg.Record) -> Checkpoint:
-    same = row["layout"] == LAYOUT
-    state = np.frombuffer(row["state"], "<f8").astype(np.float64) if same else np.zeros(FIELDS)
+    readable = row["layout"] in READABLE
+    state = unpacked(row["state"], row["layout"]) if readable else np.zeros(FIELDS)
     newest_ms = 0 if row["newest_at"] is None else round(row["newest_at"].timestamp() * 1000)
     return Checkpoint(row["pump"], row["position"], row["through"], row["measured_at"], state, newest_ms)
 

@@ -1,5 +1,6 @@
 """Checkpoints: each pump's once a minute, and never so many at once that batches wait for them."""
 
+import asyncpg
 import numpy as np
 
 from service.loops import checkpoints
@@ -32,6 +33,17 @@ async def test_a_fleet_that_is_new_as_a_whole_has_them_little_by_little(driven: 
     assert first - behind(driven) == checkpoints.LEAST_A_MINUTE // 60
     await driven.wait_ms(60_000)
     assert behind(driven) == 0
+
+
+async def test_beside_the_latest_the_first_of_each_day_is_kept(driven: Driven, connection: asyncpg.Connection) -> None:
+    for seq, wait_ms in enumerate((60_000, 60_000, checkpoints.DAY_MS, 60_000)):
+        driven.send("p1", telemetry(seq, [1.0]))
+        await driven.turn()
+        await driven.wait_ms(wait_ms)
+        await driven.wait_ms(1_000)
+    kept = await connection.fetch("SELECT taken_on, position & 255 AS seq FROM rule_checkpoint ORDER BY taken_on")
+    assert len({row["taken_on"] for row in kept}) == len(kept) == 3
+    assert [row["seq"] for row in kept][1:] == [2, 3], "that of the next day, and the latest"
 
 
 def behind(driven: Driven) -> int:
