@@ -62,8 +62,15 @@ class Columns:
 
     def _add_longer(self, message: int, pump: int, said: Telemetry, delivered_ul: list[float]) -> None:
         readings = len(said.time_ms)
-        lists = (said.program_ml_d, said.flow_ml_d, said.reservoir_ml, said.battery_v, delivered_ul, said.mode)
-        if any(len(column) != readings for column in lists):
+        if not (
+            readings
+            == len(said.program_ml_d)
+            == len(said.flow_ml_d)
+            == len(said.reservoir_ml)
+            == len(said.battery_v)
+            == len(delivered_ul)
+            == len(said.mode)
+        ):
             raise UnreadableError(Reason.UNEQUAL_COLUMNS, "the columns are not equally long")
         if readings == 0:
             raise UnreadableError(Reason.NO_READINGS, "the columns are empty")

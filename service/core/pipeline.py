@@ -17,10 +17,10 @@ from service.core.clocks import MOST_OFFSETS, Clocks, Offset, map_to_ours
 from service.core.evaluate import fold
 from service.core.fleet import Fleet
 from service.core.ledger import Admission
-from service.core.reading import ITEM, EventType, Items
+from service.core.reading import ITEM, EventType, Items, those
 from service.core.sequence import Account, Gap, receipt_of
 
-ROUNDS_A_BATCH: Final = 64
+ROUNDS_A_BATCH: Final = 128
 """Items of one pump that are evaluated at a time: its backlog makes no other pump wait."""
 
 RECEIPT_EVERY_MS: Final = 10_000
@@ -103,11 +103,11 @@ def on_batch(
     if most_of_a_pump is not None:
         now = first_of_each(now, rows, starts, most_of_a_pump)
         left = left | (admission.evaluated & ~now)
-    evaluated, evaluated_rows = items.compress(now), rows[now]
+    evaluated, evaluated_rows = those(items, now), rows[now]
     if len(waiting):
         evaluated, evaluated_rows = np.concatenate([waiting, evaluated]), np.r_[waiting_rows, evaluated_rows]
     folded = fold_copy(fleet, evaluated, evaluated_rows)
-    decisions = Decisions(batch, admission, folded, items.compress(admission.stored), offsets, items.compress(left))
+    decisions = Decisions(batch, admission, folded, those(items, admission.stored), offsets, items.compress(left))
     for row, account in admission.accounts.items():
         missing = account.missing
         if missing != fleet.ledger.account(row).missing:

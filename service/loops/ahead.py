@@ -79,7 +79,7 @@ class Ahead:
                     self.gathering.read(messages)
                     await asyncio.sleep(0)
                 else:
-                    await asyncio.wait([working], timeout=LOOK_EVERY_S)
+                    await asyncio.wait([working], timeout=LOOK_EVERY_S if room else None)
         finally:
             working.cancel()
         return await working

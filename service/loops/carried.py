@@ -42,8 +42,8 @@ class Carried:
         for first, last in zip(starts.tolist(), [*starts[1:].tolist(), len(left)], strict=False):
             self._put(fleet.row_of_key[int(left["pump"][first])], left[first:last])
         self.from_store(fleet, decisions.admission.from_store)
-        for row in decisions.folded.rows.tolist():
-            fleet.behind[row] = row in self._queues or row in self._in_store
+        rows = decisions.folded.rows
+        fleet.behind[rows] = [row in self._queues or row in self._in_store for row in rows.tolist()] if self else False
 
     def forget(self, rows: Collection[int]) -> None:
         """Others go on with these."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.conflict import difference
-from service.core.reading import EventType, Items
+from service.core.reading import EventType, Items, those
 from service.core.rejection import Reason, one_line
 from service.core.relearn import HORIZON
 from service.ports import Refused, RefusedError
@@ -39,7 +39,7 @@ async def put(connection: asyncpg.Connection, stored: Items, bodies: Sequence[by
     UniqueViolationError where something is stored already, and one of REFUSALS.
     """
     is_event = stored["kind"] != EventType.READING
-    readings = stored[~is_event]
+    readings = those(stored, ~is_event)
     waits = _waits(readings, now)
     if waits.any():
         await copy_in(connection, readings[waits], "late_reading")

@@ -6,8 +6,9 @@ from typing import Final
 
 import asyncpg
 import numpy as np
+import numpy.typing as npt
 
-from service.core.reading import ITEM, EventType, Items, Mode
+from service.core.reading import ITEM, EventType, Items, Mode, those
 from service.ports import Run
 
 _EPOCH_2000_US: Final = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000
@@ -35,6 +36,7 @@ _SCALED: Final = {
     "delivered_10nl": ("delivered_ul", 1e2),
 }
 COLUMNS: Final = [name for name, _ in _COLUMNS]
+_ROWS_AT_ONCE: Final = 2_000
 
 
 def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
@@ -45,8 +47,17 @@ def _row(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-_FULL: Final = _row(_COLUMNS)
-_WITHOUT_DELIVERED: Final = np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_10nl_length", ">i4")])
+def _blank(row: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    """One row of which only the values are missing; a column that `row` has not is NULL."""
+    blank = np.zeros(1, row)
+    blank["count"] = len(_COLUMNS)
+    for name, kind in _COLUMNS:
+        blank[f"{name}_length"] = np.dtype(kind).itemsize if name in (row.names or ()) else -1
+    return blank
+
+
+_FULL: Final = _blank(_row(_COLUMNS))
+_WITHOUT_DELIVERED: Final = _blank(np.dtype([*_row(_COLUMNS[:-1]).descr, ("delivered_10nl_length", ">i4")]))
 
 
 # Which positions of a pump are stored within a span of both positions and time; events by position alone.
@@ -77,18 +88,24 @@ async def copy_in(connection: asyncpg.Connection, readings: Items, table: str = 
     """
     if not len(readings):
         return
-    said = ~np.isnan(readings["delivered_ul"])
-    stream = _HEADER + _encode(readings[said], _FULL) + _encode(readings[~said], _WITHOUT_DELIVERED) + _TRAILER
-    await connection.copy_to_table(table, source=_once(stream), format="binary", columns=COLUMNS)
+    await connection.copy_to_table(table, source=_stream(readings), format="binary", columns=COLUMNS)
 
 
-def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
-    table = np.empty(len(readings), row)
-    table["count"] = len(_COLUMNS)
-    for name, kind in _COLUMNS:
-        absent = name not in (row.names or ())
-        table[f"{name}_length"] = -1 if absent else np.dtype(kind).itemsize
-        if absent:
+async def _stream(readings: Items) -> AsyncIterator[bytes]:
+    """In pieces: the server takes one in while we make the next, and none leaves the processor's cache."""
+    says_delivered = ~np.isnan(readings["delivered_ul"])
+    yield _HEADER
+    for which, blank in ((says_delivered, _FULL), (~says_delivered, _WITHOUT_DELIVERED)):
+        some = those(readings, which)
+        for first in range(0, len(some), _ROWS_AT_ONCE):
+            yield _encode(some[first : first + _ROWS_AT_ONCE], blank)
+    yield _TRAILER
+
+
+def _encode(readings: Items, blank: npt.NDArray[np.void]) -> bytes:
+    table = np.repeat(blank, len(readings))
+    for name, _ in _COLUMNS:
+        if name not in (table.dtype.names or ()):
             continue
         if name == "measured_at":
             table[name] = readings["measured_ms"] * 1000 - _EPOCH_2000_US
@@ -100,10 +117,6 @@ def _encode(readings: Items, row: np.dtype[np.void]) -> bytes:
         else:
             table[name] = readings[name]
     return table.tobytes()
-
-
-async def _once(stream: bytes) -> AsyncIterator[bytes]:
-    yield stream
 
 
 _STORED: Final = _row(
