@@ -18,7 +18,7 @@ async def with_pumps(ground: Ground, results: Results, counts: Sequence[int], me
     """The last of `counts` beside the first, of messages a second once each pump is known."""
     rates = []
     for pumps in counts:
-        told = ingest.Load(pumps + messages, pumps=pumps, known=True)
+        told = ingest.Load(messages, pumps=pumps, known=True)
         ingested = await ingest.measure(ground, MOSQUITTO, told)
         results.draw("pumps", INGESTER, pumps, ingested.messages_a_second)
         results.draw("pumps_us", INGESTER, pumps, ingested.cpu_us_a_message)

@@ -22,11 +22,16 @@ SETTLED, STORED = "pumpwatch_settled_total", "pumpwatch_readings_stored_total"
 class Load:
     """What is published, at full speed."""
 
-    messages: int
+    messages: int  # that are counted
     readings: int = 1
     pumps: int = load.PUMPS
     form: str = JSON
-    known: bool = False  # counted from when each pump has been heard once
+    known: bool = False  # counted from when each pump has been heard, and judged, once
+
+    @property
+    def before(self) -> int:
+        """Messages that come first, and are not counted: of two of a pump the second makes its first step."""
+        return 2 * self.pumps if self.known else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ async def measure(
     **started_as: Any,
 ) -> Ingested:
     """From the first PUBLISH to the last PUBACK after its commit; `watch` is entered meanwhile."""
-    readings = told.messages * told.readings
+    published = told.before + told.messages
+    readings = published * told.readings
     with ground.broker(broker_kind) as broker:
         async with (
             nullcontext(database_url) if database_url else ground.database(told.pumps) as url,
@@ -64,26 +70,24 @@ async def measure(
         ):
             stored_before = await _stored(url)
             publishing = asyncio.create_task(
-                load.publish(broker.url, told.messages, readings=told.readings, pumps=told.pumps, form=told.form)
+                load.publish(broker.url, published, readings=told.readings, pumps=told.pumps, form=told.form)
             )
-            first = told.pumps if told.known else 0
-            await ingester.wait_until({SETTLED: first})
+            await ingester.wait_until({SETTLED: told.before})
             with watch(ingester):
                 before = _seen(ground, broker, ingester)
                 # Both: a message whose PUBACK was lost with its connection is settled twice, and stored once.
                 blast, done_at = await asyncio.gather(
-                    publishing, ingester.wait_until({SETTLED: told.messages, STORED: readings})
+                    publishing, ingester.wait_until({SETTLED: published, STORED: readings})
                 )
                 after = _seen(ground, broker, ingester)
             await _check(url, stored_before + readings)
-    count = told.messages - first
     began_at = before.at_s if told.known else blast.began_at
 
     def us(used_s: float) -> float:
-        return used_s / count * 1e6
+        return used_s / told.messages * 1e6
 
     return Ingested(
-        count / (done_at - began_at),
+        told.messages / (done_at - began_at),
         us(after.ingester_s - before.ingester_s),
         us(after.broker_s - before.broker_s),
         us(after.database_s - before.database_s),
