@@ -127,7 +127,7 @@ async def _stream(ground: Ground, size: Size, _: Results) -> Figures:
 
 
 async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:
-    return await cluster.measure(ground, size.part(30_000, least=2_000))
+    return await cluster.measure(ground, size.part(15_000, least=1_000))
 
 
 async def _rules(_: Ground, __: Size, ___: Results) -> Figures:
