@@ -30,6 +30,7 @@ from service.loops.guard import Guard
 from service.loops.ingest import Ingester
 from service.loops.letters import Letters
 from service.loops.maintain import look_after, maintain
+from service.loops.outage_memory import OutageMemory
 from service.loops.replaying import Rereading
 from service.loops.rulebook import RulebookSource, follow
 from service.loops.shards import Shards
@@ -188,6 +189,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
             line=line,
             outside=outside,
             heartbeat_every=timedelta(seconds=settings.heartbeat_every_s),
+            memory=None if settings.metrics_dir is None else OutageMemory(settings.metrics_dir),
         )
         tasks.create_task(guard.run(stop))  # before anything that waits for the database
         source = await rulebook_source(settings, pool)

@@ -14,6 +14,7 @@ from service.core.direct import Direct
 from service.core.outage import Outage
 from service.core.way import Broken, Seen
 from service.logs import tell
+from service.loops.outage_memory import OutageMemory
 from service.metrics import Metrics
 from service.ports import Clock, StoreUnavailableError
 
@@ -43,9 +44,13 @@ class Guard:
         line: Line | None = None,
         outside: Line | None = None,
         heartbeat_every: timedelta = timedelta(seconds=60),
+        memory: OutageMemory | None = None,
     ) -> None:
         self._probe, self._clock, self._metrics = probe, clock, metrics
         self._outage = Outage(after)
+        self._memory = memory
+        if memory is not None and (remembered := memory.recall()) is not None:
+            self._outage.go_on(remembered, clock())
         self._direct = Direct("outage")
         self._line, self._outside, self._heartbeat_every = line, outside, heartbeat_every
         self._called_at: datetime | None = None
@@ -81,6 +86,8 @@ class Guard:
             seen = Seen([("database", f"database: {error}")], ())
         else:
             self._outage.answered(self._clock())
+        if self._memory is not None:
+            self._memory.keep(self._outage.remembered)
         self._tell(seen.links)
         self._metrics.storage_outage_seconds.set(self._outage.lasted_s(now))
         outage = self._outage.broken(now)

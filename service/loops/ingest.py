@@ -7,7 +7,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Final
 
-from service.core.decode import Decoded, decode
+from service.core.decode import Decoded
 from service.core.fleet import Fleet
 from service.core.pipeline import (
     ROUNDS_A_BATCH,
@@ -20,7 +20,7 @@ from service.core.pipeline import (
 )
 from service.core.pruned import pruned
 from service.core.reading import EventType, Items
-from service.core.rejection import Reason, Rejection
+from service.core.rejection import Rejection
 from service.core.sequence import NOTHING
 from service.core.shards import shard_of
 from service.logs import tell
@@ -31,6 +31,7 @@ from service.loops.carried import Carried
 from service.loops.checkpoints import Checkpoints
 from service.loops.conflicts import kept_aside
 from service.loops.earlier import never_stored
+from service.loops.enrolment import Enrolment
 from service.loops.foreign import reject_foreign
 from service.loops.in_force import PUMPS_AT_ONCE, put_in_force
 from service.loops.latest import LastHeard
@@ -68,11 +69,11 @@ class Ingester:
         self._inbox, self._store, self._fleet = inbox, store, fleet
         self._metrics, self._clock = metrics, clock
         self._stages = {stage: metrics.stage_seconds.labels(stage) for stage in STAGES}
-        self._enrolment_open = enrolment_open
         self._carried = Carried()
         self._rebuilds = Rebuilds()
         self._relearning = Relearning()
         self._repeating = Repeating(fleet, metrics)
+        self._enrolment = Enrolment(store, fleet, clock, self._repeating.limited, is_open=enrolment_open)
         self._ahead = Ahead(inbox, fleet.row_of, self._repeating.limited)
         self.last_heard = LastHeard(store, fleet, inbox, clock, self._repeating)
         self._checkpoints = Checkpoints(store, fleet, clock)
@@ -169,7 +170,7 @@ class Ingester:
         messages, decoded = gathered.messages, gathered.decoded()
         self._stages["decode"].observe(gathered.took_s)
         if decoded.unknown_pumps:
-            decoded = self._ours(await self._enrol(messages, self._ours(decoded)))
+            decoded = self._ours(await self._enrolment.with_the_new(messages, self._ours(decoded)))
         await keep_impossible_aside(self._store, self._fleet, decoded)
         rejected = [(messages[rejection.message], rejection) for rejection in decoded.rejections]
         rejected += self._repeating.samples(messages, decoded)
@@ -240,25 +241,6 @@ class Ingester:
         if self._relearning:
             learned = await self._relearning.go_on(self._store, self._fleet, self._clock())
             self._to_judge |= dict.fromkeys(self._fleet.keys[learned].tolist())
-
-    async def _enrol(self, messages: list[RawMessage], decoded: Decoded) -> Decoded:
-        """Enter pumps that no list has, and read the batch again; or keep their messages aside."""
-        unknown = decoded.unknown_pumps
-        if self._fleet.row_of.keys() >= unknown.keys():  # by now: it was read while they were entered
-            return decode(messages, self._fleet.row_of, self._repeating.limited)
-        if not self._enrolment_open:
-            for pump_id, indexes in unknown.items():
-                decoded.rejections += [
-                    Rejection(index, Reason.ENROLMENT_CLOSED, f"{pump_id.decode()} is not registered")
-                    for index in indexes
-                ]
-            return decoded
-        first = decode([messages[indexes[0]] for indexes in unknown.values()], dict.fromkeys(unknown, 0))
-        simulated = [bool(said) for said in first.simulated]
-        entries = await self._store.enrol([pump_id.decode() for pump_id in unknown], simulated)
-        await put_in_force(self._store, self._fleet, entries, self._clock())
-        tell("pumps_enrolled", count=len(entries), first=entries[0].pump_id)
-        return decode(messages, self._fleet.row_of, self._repeating.limited)
 
     def _ours(self, decoded: Decoded) -> Decoded:
         """Without unknown pumps that are of a shard which is not ours."""

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from service.core.change import Change
 from service.core.fleet import Fleet, PumpEntry
-from service.core.in_force import in_force_at
 from service.core.override import Override
 from service.core.pipeline import Decisions
 from service.core.pump_rules import PumpRules, Term
@@ -21,7 +20,6 @@ from service.core.relearn import Seed
 from service.core.repeats import Told
 from service.core.rulebook import Rulebook
 from service.core.sequence import Gap
-from service.core.state import DECIDED, SINCE_OF, holding
 from service.ports import Checkpoint, RawMessage, Recovered, RulesChange, Run, ShardStatus
 from service.postgres import (
     batches,
@@ -31,6 +29,7 @@ from service.postgres import (
     latest,
     overrides,
     readings,
+    rebuilds,
     registry,
     repeating,
     rulebooks,
@@ -41,42 +40,21 @@ from service.postgres.fence import FencedWriter
 from service.postgres.patient import PatientConnection
 from service.postgres.reading_on import read_on
 
-# The registry's word on a shard's pumps.
-_PUMPS: Final = """
+# The registry's word on pumps.
+_ENTRIES: Final = """
     SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
            bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
     FROM pump
-    WHERE shard = ANY ($1::integer[]) ORDER BY pump
 """
+_PUMPS: Final = f"{_ENTRIES} WHERE shard = ANY ($1::integer[]) ORDER BY pump"
 _CHANGED: Final = """
     SELECT updated_at, array_agg(pump) AS pumps FROM pump
     WHERE shard = ANY ($1::integer[]) AND updated_at > $2 GROUP BY updated_at
 """
-_BY_KEY: Final = """
-    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
-    FROM pump
-    WHERE pump = ANY ($1::integer[]) ORDER BY pump
-"""
+_BY_KEY: Final = f"{_ENTRIES} WHERE pump = ANY ($1::integer[]) ORDER BY pump"
 # The broker's mapping says whose a pump is: whoever hears it.
 _ADOPT: Final = "UPDATE pump SET shard = $2 WHERE pump_id = ANY ($1::text[]) AND shard <> $2"
-_BY_ID: Final = """
-    SELECT pump, pump_id, site, drug_class, flow_channel, reservoir_channel, capacity_ml, interval_s,
-           bolus_daily_cap_ul, implanted_on, mri_from_at, mri_until_at
-    FROM pump
-    WHERE pump_id = ANY ($1::text[]) ORDER BY pump
-"""
-# Verdicts that a rebuilt pump no longer has.
-_DROP_VERDICTS: Final = """
-    UPDATE verdict SET verdict = 'does_not_hold', since = $3
-    WHERE pump = $1 AND condition = ANY ($2::text[]) AND verdict = 'holds'
-"""
-# Conditions that hold in the rebuilt state, although what came in the order of arrival had ended them.
-_KEEP_VERDICTS: Final = """
-    INSERT INTO verdict AS v (pump, condition, verdict, since)
-    SELECT $1, condition, 'holds', since FROM unnest($2::text[], $3::timestamptz[]) AS given (condition, since)
-    ON CONFLICT (pump, condition) DO UPDATE SET verdict = 'holds', since = excluded.since WHERE v.verdict <> 'holds'
-"""
+_BY_ID: Final = f"{_ENTRIES} WHERE pump_id = ANY ($1::text[]) ORDER BY pump"
 # This ingester lives, and this is how it is.
 _HEARTBEAT: Final = """
     INSERT INTO role_heartbeat (role, instance, at, ready, reason) VALUES ('ingest', $1, $2, $3, $4)
@@ -261,24 +239,11 @@ class PostgresIngestStore:
     async def commit_rebuild(
         self, late_from: int, start: Checkpoint, episodes: Sequence[Change], rebuilt: Checkpoint, now: datetime
     ) -> None:
-        held = holding(start.state)
-        holds = holding(rebuilt.state)
-        since = [readings.instant(rebuilt.state[SINCE_OF[condition]]) for condition in holds]
-        ended = [condition for condition in DECIDED if condition not in holds]
-
         async def write(connection: asyncpg.Connection) -> None:
-            await checkpoint.forget(connection, rebuilt.key, late_from)
             terms = (await rulebooks.terms_of(connection, [rebuilt.key], self._rules)).get(rebuilt.key, [])
-            untold = [] if not terms else in_force_at(terms, start.position).rules.standings
-            await self._alerts.reconcile(
-                connection, rebuilt.key, start.position, episodes, now, held=held, untold=untold
+            await rebuilds.write(
+                connection, self._alerts, rebuilds.Rebuilt(late_from, start, episodes, rebuilt), terms, now
             )
-            if episodes:
-                await batches.write_verdicts(connection, episodes)
-            await connection.execute(_DROP_VERDICTS, rebuilt.key, ended, rebuilt.since)
-            await connection.execute(_KEEP_VERDICTS, rebuilt.key, holds, since)
-            await checkpoint.save(connection, [rebuilt], now)
-            await checkpoint.rebuilt(connection, [rebuilt.key])
 
         await self._writer.write(write)
 

@@ -68,6 +68,8 @@ RUN_BY = {
     "service/postgres/rebuilds.py": "tests/loops/test_rebuild.py",
     "service/loops/enrolment.py": "tests/loops/test_ingest.py",
     "service/postgres/rebuilds.py": "tests/loops/test_rebuild.py",
+    "service/loops/enrolment.py": "tests/loops/test_ingest.py",
+    "service/postgres/rebuilds.py": "tests/loops/test_rebuild.py",
     "service/postgres/telling.py": "tests/postgres/test_escalations.py",
     "service/postgres/audits.py": "tests/api/test_audits.py",
     "service/postgres/idempotency.py": "tests/api/test_once.py",

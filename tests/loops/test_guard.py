@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from service.core.change import Condition
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.embedded.postgres import PostgresServer
 from service.loops.guard import Guard
+from service.loops.outage_memory import OutageMemory
 from service.metrics import Metrics
 from service.postgres.alerts import AlertStore
 from service.postgres.migrate import migrate
@@ -35,12 +37,27 @@ WELL = """
 class Guarded:
     """A guard whose clock the test turns on, and who hears of it."""
 
-    def __init__(self, url: str, told: Endpoint, called: Endpoint, line: DirectLine, outside: DirectLine) -> None:
+    def __init__(
+        self,
+        url: str,
+        told: Endpoint,
+        called: Endpoint,
+        line: DirectLine,
+        outside: DirectLine,
+        memory: OutageMemory | None,
+        now: datetime | None,
+    ) -> None:
         self.url, self.endpoint, self.outside = url, told, called
-        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.now = now or datetime.now(UTC).replace(microsecond=0)
         self.metrics = Metrics(CollectorRegistry())
         self.guard = Guard(
-            PostgresProbe(url, AFTER), lambda: self.now, self.metrics, after=AFTER, line=line, outside=outside
+            PostgresProbe(url, AFTER),
+            lambda: self.now,
+            self.metrics,
+            after=AFTER,
+            line=line,
+            outside=outside,
+            memory=memory,
         )
 
     async def turn(self, s: float) -> None:
@@ -60,14 +77,14 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(url: str) -> AsyncIterator[Guarded]:
+async def guarded(url: str, memory: OutageMemory | None = None, now: datetime | None = None) -> AsyncIterator[Guarded]:
     async with (
         Endpoint() as told,
         Endpoint() as called,
         DirectLine(told.url, told.secret) as line,
         DirectLine(called.url, "") as outside,
     ):
-        yield Guarded(url, told, called, line, outside)
+        yield Guarded(url, told, called, line, outside, memory, now)
 
 
 @pytest.fixture
@@ -127,6 +144,22 @@ async def test_an_outage_is_told_of_directly_and_stands_in_the_database_when_tha
         await tower.close()
         assert here.calls == 2
         assert here.sample("link_broken", link="database") == 0
+
+
+async def test_one_that_is_started_again_in_the_middle_of_an_outage_tells_of_the_same(
+    postgres_server: PostgresServer, server_url: str, tmp_path: Path
+) -> None:
+    async with guarded(server_url, OutageMemory(tmp_path)) as first:
+        await first.turn(0)
+        postgres_server.stop()
+        for s in (1, 20):
+            await first.turn(s)
+    async with guarded(server_url, OutageMemory(tmp_path), first.now + timedelta(seconds=9)) as again:
+        await again.turn(0)
+        assert again.told == first.told == [("alert.activated", "storage_unavailable")]
+        told = [each.endpoint.requests[0] for each in (first, again)]
+        assert len({each.id for each in told}) == 1, "whoever has heard it already sees that by its id"
+        assert len({each.body["data"]["alert_id"] for each in told}) == 1
 
 
 async def test_a_server_that_takes_nothing_more_is_an_outage(postgres_server: PostgresServer, server_url: str) -> None:
