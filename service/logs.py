@@ -8,6 +8,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from service.core.change import Change
+from service.core.lifecycle import AlertWritten
+from service.core.reading import boot_of, seq_of
+
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -31,6 +35,24 @@ def configure(role: str, level: str) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole URLs, which may hold secrets
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     logging.getLogger("pumpwatch").name = f"pumpwatch.{role}"
+
+
+def tell_turn(change: Change, pump: str) -> None:
+    """Log what the rules have found at a reading; `pump`, `boot` and `seq` are those of its message."""
+    at: dict[str, Any] = {"pump": pump, "boot": boot_of(change.position), "seq": seq_of(change.position)}
+    tell("condition_turned", **at, condition=change.condition, turn=change.turn, step=change.step)
+
+
+def tell_alert(written: AlertWritten) -> None:
+    """Log a change of an alert once it is committed. Its id stands in the lines of its notifications and in their
+    bodies; `pump`, `boot` and `seq` are those of the message that changed it.
+    """
+    fields: dict[str, Any] = {"alert": written.alert_id, "subject": written.subject, "condition": written.condition}
+    fields |= {"priority": written.priority, "state": written.state}
+    kind, _, pump = written.subject.partition(":")
+    if kind == "pump":
+        fields |= {"pump": pump, "boot": boot_of(written.position), "seq": seq_of(written.position)}
+    tell(f"alert_{written.event}", **fields)
 
 
 def tell(event: str, level: int = logging.INFO, **fields: object) -> None:

@@ -104,6 +104,7 @@ class AlertWritten(NamedTuple):
     event: AlertEvent
     state: AlertState
     priority: Priority
+    position: int  # of the reading that changed it
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ class _Worker:
 def _tell(claimed: Claimed, attempt: Attempt, wait_s: float | None, recorded: Recorded) -> None:
     fields: dict[str, Any] = {
         "notification": claimed.notification_id,
+        "alert": claimed.alert_id,
         "endpoint": claimed.endpoint,
         "kind": claimed.kind,
         "priority": claimed.priority,

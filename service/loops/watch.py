@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from service.core.lifecycle import AlertWritten
-from service.logs import tell
+from service.logs import tell, tell_alert
 from service.ports import Clock, StoreUnavailableError
 
 LOOK_EVERY_S: Final = 1.0
@@ -62,20 +62,10 @@ async def watch(tower: Watchtower, clock: Clock, stop: asyncio.Event, lookout: L
                     leads = not leads
                     tell("watch_leads" if leads else "watch_stands_by")
                 for each in written or ():
-                    tell(f"alert_{each.event}", **_fields(each))
+                    tell_alert(each)
             await _pause(stop)
     finally:
         await tower.close()
-
-
-def _fields(written: AlertWritten) -> dict[str, Any]:
-    return {
-        "alert": written.alert_id,
-        "subject": written.subject,
-        "condition": written.condition,
-        "priority": written.priority,
-        "state": written.state,
-    }
 
 
 async def _pause(stop: asyncio.Event) -> None:

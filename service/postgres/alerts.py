@@ -286,4 +286,7 @@ def _attempted(asked: Mapping[UUID, Asked], alert: UUID) -> bool:
 
 def _written(move: Move) -> AlertWritten:
     alert = move.alert
-    return AlertWritten(alert.id, alert.subject, alert.condition, move.history.event, alert.state, alert.priority)
+    event = move.history.event
+    return AlertWritten(
+        alert.id, alert.subject, alert.condition, event, alert.state, alert.priority, alert.last_position
+    )

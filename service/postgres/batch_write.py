@@ -10,10 +10,10 @@ import asyncpg
 from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
 from service.core.rejection import Rejection
-from service.logs import tell
+from service.logs import tell, tell_alert
 from service.ports import RawMessage, Refused, RefusedError
 from service.postgres.alerts import AlertStore
-from service.postgres.batches import write_batch
+from service.postgres.batches import Put, write_batch
 from service.postgres.fence import FencedWriter
 from service.postgres.putting import REFUSALS, refused_among
 
@@ -50,11 +50,11 @@ class BatchWrite:
         raise AssertionError
 
     async def _written(self, writer: FencedWriter, *, compared: bool) -> int:
-        known = 0
+        put = Put()
 
         async def write(connection: asyncpg.Connection) -> None:
-            nonlocal known
-            known = await write_batch(
+            nonlocal put
+            put = await write_batch(
                 connection,
                 self.fleet,
                 self.decisions,
@@ -67,7 +67,9 @@ class BatchWrite:
             )
 
         await writer.write(write)
-        return known
+        for each in put.written:
+            tell_alert(each)
+        return put.known
 
     async def _refused(self, writer: FencedWriter) -> list[Refused]:
         found: list[Refused] = []

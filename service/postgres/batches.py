@@ -4,13 +4,14 @@ transaction.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from service.core.change import Change, Turn
 from service.core.clocks import MOST_OFFSETS
 from service.core.fleet import Fleet
+from service.core.lifecycle import AlertWritten
 from service.core.pipeline import Decisions
 from service.core.rejection import Rejection
 from service.core.sequence import MOST_SPANS, Gap
@@ -65,6 +66,13 @@ _UPSERT_VERDICTS: Final = """
 """
 
 
+class Put(NamedTuple):
+    """How much of a batch was stored already, and what became of alerts."""
+
+    known: int = 0
+    written: Sequence[AlertWritten] = ()
+
+
 async def write_batch(
     connection: asyncpg.Connection,
     fleet: Fleet,
@@ -76,10 +84,10 @@ async def write_batch(
     *,
     reconnected_at: datetime | None = None,
     compared: bool = False,
-) -> int:
+) -> Put:
     """Write all of it; the caller holds the transaction. `bodies` are those of the new events, in their order.
 
-    `compared`: something of it is stored already; return how much. See putting.py for what it raises.
+    `compared`: something of it is stored already. See putting.py for what it raises.
     """
     known = 0
     if compared:
@@ -113,19 +121,20 @@ async def write_batch(
         await connection.execute(_DONE_WITH_BOOT, [int(fleet.keys[row]) for row in done], list(done.values()))
     if rejected:
         await keep(connection, rejected, reconnected_at=reconnected_at)
-    await write_changes(connection, decisions.folded.changes, alerts, now)
+    written = await write_changes(connection, decisions.folded.changes, alerts, now)
     if decisions.caught_up:
         await alerts.release(connection, [int(fleet.keys[row]) for row in decisions.caught_up], now)
-    return known
+    return Put(known, written)
 
 
 async def write_changes(
     connection: asyncpg.Connection, changes: Sequence[Change], alerts: AlertStore, now: datetime
-) -> None:
+) -> list[AlertWritten]:
     if not changes:
-        return
-    await alerts.apply(connection, changes, now)
+        return []
+    written = await alerts.apply(connection, changes, now)
     await write_verdicts(connection, changes)
+    return written
 
 
 async def write_verdicts(connection: asyncpg.Connection, changes: Sequence[Change]) -> None:

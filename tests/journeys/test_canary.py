@@ -1,13 +1,15 @@
 """A fault of the service's own pump arrives where it should, and nowhere else; or it is said that it does not."""
 
+import re
 from pathlib import Path
 
 import asyncpg
 import httpx
 
+from service.core.reading import boot_of, seq_of
 from service.embedded.nats import NatsServer
-from tests.patience import until_found
-from tests.test_supervise import answers, up
+from tests.patience import until_found, until_true
+from tests.test_supervise import Up, answers, up
 
 TOLD = """
     SELECT DISTINCT e.name
@@ -15,6 +17,27 @@ TOLD = """
     WHERE a.subject = 'pump:pumpwatch-canary'
 """
 ROUNDS = "SELECT count(*) FROM canary_round WHERE over_at IS NOT NULL AND arrived_at < begun_at + interval '15 seconds'"
+
+
+# An alert of the canary that was delivered: how it began, and by which request it arrived.
+DELIVERED = """
+    SELECT a.id AS alert, a.detected_position AS position, n.id AS notification
+    FROM alert AS a JOIN notification AS n ON n.alert_id = a.id JOIN attempt AS t ON t.notification_id = n.id
+    WHERE a.subject = 'pump:pumpwatch-canary' AND n.kind = 'activated' AND t.outcome = 'delivered' LIMIT 1
+"""
+
+
+async def one_id_leads_through_the_log(connection: asyncpg.Connection, service: Up) -> None:
+    """From the message by pump, boot and seq to its alert; by the alert's id to the notification and its requests."""
+    row = await connection.fetchrow(DELIVERED)
+    message = f"pump=pumpwatch-canary boot={boot_of(row['position'])} seq={seq_of(row['position'])} "
+    alert = f"alert={row['alert']} "
+    for way in (
+        rf"pumpwatch\.ingest condition_turned {message}condition=battery_reset turn=began",
+        rf"pumpwatch\.ingest alert_condition_began {alert}.*{message.strip()}$",
+        rf"pumpwatch\.deliver notification_delivered notification={row['notification']} {alert}.*attempt=",
+    ):
+        await until_true(lambda way=way: re.search(way, service.log, re.MULTILINE), way)  # type: ignore[misc]
 
 
 async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_of_it(
@@ -29,6 +52,7 @@ async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_
         await service.line("ready")
         assert await until_found(lambda: connection.fetchval(ROUNDS), "two rounds", enough=lambda count: count >= 2)
         assert await connection.fetchval("SELECT count(DISTINCT alert_id) FROM notification") >= 2
+        await one_id_leads_through_the_log(connection, service)
         told = await connection.fetch(TOLD)
         assert [row["name"] for row in told] == ["pumpwatch-canary"]
         async with httpx.AsyncClient(base_url=service.api_url, timeout=60) as client:
