@@ -23,7 +23,7 @@ from service.core.reading import EventType, Items
 from service.core.rejection import Rejection
 from service.core.sequence import NOTHING
 from service.core.shards import shard_of
-from service.logs import tell
+from service.logs import tell, tell_turn
 from service.loops.ahead import Ahead, Gathered
 from service.loops.begin import begin
 from service.loops.boots import keep_impossible_aside
@@ -304,7 +304,7 @@ class Ingester:
             metrics.quarantined.labels(rejection.reason).inc()
         for change in decisions.folded.changes:
             metrics.alert_changes.labels(change.condition, change.turn).inc()
-            tell("condition_turned", pump=change.pump, condition=change.condition, turn=change.turn, step=change.step)
+            tell_turn(change, self._fleet.pump_ids[self._fleet.row_of_key[change.pump]])
 
     def _is_due(self, what: str, every_ms: int, now_ms: int) -> bool:
         if now_ms - self._done_ms.get(what, 0) < every_ms:
