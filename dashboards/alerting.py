@@ -47,6 +47,15 @@ RULES: Final = (
         "Much is received and not committed: the database is slower than the broker.",
     ),
     Rule(
+        "PumpwatchSettlesLate",
+        "histogram_quantile(0.99, sum by (le) (rate(pumpwatch_settle_lag_seconds_bucket[5m])))",
+        10, 5, "medium", "A message waits over ten seconds for its commit, one batch in a hundred: we are behind.",
+    ),
+    Rule(
+        "PumpwatchLinkBroken", "max by (link) (pumpwatch_link_broken)", 0, 2, "high",
+        "A link of the way from a pump to a person is broken: somebody may not be told.",
+    ),
+    Rule(
         "PumpwatchBatchesAgain", _increase("pumpwatch_batches_redone_total", 10), 20, 0, "medium",
         "Batches are committed again and again: connections break or rows are refused.",
     ),

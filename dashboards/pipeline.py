@@ -39,6 +39,8 @@ def dashboard() -> Dashboard:
     built.with_row(Row("In"))
     for panel in _in():
         built.with_panel(panel)
+    for panel in _waits():
+        built.with_panel(panel)
     built.with_row(Row("Kept aside, and given up"))
     for panel in _aside():
         built.with_panel(panel)
@@ -147,6 +149,38 @@ def _in() -> list[Builder[Panel]]:
     ]
 
 
+def _waits() -> list[Builder[Panel]]:
+    return [
+        chart(
+            "Behind",
+            "From the arrival of a batch's first message to its PUBACK: half, and 99 of 100 batches.",
+            [
+                promql(within(0.5, "pumpwatch_settle_lag_seconds"), "half"),
+                promql(within(0.99, "pumpwatch_settle_lag_seconds"), "99 of 100", ref_id="B"),
+            ],
+            unit="s",
+            span=8,
+        ),
+        chart(
+            "Messages in a batch",
+            "Half, and 99 of 100 batches: few while it is quiet, thousands under load.",
+            [
+                promql(within(0.5, "pumpwatch_batch_messages"), "half"),
+                promql(within(0.99, "pumpwatch_batch_messages"), "99 of 100", ref_id="B"),
+            ],
+            unit="short",
+            span=8,
+        ),
+        chart(
+            "Links that are broken",
+            "Of the way from a pump to a person: 1 while it is.",
+            [promql("max by (link) (pumpwatch_link_broken)", "{{link}}")],
+            unit="short",
+            span=8,
+        ),
+    ]
+
+
 def _aside() -> list[Builder[Panel]]:
     return [
         chart(
@@ -220,5 +254,14 @@ def _out() -> list[Builder[Panel]]:
             "99 of 100 requests, by route.",
             [promql(within(0.99, "pumpwatch_api_request_seconds", "route"), "{{route}}")],
             unit="s",
+        ),
+        chart(
+            "The stream",
+            "Clients that follow it; and those that were let go, a second, by reason.",
+            [
+                promql("sum(pumpwatch_stream_clients)", "follow it"),
+                promql(rate("pumpwatch_stream_clients_dropped_total", "reason"), "let go: {{reason}}", ref_id="B"),
+            ],
+            unit="short",
         ),
     ]
