@@ -15,6 +15,8 @@ from service.core.rulebook import Problem, PumpFacts
 _WORD: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 _UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _PRINTABLE: Final = rf"^[^\s{_UNPRINTABLE}]([^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}])?$(?!\n)"
+_NOTHING: Final = 1e-30
+"""What is stored as a `real` and is no more than this may be stored as 0."""
 PumpId = Annotated[str, msgspec.Meta(pattern=_WORD, description="as in the topic")]
 Site = Annotated[str, msgspec.Meta(pattern=_WORD)]
 Name = Annotated[str, msgspec.Meta(pattern=_PRINTABLE, max_length=100)]
@@ -29,16 +31,16 @@ class RegistryEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     model: Name = "unknown"
     flow_channel: Literal["rotor", "sensor"]
     reservoir_channel: Literal["computed", "sensor"]
-    capacity_ml: Annotated[float, msgspec.Meta(gt=0, le=100, description="mL")]
+    capacity_ml: Annotated[float, msgspec.Meta(gt=_NOTHING, le=100, description="mL")]
     drug: Name = "unknown"
     drug_class: DrugClass
-    concentration_ug_ml: Annotated[float, msgspec.Meta(gt=0, le=1e6, description="µg/mL")] | None = None
+    concentration_ug_ml: Annotated[float, msgspec.Meta(gt=_NOTHING, le=1e6, description="µg/mL")] | None = None
     interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=86400, description="usual spacing of readings, s")]
     next_refill_on: date | None = None
     in_service: bool = True
     simulated: bool = False
     bolus_daily_cap_ul: (
-        Annotated[float, msgspec.Meta(gt=0, le=1e5, description="what patient boluses may add in 24 h, µL")] | None
+        Annotated[float, msgspec.Meta(gt=_NOTHING, le=1e5, description="most of patient boluses in 24 h, µL")] | None
     ) = None
     implanted_on: date | None = None
 

@@ -68,7 +68,8 @@ def test_a_file_from_before_patient_boluses_and_dates_of_implantation_is_still_r
 def test_the_rules_are_told_what_depends_on_the_pump() -> None:
     facts = facts_of(ENTRY)
     assert facts[:5] == (DrugClass.BACLOFEN, False, False, 20.0, 60.0)
-    assert facts[5:] == (300.0, 1_684_281_600_000.0, "north")
+    assert facts[5:8] == (300.0, 1_684_281_600_000.0, "north")
+    assert all(math.isnan(told) for told in facts[8:])  # an exam is no part of the entry: a clinician tells of it
     unknown = facts_of(msgspec.structs.replace(ENTRY, bolus_daily_cap_ul=None, implanted_on=None))
     assert (unknown.bolus_daily_cap_ul, math.isnan(unknown.implanted_ms)) == (0.0, True)
 
@@ -171,3 +172,9 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         entries, problems = parse_registry(whole)
         assert all(problem.line >= 1 and problem.message for problem in problems)
         assert entries == [] or whole.startswith(HEADER)
+
+
+def test_what_would_be_stored_as_nothing_is_none() -> None:
+    for field in ("capacity_ml", "concentration_ug_ml", "bolus_daily_cap_ul"):
+        given = {**msgspec.to_builtins(ENTRY), field: 1e-60}
+        assert [name for name, _ in entry_of(given)] == [field]
