@@ -16,6 +16,8 @@ from service.postgres.health import reasons_not_ready
 from service.web import desk
 
 LOOK_AGAIN_S: Final = 10.0
+KEPT_S: Final = 60.0
+"""For how long a page that lost its connection is kept, with what is typed in it. It says so within seconds."""
 _AT_MOST_EVERY_S: Final = 0.2
 _PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
 _ADMIN: Final = (("Admin", "/admin"),)

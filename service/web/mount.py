@@ -49,6 +49,7 @@ def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:
     shell = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     shell.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
     shell.add_api_route("/login", _login, methods=["GET"])
+    ui.dialog.default_props("transition-duration=0")  # what fades in can be pressed before it can be read
     for page in PAGES:
         page.add()
     ui.run_with(

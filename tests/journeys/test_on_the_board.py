@@ -37,6 +37,7 @@ async def test_a_clinician_sees_a_stall_appear_answers_it_and_the_clinic_is_told
             chromium() as browser,
         ):
             page = await visitor(browser, service.api_url, "dr-weber")
+            page.context.set_default_timeout(LONG_MS)
             await expect(page.locator(".empty")).to_have_text("Nothing asks for an answer.", timeout=WITHIN_MS)
             await page.evaluate("window.neverReloaded = true")
 
