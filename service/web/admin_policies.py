@@ -21,6 +21,7 @@ from service.postgres.accounts import Account
 from service.web import admin_frame, admin_preview, desk
 from service.web.admin_forms import Form, Values, button, confirm, heading, live, row, table
 from service.web.admin_on_call import delete, put
+from service.web.admin_preview import said
 
 AGAIN_S: Final = 10.0
 STEPS: Final = 6
@@ -103,11 +104,6 @@ def _after(seconds: float) -> str:
 
 def _long(seconds: float) -> str:
     return span(timedelta(seconds=seconds))
-
-
-def said(target: str) -> str:
-    kind, _, name = target.partition(":")
-    return "every endpoint" if target == EVERYBODY else f"{kind} {name}"
 
 
 def _repeats(document: dict[str, Any]) -> str:

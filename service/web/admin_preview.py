@@ -8,6 +8,7 @@ from nicegui import ui
 from service.api import escalation
 from service.api.escalation import Previewed
 from service.core.change import Priority
+from service.core.policy import EVERYBODY
 from service.core.reading import DrugClass
 from service.web import admin_frame, desk
 from service.web.admin_forms import button, heading, row, table, tried
@@ -51,4 +52,10 @@ def _show(found: Previewed) -> None:
     with table(("What", "When (UTC)", "Who", "Endpoints")):
         for call in found.calls:
             reached = ", ".join(call.endpoints) or "none that may be told: it is passed over"
-            row(call.what, f"{call.at:%Y-%m-%d %H:%M:%S}", ", ".join(call.targets), reached)
+            row(call.what, f"{call.at:%Y-%m-%d %H:%M:%S}", ", ".join(map(said, call.targets)), reached)
+
+
+def said(target: str) -> str:
+    """Who is told, in words."""
+    kind, _, name = target.partition(":")
+    return "every endpoint" if target == EVERYBODY else f"{kind} {name}"
