@@ -12,7 +12,7 @@ import pytest
 from service.settings import inherited_environment
 from tests.patience import until, until_found
 from tests.security.client import Client
-from tests.security.installation import HOST, Installation, SecuredBroker, context
+from tests.security.installation import HOST, Installation, SecuredBroker, SecuredMosquitto, SecuredNats, context
 from tests.security.tls_proxy import tls_in_front
 from tests.test_supervise import ROOT, up
 
@@ -33,6 +33,12 @@ async def simulated(broker: SecuredBroker, installation: Installation, prefix: s
     return await until(process.wait(), "the fleet to end", 300.0)
 
 
+@pytest.mark.parametrize(
+    "broker",
+    [SecuredNats, pytest.param(SecuredMosquitto, marks=pytest.mark.soak)],
+    ids=["nats", "mosquitto"],
+    indirect=True,
+)
 async def test_every_arrow_is_encrypted_and_each_end_knows_the_other(
     broker: SecuredBroker, installation: Installation, postgres_url: str, tmp_path: Path
 ) -> None:
