@@ -288,7 +288,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
     metrics = Metrics(CollectorRegistry())
     tls = tls_files(settings)
     listening = listen(settings.api_host, settings.api_port)
-    async with pool_of(settings.database_url, "api", most=10) as pool:
+    async with pool_of(settings.database_url, "api", most=10, traceless=True) as pool:
         alert_store = AlertStore(DEFAULT_RULEBOOK)
         app = create_app(pool, settings, metrics, _now, alert_store)
 

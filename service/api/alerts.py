@@ -14,6 +14,7 @@ from service.api import cursor, versions
 from service.api.alert_evidence import AlertEvidence
 from service.api.alert_models import Alert, AlertDetail, AlertPage
 from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, Viewer
+from service.api.direct import Direct
 from service.api.link_page import HEADERS
 from service.api.problems import Problem, answers, not_found, wrong_field
 from service.core import incident as on_paper
@@ -24,7 +25,7 @@ from service.postgres import alert_queries
 from service.postgres.accounts import Account, audit
 from service.postgres.incidents import incident
 
-router = APIRouter(prefix="/alerts", tags=["alerts"])
+router = APIRouter(prefix="/alerts", tags=["alerts"], route_class=Direct)
 
 _NOWHERE: Final = Response()
 """Where the version is noted for callers within the process: they have it in the answer."""

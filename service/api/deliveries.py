@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field
 
 from service.api import cursor
 from service.api.context import Administrator, Cursor, Database, Instant, Limit, Viewer
+from service.api.direct import Direct
 from service.api.problems import Problem, answers, not_found, wrong_field
 from service.core.change import Priority
 from service.core.delivery import Outcome
 from service.postgres import deliveries as store
 
-router = APIRouter(prefix="/deliveries", tags=["deliveries"])
+router = APIRouter(prefix="/deliveries", tags=["deliveries"], route_class=Direct)
 
 State = Literal["pending", "delivered", "failed", "collapsed"]
 DeliveryId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9_-]+$", description="The `webhook-id`.")]

@@ -138,7 +138,7 @@ async def fire_test(context: Ctx, connection: Database, account: Administrator, 
     return Fired(delivery_id=fired)
 
 
-@router.post("/{endpoint_id}/rotate", responses=_ONE)
+@router.post("/{endpoint_id}/rotate", responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED))
 async def rotate_secret(
     *,
     context: Ctx,
@@ -147,10 +147,11 @@ async def rotate_secret(
     response: Response,
     endpoint_id: UUID,
     given: Annotated[Rotation, Body(default_factory=Rotation)],
+    if_match: IfMatch = None,
 ) -> NewSecret:
     """Make a new signing secret. The answer holds it, this once; for a day the old one signs beside it."""
     async with connection.transaction():
-        await _locked(connection, endpoint_id)
+        await _locked(connection, endpoint_id, if_match)
         both_for = timedelta(seconds=given.both_for_s)
         secret = await store.rotate_secret(connection, _with_key(context), endpoint_id, account.name, both_for)
     response.headers["Cache-Control"] = "no-store"
@@ -160,25 +161,31 @@ async def rotate_secret(
 
 @router.post("/{endpoint_id}/disable", responses=_CHANGE)
 async def disable_endpoint(
-    connection: Database, account: Administrator, response: Response, endpoint_id: UUID
+    connection: Database, account: Administrator, response: Response, endpoint_id: UUID, if_match: IfMatch = None
 ) -> Endpoint:
     """Send nothing there any more; what waits for it waits on."""
-    return await _switched(connection, account.name, response, endpoint_id, enabled=False)
+    return await _switched(connection, account.name, response, endpoint_id, if_match, enabled=False)
 
 
 @router.post("/{endpoint_id}/enable", responses=_CHANGE)
 async def enable_endpoint(
-    connection: Database, account: Administrator, response: Response, endpoint_id: UUID
+    connection: Database, account: Administrator, response: Response, endpoint_id: UUID, if_match: IfMatch = None
 ) -> Endpoint:
     """Send there again, what has been waiting first."""
-    return await _switched(connection, account.name, response, endpoint_id, enabled=True)
+    return await _switched(connection, account.name, response, endpoint_id, if_match, enabled=True)
 
 
 async def _switched(
-    connection: asyncpg.Connection, actor: str, response: Response, endpoint_id: UUID, *, enabled: bool
+    connection: asyncpg.Connection,
+    actor: str,
+    response: Response,
+    endpoint_id: UUID,
+    if_match: str | None,
+    *,
+    enabled: bool,
 ) -> Endpoint:
     async with connection.transaction():
-        await _locked(connection, endpoint_id)
+        await _locked(connection, endpoint_id, if_match)
         if not await store.enable_endpoint(connection, endpoint_id, actor, enabled=enabled):
             raise Problem(HTTPStatus.CONFLICT, "it is enabled" if enabled else "it is disabled")
     return await _shown(connection, response, endpoint_id)

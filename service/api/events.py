@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
 from service.api.context import Cursor, Database, Instant, Limit, PumpId, key_of
+from service.api.direct import Direct
 from service.api.problems import answers, wrong_field
 from service.core.reading import EventType, boot_of, seq_of
 from service.postgres import queries
 
-router = APIRouter(prefix="/pumps/{pump_id}", tags=["readings"], responses=answers(HTTPStatus.NOT_FOUND))
+router = APIRouter(
+    prefix="/pumps/{pump_id}", tags=["readings"], responses=answers(HTTPStatus.NOT_FOUND), route_class=Direct
+)
 
 _EVENTS: Final = [kind.name.lower() for kind in EventType if kind is not EventType.READING]
 

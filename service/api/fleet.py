@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
 from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database, Viewer
+from service.api.direct import Direct
 from service.core.census import State, census
 from service.core.change import Condition
 from service.core.reading import Mode, boot_of, seq_of
@@ -19,7 +20,7 @@ from service.core.verdicts import Verdict
 from service.postgres import fleet as store
 from service.postgres.accounts import Account
 
-router = APIRouter(prefix="/fleet", tags=["fleet"])
+router = APIRouter(prefix="/fleet", tags=["fleet"], route_class=Direct)
 
 _MODES: Final = {mode.value: mode.name.lower() for mode in Mode}
 

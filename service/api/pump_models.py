@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import msgspec
@@ -81,6 +82,12 @@ class TimeToEmpty(BaseModel):
 class KnownVerdict(BaseModel):
     verdict: Verdict
     since: datetime | None = Field(description="Null where it has been so as long as we know the pump.")
+
+
+@lru_cache(maxsize=4096)
+def _known(verdict: Verdict, since: datetime | None) -> KnownVerdict:
+    """A page holds a thousand of them, of which few differ."""
+    return KnownVerdict(verdict=verdict, since=since)
 
 
 class Span(BaseModel):
@@ -196,7 +203,7 @@ class Pump(BaseModel):
             absence=Span.of(row["absent_from_at"], row["absent_until_at"], now),
             latest=None if row["position"] is None else Latest.of(row),
             time_to_empty=TimeToEmpty.of(row) if row["empty_judged"] else None,
-            verdicts={c: KnownVerdict(verdict=known.verdict, since=known.since) for c, known in verdicts.items()},
+            verdicts={condition: _known(*each) for condition, each in verdicts.items()},
         )
 
 

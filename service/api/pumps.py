@@ -11,6 +11,7 @@ from pydantic import Field
 
 from service.api import cursor, versions
 from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer, key_of
+from service.api.direct import Direct
 from service.api.events import Event, Gap
 from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
 from service.api.pump_models import EXAMPLE, Pump, PumpPage
@@ -21,7 +22,7 @@ from service.core.verdicts import Verdict
 from service.postgres import queries, registry
 from service.postgres.accounts import audit
 
-router = APIRouter(prefix="/pumps", tags=["pumps"])
+router = APIRouter(prefix="/pumps", tags=["pumps"], route_class=Direct)
 
 _ENTRY_BODY: Final = {
     "requestBody": {

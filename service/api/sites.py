@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor, versions
 from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, Viewer
+from service.api.direct import Direct
 from service.api.problems import answers, not_found, wrong_field
 from service.postgres import site_entries as store
 from service.postgres.accounts import audit
 
-router = APIRouter(prefix="/sites", tags=["sites"])
+router = APIRouter(prefix="/sites", tags=["sites"], route_class=Direct)
 
 SiteName = Annotated[str, Path(pattern=WORD, examples=["north"])]
 

@@ -23,11 +23,12 @@ BOUNDS: Final = {
 
 @asynccontextmanager
 async def pool_of(
-    url: str, role: str, *, most: int, plans: Mapping[str, str] | None = None
+    url: str, role: str, *, most: int, plans: Mapping[str, str] | None = None, traceless: bool = False
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool that connects when it is first used: a database that is away keeps nobody from starting.
 
     At most `most` connections, however many ask: those wait for one. With `plans` of its own a connection keeps them.
+    `traceless`: nothing that is done leaves a trace in a session, so that nothing is reset after each use.
     """
     pool = asyncpg.create_pool(
         url,
@@ -36,7 +37,7 @@ async def pool_of(
         timeout=CONNECT_WITHIN_S,
         command_timeout=ANSWER_WITHIN_S,
         server_settings={"application_name": f"pumpwatch-{role}", **BOUNDS, **(plans or {})},
-        reset=no_reset if plans else None,
+        reset=no_reset if plans or traceless else None,
     )
     await pool.__aenter__()
     try:

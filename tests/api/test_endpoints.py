@@ -134,6 +134,8 @@ async def test_an_endpoint_is_disabled_enabled_and_removed_once_nothing_is_pendi
     disabled = await ward.administrator.post(f"{at}/disable")
     assert (disabled.json()["enabled"], disabled.json()["disabled_reason"]) == (False, "by the-administrator")
     problem(await ward.administrator.post(f"{at}/disable"), 409)
+    for what in ("enable", "rotate"):
+        problem(await ward.administrator.post(f"{at}/{what}", headers={"If-Match": '"77"'}), 412)
     problem(await ward.administrator.post(f"{at}/test"), 409)
     assert (await ward.administrator.post(f"{at}/enable")).json()["enabled"]
     await ward.rows("UPDATE notification SET state = 'delivered'")

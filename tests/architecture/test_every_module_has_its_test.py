@@ -18,6 +18,7 @@ RUN_BY = {
     "service/postgres/open_alerts.py": "tests/web/test_alerts_page.py",
     "service/postgres/overview.py": "tests/web/test_board.py",
     "service/postgres/people.py": "tests/api/test_sessions.py",
+    "service/api/direct.py": "tests/api/test_openapi.py",
     "service/api/endpoint_models.py": "tests/api/test_endpoints.py",
     "service/api/live.py": "tests/api/test_stream.py",
     "service/api/link_page.py": "tests/api/test_links.py",
