@@ -150,7 +150,7 @@ async def test_what_was_kept_aside_is_found_by_its_reason_and_read(
     for reason, head in (("malformed", b"{not json"), ("too_deep", b"\xff\x00")):
         await connection.execute(
             """INSERT INTO quarantine (received_at, topic, reason, detail, length, sha256, head)
-               VALUES (now(), 'pumps/v1/p1/telemetry', $1, 'line 1', 9, '\\x00', $2)""",
+               VALUES (now(), 'pumps/v1/p1/telemetry', $1, 'line 1', octet_length($2::bytea), '\\x00', $2)""",
             reason,
             head,
         )
@@ -162,5 +162,19 @@ async def test_what_was_kept_aside_is_found_by_its_reason_and_read(
     number = await connection.fetchval("SELECT id FROM quarantine WHERE reason = 'malformed'")
     await page.get_by_role("link", name=str(number), exact=True).click()
     await expect(page.get_by_text("{not json")).to_be_visible()
+    await page.screenshot(path=SHOTS / "admin-message-light.png", full_page=True)
+    asked = await dialog(page, "Drop it")
+    await asked.get_by_role("button", name="Drop", exact=True).click()
+    await expect(asked).to_contain_text("at least 1 character")
+    await asked.get_by_label("Why it is not needed").fill("a test of the vendor's")
+    await asked.get_by_role("button", name="Drop", exact=True).click()
+    await expect(page.get_by_text("dropped by boss")).to_be_visible()
+    await expect(page.get_by_role("button", name="Read it again")).to_have_count(0)
+    await shown(page, "/admin/quarantine?reason=too_deep")
+    asked = await dialog(page, "Read all of these again")
+    await asked.get_by_role("button", name="Read again").click()
+    await expect(page.get_by_text("1 are read again")).to_be_visible()
+    states = await connection.fetch("SELECT drop_reason, replay_asked_by FROM quarantine ORDER BY id")
+    assert [tuple(row) for row in states] == [("a test of the vendor's", None), (None, "boss")]
     await shown(page, "/admin/quarantine/999")
     await expect(page.get_by_text("there is no quarantined message 999")).to_be_visible()
