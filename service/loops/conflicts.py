@@ -14,10 +14,14 @@ from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
 from service.core.reading import SEQ_BITS, boot_of, seq_of
 from service.core.rejection import Reason, Rejection
+from service.core.relearn import HORIZON
 from service.ports import IngestStore, RawMessage
 
 COMPARED_AT_ONCE: Final = 5_000
 """Of one batch, so that a storm of duplicates makes nobody wait; the others are taken to be the same."""
+
+COMPARED_FOR_MS: Final = int(HORIZON.total_seconds() * 1000)
+"""What is older may be compressed: to look up one reading of it takes a thousand apart."""
 
 
 async def kept_aside(
@@ -63,7 +67,8 @@ async def conflicting(
     if not decisions.admission.duplicates:
         return []
     items, stored = decisions.batch.items, decisions.admission.stored
-    again = np.flatnonzero(~stored)[:COMPARED_AT_ONCE]
+    recent = items["received_ms"] - items["measured_ms"] < COMPARED_FOR_MS
+    again = np.flatnonzero(~stored & recent)[:COMPARED_AT_ONCE]
     begins = np.r_[True, (items["pump"][1:] != items["pump"][:-1]) | (items["position"][1:] != items["position"][:-1])]
     first = np.maximum.accumulate(np.where(begins, np.arange(len(items)), 0))[again]
     in_batch = stored[first]

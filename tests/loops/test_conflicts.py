@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from service.core.rulebook import DEFAULT_RULEBOOK
-from service.loops.conflicts import COMPARED_AT_ONCE
+from service.loops.conflicts import COMPARED_AT_ONCE, COMPARED_FOR_MS
 from service.postgres.alerts import AlertStore
 from service.postgres.standing import look_once
 from tests.loops.driven import Driven, telemetry
@@ -114,7 +114,7 @@ async def test_the_clock_of_a_pump_that_was_off_makes_no_conflict(
 async def test_a_storm_of_duplicates_is_compared_so_far_and_no_further(
     driven: Driven, connection: asyncpg.Connection
 ) -> None:
-    driven.now_ms += 30 * 86_400_000
+    driven.now_ms += 6 * 86_400_000
     many = COMPARED_AT_ONCE // 4_000 + 1
     for first in range(0, many * 4_000, 4_000):
         driven.send("p1", telemetry(first, [1.0] * 4_000))
@@ -124,3 +124,12 @@ async def test_a_storm_of_duplicates_is_compared_so_far_and_no_further(
     await driven.turn()
     assert len(await aside(connection)) == many, "each message of which a reading was looked at"
     assert "and 3999 more" in (await aside(connection))[0][1]
+
+
+async def test_what_is_older_than_the_lateness_horizon_is_not_compared(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    await said(driven, telemetry(0, [1.0]))
+    driven.now_ms += COMPARED_FOR_MS
+    await said(driven, telemetry(0, [0.5]))
+    assert await aside(connection) == []
