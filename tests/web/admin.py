@@ -21,6 +21,7 @@ async def shown(page: Page, path: str) -> None:
 
 async def dialog(page: Page, button: str) -> Locator:
     """Press a button of the page, and wait for what it asks."""
+    await expect(page.get_by_role("dialog")).to_have_count(0)  # the one before is gone
     await page.locator("#page").get_by_role("button", name=button, exact=True).click()
     asked = page.get_by_role("dialog")
     await expect(asked).to_be_visible()

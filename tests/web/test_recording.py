@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
+from tests.web.admin import dialog
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
 
@@ -19,13 +20,6 @@ async def at_the_pump(board: Board, name: str = "dr-weber", *, width: int = 1200
     await expect(page.locator("h1")).to_have_text("p1")
     await expect(page.locator("main[inert]")).to_have_count(0)
     return page
-
-
-async def dialog(page: Page, button: str) -> Locator:
-    await page.locator("#page").get_by_role("button", name=button, exact=True).click()
-    asked = page.get_by_role("dialog")
-    await expect(asked).to_be_visible()
-    return asked
 
 
 async def listed(connection: asyncpg.Connection, pump_id: str = "p1") -> None:
