@@ -74,7 +74,7 @@ class NameTakenError(StoreUnavailableError):
 class PostgresLeases:
     def __init__(self, url: str, instance: str, takes: Collection[int]) -> None:
         self._url, self._instance, self._takes = url, instance, sorted(takes)
-        self._process = f"{socket.gethostname()}/{os.getpid()}"
+        self._host_process = f"{socket.gethostname()}/{os.getpid()}"
         self._session: asyncpg.Connection | None = None
         self._missed: Counter[str] = Counter()
         self._one_at_a_time = asyncio.Lock()
@@ -88,7 +88,7 @@ class PostgresLeases:
             with outages_told():
                 async with self._one_at_a_time:
                     session = await self._lives()
-                    await session.execute(_SEEN, self._instance, self._process, self._takes)
+                    await session.execute(_SEEN, self._instance, self._host_process, self._takes)
                     takes = await self._living(session) | {self._instance: self._takes}
                     standing = [Standing(**row) for row in await session.fetch(_STANDING)]
                     share = share_out(self._instance, takes, standing, held)
@@ -127,7 +127,9 @@ class PostgresLeases:
         if not claim:
             return []
         seen = {each.shard: each for each in standing}
-        rows = await session.fetch(_CLAIM, claim, [seen[shard].epoch for shard in claim], self._instance, self._process)
+        rows = await session.fetch(
+            _CLAIM, claim, [seen[shard].epoch for shard in claim], self._instance, self._host_process
+        )
         for row in rows:
             tell("shard_taken_over", shard=row["shard"], epoch=row["epoch"], of=seen[row["shard"]].instance)
         return [Won(**row) for row in rows]
