@@ -8,18 +8,18 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Final, TypeVar
+from typing import Final
 
 import asyncpg
 from prometheus_client import CollectorRegistry
 
+from service.beginning import answered, housekeeping, last_of_file, now, rulebook_source
 from service.core.address import Allowed
 from service.core.broker import Report, dropped
 from service.core.fleet import Fleet
-from service.core.override import Override
-from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook, parse_kept
+from service.core.rulebook import DEFAULT_RULEBOOK, Problem, Rulebook
 from service.core.shards import parse_shards
 from service.exits import EXIT_PROBLEMS
 from service.logs import tell
@@ -42,23 +42,21 @@ from service.mqtt.inbox import MqttInbox
 from service.mqtt.inboxes import MqttInboxes
 from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
-from service.ports import FencedError, MarkedInbox, StoreUnavailableError
+from service.ports import FencedError, MarkedInbox
 from service.postgres.alerts import AlertStore
 from service.postgres.aside import PostgresReplays
 from service.postgres.broker import record
 from service.postgres.canary_rounds import PostgresRounds
 from service.postgres.canary_rounds import set_up as set_up_canary
 from service.postgres.heartbeat import beat
-from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.ingest_store import PostgresIngestStore
 from service.postgres.latest import session_recorded
 from service.postgres.leases import PostgresLeases
 from service.postgres.outage import OUTAGES, outages_told
 from service.postgres.outbox import PLANS, PostgresOutbox
-from service.postgres.overrides import open_overrides
 from service.postgres.pool import pool_of
 from service.postgres.probe import PostgresProbe
-from service.postgres.rulebooks import enter_into_force, newest_text
+from service.postgres.rulebooks import enter_into_force
 from service.postgres.waking import woken_by
 from service.postgres.watchtower import PostgresWatchtower
 from service.postgres.workers import at_work
@@ -70,11 +68,9 @@ from service.webhooks.own import OwnAddress, own_host, own_tls
 from service.webhooks.sender import HttpSender, trusted
 
 HEARTBEAT_EVERY_S: Final = 2.0
-DATABASE_AGAIN_S: Final = 1.0
 ENDS_WITHIN_S: Final = 5.0
 
 Role = Callable[[Settings, asyncio.Event], Awaitable[None]]
-Answer = TypeVar("Answer")
 
 
 async def run(role: Role, settings: Settings) -> None:
@@ -104,9 +100,9 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     metrics = Metrics(CollectorRegistry())
     credentials = credentials_of(settings, "ingest")
     async with pool_of(settings.database_url, "ingest", most=2) as pool:
-        last = await _last_of_file(settings, pool)
-        await _answered(lambda: look_after(_housekeeping(settings, pool), _now, settings.retention_d))
-        recorded = await _answered(lambda: session_recorded(pool, settings.shard))
+        last = await last_of_file(settings, pool)
+        await answered(lambda: look_after(housekeeping(settings, pool), now, settings.retention_d))
+        recorded = await answered(lambda: session_recorded(pool, settings.shard))
         if settings.shards:
             await _ingest_by_lease(settings, pool, credentials, metrics, last, stop)
             return
@@ -115,14 +111,14 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
             f"pumpwatch-ingest-{settings.shard}",
             [settings.topic_filter],
             marker_topic=f"pumpwatch/marker/{settings.shard}",
-            clock=_now,
+            clock=now,
             metrics=metrics,
             session_recorded=recorded,
             session_suffix=settings.session_suffix,
             credentials=credentials,
         )
         store = PostgresIngestStore(settings.database_url, settings.shard, AlertStore(last))
-        reread = Rereading(inbox, PostgresReplays(pool, _now), [settings.shard])
+        reread = Rereading(inbox, PostgresReplays(pool, now), [settings.shard])
         ingester = await _ingester(settings, reread, store, metrics, last)
         with _ending_when_fenced():
             await ingester.run(f"pumpwatch-ingest-{settings.shard}", stop)
@@ -140,13 +136,13 @@ async def _ingest_by_lease(
     instance = settings.instance or f"{socket.gethostname()[:30]}-{os.getpid()}"
     inbox = MqttInboxes(
         settings.broker_url,
-        clock=_now,
+        clock=now,
         metrics=metrics,
         session_suffix=settings.session_suffix,
         credentials=credentials,
     )
     store = PostgresIngestStore(settings.database_url, None, AlertStore(last), instance)
-    reread = Rereading(inbox, PostgresReplays(pool, _now))
+    reread = Rereading(inbox, PostgresReplays(pool, now))
     ingester = await _ingester(settings, reread, store, metrics, last)
     leases = PostgresLeases(settings.database_url, instance, parse_shards(settings.shards))
     with _ending_when_fenced():
@@ -157,8 +153,8 @@ async def _ingester(
     settings: Settings, inbox: MarkedInbox, store: PostgresIngestStore, metrics: Metrics, last: Rulebook
 ) -> Ingester:
     source = RulebookSource(settings.rulebook, store.overrides, metrics, last)
-    fleet, is_open = Fleet(await source.look(_now())), settings.enrolment == "open"
-    return Ingester(inbox, store, fleet, metrics, _now, enrolment_open=is_open, rulebooks=source)
+    fleet, is_open = Fleet(await source.look(now())), settings.enrolment == "open"
+    return Ingester(inbox, store, fleet, metrics, now, enrolment_open=is_open, rulebooks=source)
 
 
 @contextmanager
@@ -183,7 +179,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
     ):
         guard = Guard(
             PostgresProbe(settings.database_url, after),
-            _now,
+            now,
             metrics,
             after=after,
             line=line,
@@ -193,21 +189,21 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         )
         tasks.create_task(guard.run(stop))  # before anything that waits for the database
         source = await rulebook_source(settings, pool)
-        rulebook = await _answered(lambda: source.look(_now()))
+        rulebook = await answered(lambda: source.look(now()))
         alert_store = AlertStore(rulebook)
         tower = PostgresWatchtower(settings.database_url, alert_store, rulebook, outage_after=after, also=guard.storage)
-        lookout = Lookout(_now)
+        lookout = Lookout(now)
 
         async def use(rulebook: Rulebook, _: Sequence[Problem]) -> None:
             with outages_told():
                 async with pool.acquire() as connection:
-                    await enter_into_force(connection, rulebook, _now())
+                    await enter_into_force(connection, rulebook, now())
             tower.use(rulebook)
 
-        tasks.create_task(follow(source, use, _now, stop))
+        tasks.create_task(follow(source, use, now, stop))
         tasks.create_task(_heartbeat(pool, "watch", stop, lambda: lookout.problem))
-        tasks.create_task(maintain(_housekeeping(settings, pool), _now, settings.retention_d, stop))
-        tasks.create_task(watch_loop(tower, _now, stop, lookout))
+        tasks.create_task(maintain(housekeeping(settings, pool), now, settings.retention_d, stop))
+        tasks.create_task(watch_loop(tower, now, stop, lookout))
         tasks.create_task(_watch_broker(settings, pool, speaker, stop))
         tasks.create_task(_keep_canary(settings, pool, speaker, alert_store, metrics, stop, guard.all_well))
 
@@ -228,7 +224,7 @@ async def _watch_broker(settings: Settings, pool: asyncpg.Pool, speaker: Speaker
             async with pool.acquire() as connection:
                 await record(connection, reports, now)
 
-    await watch_broker(ask, keep, _now, stop)
+    await watch_broker(ask, keep, now, stop)
 
 
 async def _keep_canary(
@@ -248,13 +244,13 @@ async def _keep_canary(
             await set_up_canary(connection, vault, settings.canary_address, every=every, within=within)
 
     try:
-        await _answered(set_up)
+        await answered(set_up)
     except VaultError as error:
         tell("canary_not_possible", logging.ERROR, reason=error)
         return
     if every:
         rounds = PostgresRounds(settings.database_url, alert_store)
-        await Canary(rounds, speaker, _now, metrics, every=every, within=within).run(stop, all_well)
+        await Canary(rounds, speaker, now, metrics, every=every, within=within).run(stop, all_well)
 
 
 async def deliver(settings: Settings, stop: asyncio.Event) -> None:
@@ -274,7 +270,7 @@ async def deliver(settings: Settings, stop: asyncio.Event) -> None:
         outbox = PostgresOutbox(pool, vault, worker)
         sender = OwnAddress(settings.canary_address, inside=inside, outside=outside)
         tasks.create_task(
-            deliver_loop(outbox, sender, metrics=metrics, clock=_now, stop=stop, wake=wake, letters=letters)
+            deliver_loop(outbox, sender, metrics=metrics, clock=now, stop=stop, wake=wake, letters=letters)
         )
 
 
@@ -290,14 +286,14 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
     listening = listen(settings.api_host, settings.api_port)
     async with pool_of(settings.database_url, "api", most=10, traceless=True) as pool:
         alert_store = AlertStore(DEFAULT_RULEBOOK)
-        app = create_app(pool, settings, metrics, _now, alert_store)
+        app = create_app(pool, settings, metrics, now, alert_store)
 
         async def use(rulebook: Rulebook, problems: Sequence[Problem]) -> None:
             alert_store.use(rulebook)
             judge_by(app, rulebook, problems)
 
         async def follow_rulebook() -> None:
-            await follow(await rulebook_source(settings, pool), use, _now, stop)
+            await follow(await rulebook_source(settings, pool), use, now, stop)
 
         following = asyncio.create_task(follow_rulebook())
         serving = asyncio.create_task(serve(app, listening, whole=with_board(app, metrics), tls=tls))
@@ -325,44 +321,7 @@ async def _heartbeat(
     instance = f"{socket.gethostname()}/{os.getpid()}"
     while not stop.is_set():
         with suppress(*OUTAGES):
-            await beat(pool, role, instance, _now(), problem())
+            await beat(pool, role, instance, now(), problem())
         with suppress(TimeoutError):
             async with asyncio.timeout(HEARTBEAT_EVERY_S):
                 await stop.wait()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _housekeeping(settings: Settings, pool: asyncpg.Pool) -> PostgresHousekeeping:
-    return PostgresHousekeeping(pool, timedelta(hours=settings.chunk_h) or None)
-
-
-async def rulebook_source(settings: Settings, pool: asyncpg.Pool, metrics: Metrics | None = None) -> RulebookSource:
-    """Where a role learns which rulebook is in force. While the file has mistakes, what it last said stays."""
-
-    async def overrides() -> Sequence[Override]:
-        with outages_told():
-            async with pool.acquire() as connection:
-                return await open_overrides(connection)
-
-    return RulebookSource(settings.rulebook, overrides, metrics, await _last_of_file(settings, pool))
-
-
-async def _last_of_file(settings: Settings, pool: asyncpg.Pool) -> Rulebook:
-    if settings.rulebook is None:
-        return DEFAULT_RULEBOOK
-    kept: str | None = await _answered(lambda: newest_text(pool))
-    return parse_kept(kept or "")[0]
-
-
-async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """What the database answers, asked until it does."""
-    while True:
-        try:
-            with outages_told():
-                return await ask()
-        except StoreUnavailableError as error:
-            tell("database_unreachable", reason=error)
-            await asyncio.sleep(DATABASE_AGAIN_S)

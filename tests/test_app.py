@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.app import rulebook_source
+from service.beginning import rulebook_source
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.postgres.rulebooks import enter_into_force
 from service.settings import load

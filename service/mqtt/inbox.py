@@ -17,6 +17,7 @@ from typing import Final
 
 from service.logs import tell
 from service.metrics import Metrics
+from service.mqtt.arrivals import Arrivals, next_retry_s
 from service.mqtt.client import PlainClient, best_client
 from service.mqtt.connecting import brokers_of, check_topic_filter
 from service.mqtt.credentials import Credentials
@@ -35,22 +36,10 @@ so long, which is less than the keepalive.
 """
 
 KEEPALIVE_S: Final = 15
-RETRY_FIRST_S: Final = 0.1
-RETRY_AT_MOST_S: Final = 10.0
 
 BUSY_A_SECOND: Final = 2_000
 LINGER_S: Final = 0.025
 """From `BUSY_A_SECOND` messages a second on, batches are drained at most this often: fewer, larger transactions."""
-
-
-def next_retry_s(retry_s: float, lived_s: float) -> float:
-    """How long to wait after a connection that lived so long, if it was `retry_s` before it.
-
-    A broker that accepts us and hangs up, again and again, is not one that works: only a long life counts.
-    """
-    if retry_s == 0 or lived_s > RETRY_AT_MOST_S:
-        return RETRY_FIRST_S
-    return min(2 * retry_s, RETRY_AT_MOST_S)
 
 
 class MqttInbox:
@@ -78,7 +67,7 @@ class MqttInbox:
         keepalive_s: int = KEEPALIVE_S,
         shard: int = 0,
         shards: int = 1,
-        on_arrival: Callable[[], None] | None = None,
+        on_arrival: Callable[[], None] = lambda: None,
         paho: type[PlainClient] | None = None,
     ) -> None:
         if "." in client_id or not client_id:
@@ -111,8 +100,7 @@ class MqttInbox:
         self._markers: deque[tuple[int, datetime]] = deque(maxlen=64)  # (arrived before it, when it came back)
         self._marker_seen_at: datetime | None = None
         self._session_since: datetime | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._wanted = 1
+        self._arrivals = Arrivals()
         self._drained_at = 0.0
         self._ahead = 0  # drained since then
         self._busy = False
@@ -136,13 +124,12 @@ class MqttInbox:
 
     async def drain(self, max_messages: int, max_wait_s: float) -> list[RawMessage]:
         """See service.ports. Under load a batch is `LINGER_S` of messages, unless `max_messages` come before."""
-        if self._link is not None:
-            self._link.read()  # the kernel may have more than the loop has had time to look for
+        self.read()
         began = monotonic()
         if self._busy and self._held.queued < max_messages:
-            await self._arrival_of(max_messages, min(max_wait_s, self._drained_at + LINGER_S - began))
+            await self._arrivals.wait_for(max_messages, min(max_wait_s, self._drained_at + LINGER_S - began))
         if self._held.queued == 0 and self._ahead == 0:
-            await self._arrival_of(1, began + max_wait_s - monotonic())
+            await self._arrivals.wait_for(1, began + max_wait_s - monotonic())
         batch = self._held.drain(max_messages)
         now = monotonic()
         self._busy = len(batch) + self._ahead > BUSY_A_SECOND * (now - self._drained_at)
@@ -309,22 +296,6 @@ class MqttInbox:
             retry_s = next_retry_s(retry_s, monotonic() - began)
             await asyncio.sleep(SystemRandom().uniform(0.5, 1.0) * retry_s)
 
-    async def _arrival_of(self, wanted: int, wait_s: float) -> None:
-        if wait_s <= 0:
-            return
-        loop = asyncio.get_running_loop()
-        self._waiter, self._wanted = loop.create_future(), wanted
-        deadline = loop.call_later(wait_s, self._wake)
-        try:
-            await self._waiter
-        finally:
-            deadline.cancel()
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def _now_ms(self) -> int:
         return int(self._clock().timestamp() * 1000)
 
@@ -332,10 +303,8 @@ class MqttInbox:
         if self._held.full and self._link is not None and self._pause_ends is None:
             self._link.pause()
             self._pause_ends = asyncio.get_running_loop().call_later(self._pause_at_most_s, self._leave_until_roomy)
-        if self._held.queued >= self._wanted:
-            self._wake()
-        if self._on_arrival is not None:
-            self._on_arrival()
+        self._arrivals.came(self._held.queued)
+        self._on_arrival()
 
     def _leave_until_roomy(self) -> None:
         self._pause_ends = None

@@ -9,6 +9,7 @@ from typing import Final
 
 from service.core.shards import SHARDS, topic_filters
 from service.metrics import Metrics
+from service.mqtt.arrivals import Arrivals
 from service.mqtt.credentials import Credentials
 from service.mqtt.inbox import BUSY_A_SECOND, LINGER_S, MAX_HELD_BYTES, MAX_HELD_MESSAGES, MqttInbox
 from service.ports import Clock, RawMessage, ShardStatus, Token
@@ -35,8 +36,7 @@ class MqttInboxes:
         self._session_suffix, self._credentials = session_suffix, credentials
         self._parts: dict[int, MqttInbox] = {}
         self._turn = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._wanted = 1
+        self._arrivals = Arrivals()
         self._drained_at = 0.0
         self._ahead = 0
         self._busy = False
@@ -92,9 +92,9 @@ class MqttInboxes:
         if self._queued or self._ahead or self._busy:
             until_s = self._drained_at + linger_s - began
             if self._queued < max_messages:
-                await self._arrival_of(max_messages, min(max_wait_s, until_s))
+                await self._arrivals.wait_for(max_messages, min(max_wait_s, until_s))
         else:
-            await self._arrival_of(1, max_wait_s)
+            await self._arrivals.wait_for(1, max_wait_s)
         batch = self._taken(max_messages)
         now = monotonic()
         self._busy = len(batch) + self._ahead > BUSY_A_SECOND * (now - self._drained_at)
@@ -161,25 +161,8 @@ class MqttInboxes:
             batch += parts[(self._turn + number) % len(parts)].drain_ahead(max_messages - len(batch))
         return batch
 
-    async def _arrival_of(self, wanted: int, wait_s: float) -> None:
-        if wait_s <= 0:
-            return
-        loop = asyncio.get_running_loop()
-        self._waiter, self._wanted = loop.create_future(), wanted
-        deadline = loop.call_later(wait_s, self._wake)
-        try:
-            await self._waiter
-        finally:
-            deadline.cancel()
-            self._waiter = None
-
     def _arrived(self) -> None:
-        if self._waiter is not None and (self._wanted == 1 or self._queued >= self._wanted):
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._arrivals.came(self._queued)
 
 
 def _shard(token: Token) -> int:

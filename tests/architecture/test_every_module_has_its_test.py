@@ -39,6 +39,8 @@ RUN_BY = {
     "service/core/sentences_of_device.py": "tests/core/test_sentences.py",
     "service/core/sentences_of_service.py": "tests/core/test_sentences.py",
     "service/core/wording.py": "tests/core/test_sentences.py",
+    "service/beginning.py": "tests/test_app.py",
+    "service/mqtt/arrivals.py": "tests/mqtt/test_inbox.py",
     "service/mqtt/inboxes.py": "tests/failures/cluster/test_cluster.py",
     "service/postgres/alert_queries.py": "tests/api/test_alerts.py",
     "service/postgres/alert_rows.py": "tests/postgres/test_alerts.py",

@@ -12,7 +12,8 @@ import uvloop
 
 from service.embedded.child import LOOPBACK
 from service.embedded.nats import NatsServer
-from service.mqtt.inbox import MqttInbox, next_retry_s
+from service.mqtt.arrivals import next_retry_s
+from service.mqtt.inbox import MqttInbox
 from service.ports import RawMessage
 from tests.benchmarks.blaster import blast
 from tests.mqtt.inboxes import connected, counted, drain_count, drained, inbox_at
