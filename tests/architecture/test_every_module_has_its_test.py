@@ -41,7 +41,6 @@ RUN_BY = {
     "service/core/wording.py": "tests/core/test_sentences.py",
     "service/beginning.py": "tests/test_app.py",
     "service/mqtt/arrivals.py": "tests/mqtt/test_inbox.py",
-    "service/mqtt/inboxes.py": "tests/failures/cluster/test_cluster.py",
     "service/postgres/alert_queries.py": "tests/api/test_alerts.py",
     "service/postgres/alert_rows.py": "tests/postgres/test_alerts.py",
     "service/postgres/burden.py": "tests/api/test_burden.py",
