@@ -1,7 +1,7 @@
 """Messages that no pump should send, each with the exact reason for which it must be kept aside.
 
 Every kind has one fault in a message that is otherwise sound. The topics match `pumps/v1/+/+`, so that a broker hands
-them on; none is larger than a broker lets through.
+them on; none is larger than a broker lets through. It is one list, and long, since a kind of fault is a few lines.
 """
 
 import json

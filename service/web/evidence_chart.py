@@ -4,28 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from service.core import crossing
 from service.core.change import Condition
 from service.core.limits import LIMITS
 from service.web import charts
 from service.web.charts import Point
 
 _AROUND_AT_LEAST: Final = timedelta(hours=1)
-_LEVEL: Final = frozenset(
-    {Condition.RESERVOIR_LOW, Condition.RESERVOIR_EMPTY, Condition.REFILL_MISMATCH, Condition.LEVEL_DEVIATION}
-)
-_VOLTAGE: Final = frozenset({Condition.BATTERY_LOW, Condition.BATTERY_END, Condition.BATTERY_RESET})
-# Which statistic crossed which limit.
-_CROSSED: Final[Mapping[Condition, Sequence[tuple[str, str]]]] = {
-    Condition.STALL: (("missed_ul", "missed_ul"),),
-    Condition.OVER_DELIVERY_GROSS: (("sum", "decision"),),
-    Condition.UNDER_DELIVERY_GROSS: (("sum", "decision"),),
-    Condition.OVER_DELIVERY: (("cusum", "decision"),),
-    Condition.UNDER_DELIVERY: (("cusum", "decision"),),
-    Condition.RESERVOIR_LOW: (("empty_in_d", "low_d"), ("left_ml", "low_volume_ml")),
-    Condition.RESERVOIR_EMPTY: (("left_ml", "volume_ml"),),
-}
-
-
 _SAID: Final = {
     "cusum": "Deviation added up, hour by hour",
     "sum": "Deviation added up, minute by minute",
@@ -42,14 +27,19 @@ class Quantity(NamedTuple):
     unit: str
 
 
-_FLOW: Final = Quantity("flow_ml_d", "Flow", "mL/d")
+_QUANTITIES: Final = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity("flow_ml_d", "Flow", "mL/d"),
+        Quantity("reservoir_ml", "Reservoir", "mL"),
+        Quantity("battery_v", "Battery", "V"),
+    )
+}
 
 
 def quantity_of(condition: Condition) -> Quantity:
     """What was measured that tells of it."""
-    if condition in _LEVEL:
-        return Quantity("reservoir_ml", "Reservoir", "mL")
-    return Quantity("battery_v", "Battery", "V") if condition in _VOLTAGE else _FLOW
+    return _QUANTITIES[crossing.quantity_of(condition)]
 
 
 def span_of(began_at: datetime, detected_at: datetime) -> tuple[datetime, datetime]:
@@ -79,13 +69,14 @@ def limit_lines(condition: Condition, evidence: Mapping[str, Any], flow_channel:
 
 def crossed(condition: Condition, evidence: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(what it is, its value, the limit) of what decided."""
-    found = []
-    for statistic, limit in _CROSSED.get(condition, ()):
-        value, against = evidence.get(statistic), evidence.get(f"limit_{limit}")
-        if isinstance(value, int | float) and isinstance(against, int | float):
-            unit = LIMITS[condition][limit].unit
-            found.append((_SAID.get(statistic, said(statistic)), f"{value:.3g} {unit}", f"{against:.3g} {unit}"))
-    return found
+    return [
+        (
+            _SAID.get(one.statistic, said(one.statistic)),
+            f"{one.value:.3g} {one.unit}",
+            f"{one.limit_value:.3g} {one.unit}",
+        )
+        for one in crossing.crossings_in(condition, evidence)
+    ]
 
 
 def numbers(condition: Condition, evidence: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -115,7 +106,7 @@ def chart(
     at, values = readings.get("measured_at", ()), readings.get(quantity.name, ())
     decided = list(zip(at, values, strict=True)) if len(at) == len(values) else []
     drawn = [charts.line("Before and after", around, charts.GREY)]
-    if quantity is _FLOW and len(readings.get("program_ml_d", ())) == len(at):
+    if quantity.name == "flow_ml_d" and len(readings.get("program_ml_d", ())) == len(at):
         program = list(zip(at, readings["program_ml_d"], strict=True)) if at else []
         drawn.append(charts.line("Program", program, charts.GREEN, width=2, dashed=True))
     whole = [point[0] for point in (*around, *decided)]

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import ssl
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def context(directory: Path, pair: Path | None) -> ssl.SSLContext:
     return made
 
 
-class SecuredBroker:
+class SecuredBroker(ABC):
     """A broker on what `pumpwatch ca broker` wrote; only ports and the account are another's, as its owner may have."""
 
     name = kind = ""
@@ -131,11 +132,12 @@ class SecuredBroker:
     def log(self) -> str:
         return self.child.log.read_text(encoding="utf-8", errors="replace")
 
+    @abstractmethod
     def adapt(self) -> None:
-        raise NotImplementedError
+        """Change in what was generated only what the test's machine needs."""
 
-    def command(self) -> list[str | Path]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str | Path]: ...
 
 
 class SecuredNats(SecuredBroker):
