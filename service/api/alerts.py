@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from service.api import cursor, versions
 from service.api.alert_evidence import AlertEvidence
 from service.api.alert_models import Alert, AlertDetail, AlertPage
-from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, Viewer
+from service.api.context import TEXT, WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, Viewer
 from service.api.direct import Direct
 from service.api.link_page import HEADERS
 from service.api.problems import Problem, answers, not_found, wrong_field
@@ -37,7 +37,7 @@ class Note(BaseModel):
     note: str = Field(
         default="",
         max_length=2000,
-        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        pattern=TEXT,
         description="Why, or what was done; no personal data.",
         examples=["Seen; the patient is on the way in."],
     )
@@ -47,7 +47,7 @@ class Shelf(BaseModel):
     reason: str = Field(
         min_length=1,
         max_length=2000,
-        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        pattern=TEXT,
         examples=["The ward has been told; the part comes tomorrow."],
     )
     until: AwareDatetime = Field(examples=["2026-11-22T21:00:00Z"])

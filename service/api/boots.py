@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.context import Administrator, Ctx, Database, PumpId
+from service.api.context import TEXT, Administrator, Ctx, Database, PumpId
 from service.api.problems import Problem, answers, not_found
 from service.core.reading import MAX_BOOT
 from service.postgres.boots import BootRefusedError, accept
@@ -23,7 +23,7 @@ class Boot(BaseModel):
         Field(
             min_length=1,
             max_length=2000,
-            pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+            pattern=TEXT,
             description="It stays in the audit: no personal data.",
             examples=["Its counter was seen to leap at the visit of 20 November."],
         ),

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api import cursor
-from service.api.context import WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, PumpId, key_of
+from service.api.context import TEXT, WORD, Clinician, Context, Ctx, Cursor, Database, Instant, Limit, PumpId, key_of
 from service.api.problems import FieldError, Problem, answers, not_found, wrong_field, wrong_fields
 from service.core.reading import DrugClass
 from service.core.registry import RegistryEntry, entry_of
@@ -34,7 +34,7 @@ Note = Annotated[
     str,
     Field(
         max_length=2000,
-        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        pattern=TEXT,
         description="No personal data.",
         examples=["As planned."],
     ),

@@ -123,6 +123,8 @@ Clinician = Annotated[Account, Depends(_clinician)]
 Administrator = Annotated[Account, Depends(_administrator)]
 
 WORD: Final = r"^[A-Za-z0-9_-]{1,64}$"
+TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+"""What a person writes: no control characters but tabs and line ends."""
 PumpId = Annotated[str, Path(pattern=WORD, description="As in the topic.", examples=["p000017"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")]

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.api.context import WORD, Administrator, Ctx, Database, Viewer
+from service.api.context import TEXT, WORD, Administrator, Ctx, Database, Viewer
 from service.api.problems import Problem, answers, wrong_field
 from service.core.change import Priority
 from service.postgres import drills as store
@@ -24,7 +24,7 @@ class NewDrill(BaseModel):
     minutes: float = Field(
         default=15, gt=0, le=store.LONGEST / timedelta(minutes=1), description="Then it ends itself."
     )
-    note: str = Field(default="", max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")
+    note: str = Field(default="", max_length=2000, pattern=TEXT)
 
 
 class Drill(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.api.context import WORD, Administrator, Ctx, Database, PumpId
+from service.api.context import TEXT, WORD, Administrator, Ctx, Database, PumpId
 from service.api.problems import Problem, answers, not_found, wrong_field
 from service.postgres.erasure import ErasureRefusedError, erase
 
@@ -22,7 +22,7 @@ class Erasure(BaseModel):
         Field(
             min_length=1,
             max_length=2000,
-            pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+            pattern=TEXT,
             description="It stays in the audit: no personal data.",
             examples=["Asked for by the patient, letter of 20 November."],
         ),

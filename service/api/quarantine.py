@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from service.api import cursor
-from service.api.context import WORD, Administrator, Ctx, Cursor, Database, Instant, Limit, Viewer
+from service.api.context import TEXT, WORD, Administrator, Ctx, Cursor, Database, Instant, Limit, Viewer
 from service.api.problems import Problem, answers, not_found
 from service.postgres import aside
 from service.postgres.aside import State
@@ -79,7 +79,7 @@ class WhyDropped(BaseModel):
     reason: str = Field(
         min_length=1,
         max_length=2000,
-        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+        pattern=TEXT,
         examples=["A test of the vendor's; nothing of it is missing."],
     )
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from service.commands.arguments import days_up_to
 from service.commands.output import table
 from service.exits import EXIT_OK, EXIT_PROBLEMS
 from service.identity import mosquitto, names, nats
@@ -23,6 +24,8 @@ BROKERS: Final[dict[str, Broker]] = {
     "nats-by-shard": nats.FILES_BY_SHARD,
     "mosquitto": mosquitto.FILES,
 }
+
+_days = days_up_to(7320)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -87,16 +90,6 @@ def _told(work: Callable[[argparse.Namespace], int], arguments: argparse.Namespa
     except (AuthorityError, NameRefusedError) as error:
         print(error, file=sys.stderr)
         return EXIT_PROBLEMS
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= 7320:
-        raise argparse.ArgumentTypeError("must be a number of days above 0 and at most 7320")
-    return days
 
 
 def run_init(arguments: argparse.Namespace) -> int:

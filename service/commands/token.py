@@ -7,11 +7,14 @@ from typing import Any
 
 import asyncpg
 
+from service.commands.arguments import days_up_to
 from service.commands.database import actor, add_database_url, settings_of, with_database
 from service.commands.output import table
 from service.core.access import Scope
 from service.exits import EXIT_OK, EXIT_PROBLEMS
 from service.postgres.accounts import NameTakenError, Role, create_token, revoke_token, tokens
+
+_days = days_up_to(3660)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,16 +47,6 @@ def _name(text: str) -> str:
     if not text.strip() or not text.isprintable() or len(text) > 100:
         raise argparse.ArgumentTypeError("must be 1 to 100 printable characters")
     return text
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= 3660:
-        raise argparse.ArgumentTypeError("must be a number of days above 0 and at most 3660")
-    return days
 
 
 def run_create(arguments: argparse.Namespace) -> int:
