@@ -5,11 +5,11 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import asyncpg
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api.context import WORD, Administrator, Ctx, Database
-from service.api.passwords import MOST_CHARACTERS, Passwords, password_problem
+from service.api.passwords import MOST_CHARACTERS, Hashing, Passwords, password_problem
 from service.api.problems import Problem, answers, not_found, wrong_field
 from service.core.access import Scope
 from service.postgres import people
@@ -25,14 +25,6 @@ Sites = Annotated[
 Named = Annotated[str, Path(max_length=100, examples=["dr-weber"])]
 IfMatch = Annotated[str | None, Header(description='The version that is to be replaced: `"3"`.')]
 _ONE: Final = answers(HTTPStatus.NOT_FOUND)
-
-
-def _passwords(request: Request) -> Passwords:
-    passwords: Passwords = request.app.state.passwords
-    return passwords
-
-
-Hashing = Annotated[Passwords, Depends(_passwords)]
 
 
 class NewAccount(BaseModel):

@@ -1,10 +1,11 @@
 """How is a password kept and compared? As Argon2id, beside the event loop, a few at a time: each takes 64 MiB."""
 
 import asyncio
-from typing import Final
+from typing import Annotated, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends, Request
 
 LEAST_CHARACTERS: Final = 12
 MOST_CHARACTERS: Final = 200
@@ -28,6 +29,14 @@ class Passwords:
         async with self._turn:
             fits = await asyncio.to_thread(_fits, kept or _NOBODYS, password)
         return fits and kept is not None
+
+
+def _passwords(request: Request) -> Passwords:
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+Hashing = Annotated[Passwords, Depends(_passwords)]
 
 
 def _fits(kept: str, password: str) -> bool:

@@ -4,13 +4,14 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Request, Response
+import asyncpg
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from service.api.context import Context, Ctx, Database, Viewer
 from service.api.cookies import COOKIE, csrf_token, forget, remember
 from service.api.link_page import HEADERS, page
-from service.api.passwords import MOST_CHARACTERS, Passwords, password_problem
+from service.api.passwords import MOST_CHARACTERS, Hashing, password_problem
 from service.api.problems import Problem, answers, wrong_field
 from service.postgres import people
 from service.postgres.accounts import Role
@@ -19,6 +20,22 @@ router = APIRouter(prefix="/session", tags=["accounts"])
 links = APIRouter(prefix="/login", include_in_schema=False)
 
 _WRONG: Final = "this name and this password do not belong together"
+_OVER: Final = "this session is over: log in again"
+_NOT_YOURS: Final = "is not your password"
+_SLOWED_DOWN: Final = answers(HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def _session(request: Request) -> str:
+    """By which the gate let somebody in; empty: by a token."""
+    return "" if "authorization" in request.headers else request.cookies.get(COOKIE, "")
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+Session = Annotated[str, Depends(_session)]
+Address = Annotated[str, Depends(address_of)]
 
 
 class Login(BaseModel):
@@ -27,8 +44,13 @@ class Login(BaseModel):
 
 
 class NewPassword(BaseModel):
-    old: str = Field(min_length=1, max_length=MOST_CHARACTERS, examples=["four words of one's own"])
-    new: str = Field(min_length=1, max_length=MOST_CHARACTERS, examples=["four other words of one's own"])
+    old: str | None = Field(
+        None,
+        max_length=MOST_CHARACTERS,
+        description="Null: whoever has none yet, and came in by a link.",
+        examples=["four words of one's own"],
+    )
+    new: str = Field(max_length=MOST_CHARACTERS, examples=["four other words of one's own"])
 
 
 class WhoAsks(BaseModel):
@@ -40,19 +62,21 @@ class WhoAsks(BaseModel):
     ends_at: datetime | None = Field(description="When the session ends at the latest, UTC; null for tokens.")
 
 
-@router.post("", responses=answers(HTTPStatus.TOO_MANY_REQUESTS))
-async def log_in(context: Ctx, connection: Database, request: Request, response: Response, given: Login) -> WhoAsks:
+@router.post("", responses=_SLOWED_DOWN)
+async def log_in(
+    *,
+    context: Ctx,
+    connection: Database,
+    passwords: Hashing,
+    response: Response,
+    address: Address,
+    given: Login,
+) -> WhoAsks:
     """Log in with a password. The answer sets the cookie of the session. Whoever guesses waits longer and longer."""
-    now, address = context.clock(), _address(request)
-    wait_s = await people.login_wait_s(connection, given.name, address, now)
-    if wait_s:
-        raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"too many wrong guesses: try again in {wait_s:.0f} s",
-            headers={"Retry-After": f"{wait_s:.0f}"},
-        )
+    now = context.clock()
+    await _not_too_soon(connection, given.name, address, now)
     found = await people.credentials(connection, given.name)
-    if not await _passwords(request).fits(found and found.password, given.password) or found is None:
+    if not await passwords.fits(found and found.password, given.password) or found is None:
         await people.login_failed(connection, given.name, address, now)
         raise Problem(HTTPStatus.UNAUTHORIZED, _WRONG)
     await people.login_succeeded(connection, given.name)
@@ -62,10 +86,9 @@ async def log_in(context: Ctx, connection: Database, request: Request, response:
 
 
 @router.get("")
-async def who_asks(context: Ctx, connection: Database, request: Request, account: Viewer) -> WhoAsks:
+async def who_asks(context: Ctx, connection: Database, session: Session, account: Viewer) -> WhoAsks:
     """Say who asks, and what a page has to send with each write."""
-    session = request.cookies.get(COOKIE)
-    if "authorization" not in request.headers and session:
+    if session:
         return await _who(context, connection, session)
     return WhoAsks(
         name=account.name,
@@ -84,16 +107,36 @@ async def log_out(connection: Database, request: Request, response: Response, ac
     forget(response)
 
 
-@router.put("/password", status_code=HTTPStatus.NO_CONTENT)
-async def change_password(connection: Database, request: Request, account: Viewer, given: NewPassword) -> None:
-    """Set a password of one's own; every session of the account ends."""
+@router.put("/password", status_code=HTTPStatus.NO_CONTENT, responses=_SLOWED_DOWN)
+async def change_password(
+    *,
+    context: Ctx,
+    connection: Database,
+    passwords: Hashing,
+    session: Session,
+    address: Address,
+    account: Viewer,
+    given: NewPassword,
+) -> None:
+    """Set a password of one's own; every other session of the account ends. Whoever guesses the old one waits."""
+    if not session:
+        raise Problem(HTTPStatus.FORBIDDEN, "a token has no password: log in")
     found = await people.credentials(connection, account.name)
-    passwords = _passwords(request)
-    if found is None or not await passwords.fits(found.password, given.old):
-        raise wrong_field("body", "old", "is not your password")
+    if found is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, _OVER)
+    now = context.clock()
+    if found.password is not None:
+        await _not_too_soon(connection, found.name, address, now)
+        if not await passwords.fits(found.password, given.old or ""):
+            await people.login_failed(connection, found.name, address, now)
+            raise wrong_field("body", "old", _NOT_YOURS)
+        await people.login_succeeded(connection, found.name)
     if problem := password_problem(given.new, account.name):
         raise wrong_field("body", "new", problem)
-    await people.set_password(connection, account.name, await passwords.hashed(given.new), account.name)
+    if given.new == given.old:
+        raise wrong_field("body", "new", "is the one that you have")
+    if not await people.change_password(connection, found, await passwords.hashed(given.new), session):
+        raise wrong_field("body", "old", _NOT_YOURS)
 
 
 @links.get("/{link}")
@@ -113,7 +156,7 @@ async def use_link(context: Ctx, connection: Database, link: Annotated[str, Path
 async def _who(context: Context, connection: Database, session: str) -> WhoAsks:
     found = await people.account_in_session(connection, session, context.clock())
     if found is None:
-        raise Problem(HTTPStatus.UNAUTHORIZED, "this session is over: log in again")
+        raise Problem(HTTPStatus.UNAUTHORIZED, _OVER)
     account, ends_at = found
     sites = None if account.sites is None else sorted(account.sites)
     return WhoAsks(
@@ -121,10 +164,12 @@ async def _who(context: Context, connection: Database, session: str) -> WhoAsks:
     )
 
 
-def _passwords(request: Request) -> Passwords:
-    passwords: Passwords = request.app.state.passwords
-    return passwords
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+async def _not_too_soon(connection: asyncpg.Connection, name: str, address: str, now: datetime) -> None:
+    """Raises Problem (429) while nobody may try this name, or from this address."""
+    wait_s = await people.login_wait_s(connection, name, address, now)
+    if wait_s:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"too many wrong guesses: try again in {wait_s:.0f} s",
+            headers={"Retry-After": f"{wait_s:.0f}"},
+        )

@@ -138,6 +138,25 @@ class Credentials(NamedTuple):
     """Its Argon2 hash; None: by link alone."""
 
 
+_CHANGED_BY_OWNER: Final = """
+UPDATE account SET password = $3, version = version + 1
+WHERE id = $1 AND password IS NOT DISTINCT FROM $2 AND disabled_at IS NULL RETURNING id
+"""
+
+
+async def change_password(connection: asyncpg.Connection, owner: Credentials, password: str, session: str) -> bool:
+    """Set the Argon2 hash in its owner's name; every session but this one ends.
+
+    False: the password is no longer what `owner` says, or the account was disabled meanwhile.
+    """
+    async with connection.transaction():
+        if await connection.fetchval(_CHANGED_BY_OWNER, owner.id, owner.password, password) is None:
+            return False
+        await connection.execute("DELETE FROM session WHERE account = $1 AND sha256 <> $2", owner.id, hash_of(session))
+        await audit(connection, owner.name, "password_changed", owner.name)
+    return True
+
+
 async def credentials(connection: asyncpg.Connection, name: str) -> Credentials | None:
     """Of an account that is not disabled."""
     row = await connection.fetchrow(

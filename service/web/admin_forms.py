@@ -82,9 +82,18 @@ class Form:
         self._form.__exit__()
 
     def text(
-        self, name: str, label: str, value: str = "", *, kind: str = "text", hint: str = "", most: int = 500
+        self,
+        name: str,
+        label: str,
+        value: str = "",
+        *,
+        kind: str = "text",
+        hint: str = "",
+        most: int = 500,
+        filled_in: str = "off",
     ) -> None:
-        field = ui.input(label, value=value).props(f"{_FIELD} type={kind} maxlength={most}")
+        """`filled_in`: what a browser may offer to fill in, by HTML's names."""
+        field = ui.input(label, value=value).props(f"{_FIELD} type={kind} maxlength={most} autocomplete={filled_in}")
         if kind in {"date", "datetime-local"}:
             field.props("stack-label")
         self._put(name, field, hint)
@@ -117,10 +126,7 @@ class Form:
 
     @property
     def values(self) -> Values:
-        return {
-            name: value.strip() or None if isinstance(value := field.value, str) else value
-            for name, field in self._fields.items()
-        }
+        return {name: _given(field) for name, field in self._fields.items()}
 
     def ends_with(self, label: str, operation: Callable[[Values], Awaitable[str]]) -> None:
         """The buttons, and what is done; it answers what to say when it is done. Then the dialog is shown."""
@@ -153,6 +159,15 @@ class Form:
             "; ".join(f"{name}: {what}" for name, what in said.items()) if problem.errors else problem.detail
         )
         self._problem.visible = bool(self._problem.text)
+
+
+def _given(field: ValueElement[Any]) -> Any:
+    value = field.value
+    if not isinstance(value, str):
+        return value
+    return (
+        value if field.props.get("type") == "password" else value.strip()
+    ) or None  # a password may begin with a space
 
 
 def confirm(title: str, text: str, button: str, operation: Callable[[], Awaitable[str]]) -> None:

@@ -72,8 +72,6 @@ def page(title: str, here: str = "") -> Iterator[None]:
 
 async def asked(what: Callable[[asyncpg.Connection, Account], Awaitable[T]]) -> T:
     """Do `what` in the visitor's name, by their rights now. Raises Problem (401, 403)."""
-    account = await desk.still_here()
-    if account is None:
-        raise Problem(HTTPStatus.UNAUTHORIZED, "your session is over: log in again")
+    account = checked(await desk.present())
     async with desk.database() as connection:
-        return await what(connection, checked(account))
+        return await what(connection, account)

@@ -18,7 +18,7 @@ from service.web.words import ago
 
 AGAIN_S: Final = 5.0
 MOST_SITES: Final = 1000
-_PASSWORD: Final = f"At least {LEAST_CHARACTERS} characters"
+PASSWORD: Final = f"At least {LEAST_CHARACTERS} characters"
 _ROLES: Final = {
     str(Role.VIEWER): "Viewer: looks",
     str(Role.CLINICIAN): "Clinician: answers alerts, records",
@@ -103,7 +103,14 @@ async def _add() -> None:
         form.text("name", "Name", hint="What history and audit call them; never used again", most=100)
         form.choice("role", "Role", _ROLES, str(Role.CLINICIAN))
         sites_fields(form, names, None)
-        form.text("password", "Password (optional)", kind="password", hint=_PASSWORD, most=MOST_CHARACTERS)
+        form.text(
+            "password",
+            "Password (optional)",
+            kind="password",
+            hint=PASSWORD,
+            most=MOST_CHARACTERS,
+            filled_in="new-password",
+        )
 
     async def do(values: Values) -> str:
         given = NewAccount(
@@ -189,7 +196,9 @@ async def _change(name: str, read: Callable[[], Awaitable[Person]]) -> None:
 def _password(name: str) -> None:
     form = Form(f"Set a password for {name}", "Every session of theirs ends.")
     with form:
-        form.text("password", "New password", kind="password", hint=_PASSWORD, most=MOST_CHARACTERS)
+        form.text(
+            "password", "New password", kind="password", hint=PASSWORD, most=MOST_CHARACTERS, filled_in="new-password"
+        )
 
     async def do(values: Values) -> str:
         given = SetPassword(password=values["password"] or "")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from http import HTTPStatus
 
 import asyncpg
 from nicegui import app, ui
@@ -11,6 +12,7 @@ from service.api.context import DATABASE_PATIENCE_S, Context
 from service.api.cookies import COOKIE
 from service.api.live import Live
 from service.api.passwords import Passwords
+from service.api.problems import Problem
 from service.postgres.accounts import Account
 from service.postgres.people import account_in_session
 
@@ -68,9 +70,21 @@ def visitor() -> Account:
     return account
 
 
+def session() -> str:
+    """By which the visitor came in."""
+    return ui.context.client.request.cookies.get(COOKIE, "")
+
+
 async def still_here() -> Account | None:
     """The visitor as their account is by now; None once their session is over."""
-    session = ui.context.client.request.cookies.get(COOKIE, "")
     async with database() as connection:
-        found = await account_in_session(connection, session, now())
+        found = await account_in_session(connection, session(), now())
     return None if found is None else found[0]
+
+
+async def present() -> Account:
+    """The same. Raises Problem (401) once it is over."""
+    account = await still_here()
+    if account is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, "your session is over: log in again")
+    return account

@@ -52,15 +52,25 @@ class Doorkeeper:
         session = request.cookies.get(COOKIE, "")
         if not session:
             return None
-        if request.scope["type"] == "websocket":
-            try:
+        try:
+            if request.scope["type"] == "websocket":
                 check_asked_by_us(request, session)
-            except Problem:
-                return None
+            return await self._of_session(request, session)
+        except Problem:
+            if request.scope["type"] != "websocket":
+                raise
+            return None
+
+    async def _of_session(self, request: HTTPConnection, session: str) -> Account | None:
         context = self._context_of()
+        paid = context.throttle.admit(session, request)
         async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
             found = await account_in_session(connection, session, context.clock())
-        return None if found is None else found[0]
+        if found is None:
+            context.throttle.forget(session)
+            return None
+        context.throttle.recognise(session, found[0], paid)
+        return found[0]
 
 
 async def _shown_out(scope: Scope, receive: Receive, send: Send) -> None:

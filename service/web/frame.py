@@ -20,12 +20,13 @@ KEPT_S: Final = 60.0
 """For how long a page that lost its connection is kept, with what is typed in it. It says so within seconds."""
 _AT_MOST_EVERY_S: Final = 0.2
 _PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
+ACCOUNT: Final = "/account"
 _ADMIN: Final = (("Admin", "/admin"),)
-_LOG_OUT: Final = """
+_LOG_OUT: Final = """async () => {
 const who = await (await fetch('/api/v1/session')).json();
 await fetch('/api/v1/session', {method: 'DELETE', headers: {'X-CSRF-Token': who.csrf_token}});
 location.assign('/login');
-"""
+}"""
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def page(title: str, here: str = "") -> Iterator[None]:
             me.props('flat no-caps aria-haspopup="menu"')
             with ui.menu().props('aria-label="You"'):
                 ui.item(f"{visitor.name}, {visitor.role}").props("role=presentation")
-                ui.menu_item("Log out", on_click=lambda: ui.run_javascript(_LOG_OUT))
+                ui.menu_item("My account").props(f"role=menuitem href={ACCOUNT}")
+                ui.menu_item("Log out").props("role=menuitem").on("click", js_handler=_LOG_OUT)
     # Whoever presses a button before the page is connected would not be heard: until then nothing can be pressed.
     with ui.element("main").classes("page").props('id="page" inert') as content:
         yield

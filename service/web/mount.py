@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.observe import Observe
 from service.metrics import Metrics
 from service.web import (
+    account_page,
     admin_deliveries,
     admin_endpoints,
     admin_frame,
@@ -39,7 +40,7 @@ ADMIN: Final = (
     *(admin_frame, admin_endpoints, admin_deliveries, admin_people, admin_tokens),
     *(admin_on_call, admin_policies, admin_registry, admin_overrides, admin_quarantine),
 )
-PAGES: Final = (alerts_page, alert_page, history_page, fleet_page, pump_page, pipeline_page, *ADMIN)
+PAGES: Final = (alerts_page, alert_page, history_page, fleet_page, pump_page, pipeline_page, account_page, *ADMIN)
 
 
 def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:

@@ -5,7 +5,6 @@ Times are filled in as a clock on the wall shows them: in the time zone that the
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from nicegui import ui
 from service.api import care, out_of_service, pumps
 from service.api.care import Care
 from service.api.context import at_least
-from service.api.problems import Problem, not_found, wrong_field
+from service.api.problems import not_found, wrong_field
 from service.api.pump_models import Pump
 from service.core.reading import DrugClass
 from service.postgres.accounts import Account, Role
@@ -50,11 +49,9 @@ async def seen_by(connection: asyncpg.Connection, account: Account, pump_id: str
 
 async def _asked(pump_id: str, what: Callable[[asyncpg.Connection, Account], Awaitable[T]]) -> T:
     """Do `what` of a pump in the visitor's name, by their rights now. Raises Problem (401, 403, 404)."""
-    account = await desk.still_here()
-    if account is None:
-        raise Problem(HTTPStatus.UNAUTHORIZED, "your session is over: log in again")
+    account = at_least(Role.CLINICIAN, await desk.present())
     async with desk.database() as connection:
-        await seen_by(connection, at_least(Role.CLINICIAN, account), pump_id)
+        await seen_by(connection, account, pump_id)
         return await what(connection, account)
 
 

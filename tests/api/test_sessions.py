@@ -115,21 +115,69 @@ async def test_whoever_guesses_is_slowed_down_and_learns_nothing(weber: Ward) ->
     assert await weber.rows("SELECT FROM login_failure WHERE what = sha256('name dr-weber')") == []
 
 
-async def test_an_account_sets_its_own_password(weber: Ward) -> None:
-    headers = await entered(weber)
-    change = "/api/v1/session/password"
-    for given, field in (
-        ({"old": "wrong", "new": "another horse and battery"}, "old"),
-        ({"old": PASSWORD, "new": "short"}, "new"),
-        ({"old": PASSWORD, "new": "dr-weber dr-weber"}, "new"),
-        ({"old": PASSWORD, "new": "aaaaaaaaaaaaaaaa"}, "new"),
-    ):
-        answer = problem(await weber.client.put(change, json=given, headers=headers), 422)
-        assert answer["errors"][0]["field"] == field
-    given = {"old": PASSWORD, "new": "another horse and battery"}
-    assert (await weber.client.put(change, json=given, headers=headers)).status_code == 204
+CHANGE = "/api/v1/session/password"
+NEW = "another horse and battery"
+
+
+async def test_somebody_changes_their_own_password_and_is_logged_out_everywhere_else(weber: Ward) -> None:
+    async with httpx.AsyncClient(base_url=weber.url, timeout=60) as elsewhere:
+        given = {"name": "dr-weber", "password": PASSWORD}
+        assert (await elsewhere.post("/api/v1/session", json=given)).status_code == 200
+        headers = await entered(weber)
+        for given, field in (
+            ({"old": "wrong", "new": NEW}, "old"),
+            ({"new": NEW}, "old"),
+            ({"old": PASSWORD, "new": "short"}, "new"),
+            ({"old": PASSWORD, "new": "dr-weber dr-weber"}, "new"),
+            ({"old": PASSWORD, "new": "aaaaaaaaaaaaaaaa"}, "new"),
+            ({"old": PASSWORD, "new": PASSWORD}, "new"),
+        ):
+            answer = problem(await weber.client.put(CHANGE, json=given, headers=headers), 422)
+            assert answer["errors"][0]["field"] == field
+        given = {"old": PASSWORD, "new": NEW}
+        problem(await weber.client.put(CHANGE, json=given), 403)  # no page of ours asks
+        assert (await elsewhere.get("/api/v1/session")).status_code == 200
+        assert (await weber.client.put(CHANGE, json=given, headers=headers)).status_code == 204
+        assert (await weber.client.get("/api/v1/session")).status_code == 200
+        problem(await elsewhere.get("/api/v1/session"), 401)
     problem(await log_in(weber), 401)
-    assert (await log_in(weber, password="another horse and battery")).status_code == 200
+    assert (await log_in(weber, password=NEW)).status_code == 200
+    written = await weber.rows("SELECT actor, subject FROM audit WHERE action = 'password_changed'")
+    assert [tuple(row) for row in written] == [("dr-weber", "dr-weber")]
+
+
+async def test_whoever_guesses_the_old_password_in_a_session_of_somebody_is_slowed_down(weber: Ward) -> None:
+    headers = await entered(weber)
+    for _ in range(5):
+        problem(await weber.client.put(CHANGE, json={"old": "guessed", "new": NEW}, headers=headers), 422)
+    refused = await weber.client.put(CHANGE, json={"old": PASSWORD, "new": NEW}, headers=headers)
+    problem(refused, 429)
+    assert 0 < int(refused.headers["retry-after"]) <= 30
+    problem(await log_in(weber), 429)
+    weber.clock.advance(31)
+    assert (await weber.client.put(CHANGE, json={"old": PASSWORD, "new": NEW}, headers=headers)).status_code == 204
+
+
+async def test_whoever_came_in_by_a_link_sets_a_first_password_and_a_token_has_none(ward: Ward) -> None:
+    assert (await ward.administrator.post("/accounts", json={"name": "nurse", "role": "viewer"})).status_code == 201
+    link = (await ward.administrator.post("/accounts/nurse/link")).json()["path"]
+    await ward.client.get(link)
+    headers = {"X-CSRF-Token": (await ward.client.get("/api/v1/session")).json()["csrf_token"]}
+    assert (await ward.client.put(CHANGE, json={"new": NEW}, headers=headers)).status_code == 204
+    again = problem(await ward.client.put(CHANGE, json={"new": PASSWORD}, headers=headers), 422)
+    assert again["errors"][0]["field"] == "old"
+    assert (await log_in(ward, "nurse", NEW)).status_code == 200
+    refused = await ward.administrator.put("/session/password", json={"old": PASSWORD, "new": NEW})
+    assert "log in" in problem(refused, 403)["detail"]
+
+
+async def test_of_two_who_set_a_password_at_once_one_is_told(weber: Ward) -> None:
+    headers = await entered(weber)
+    kept = PasswordHasher(time_cost=1).hash(NEW)
+    owner = await people.credentials(weber.database, "dr-weber")
+    assert owner is not None
+    assert await people.set_password(weber.database, "dr-weber", kept, "test")
+    assert not await people.change_password(weber.database, owner, kept, headers["X-CSRF-Token"])
 
 
 async def test_a_link_logs_in_once_and_not_for_long(weber: Ward) -> None:

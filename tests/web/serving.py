@@ -73,8 +73,13 @@ async def visitor(browser: Browser, url: str, name: str, *, width: int = 1200, d
     page = await context.new_page()
     if name:
         await page.goto("/login")
-        await page.fill("#name", name)
-        await page.fill("#password", PASSWORD)
-        await page.click("button")
-        await page.wait_for_url(f"{url}/")
+        await log_in(page, name)
     return page
+
+
+async def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """From the login page, rightly, to wherever that leads."""
+    await page.fill("#name", name)
+    await page.fill("#password", password)
+    await page.click("button")
+    await page.wait_for_url(lambda url: "/login" not in url)

@@ -19,6 +19,7 @@ from tests.patience import until_true
 from tests.web.admin import administrator, dialog, shown
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
+from tests.web.serving import log_in
 from tests.webhooks.endpoint import Endpoint, answers
 
 PAGES = {
@@ -151,10 +152,8 @@ async def test_a_password_is_set_and_one_that_is_easy_to_guess_is_not(board: Boa
     await expect(page.get_by_text("The password is set")).to_be_visible()
     sato = await board.visitor("")
     await sato.goto("/login")
-    await sato.fill("#name", "dr-sato")
-    await sato.fill("#password", "eleven brown horses")
-    await sato.click("button")
-    await sato.wait_for_url(f"{board.url}/")
+    await log_in(sato, "dr-sato", "eleven brown horses")
+    await expect(sato.locator("h1")).to_have_text("Alerts")
 
 
 async def test_a_token_is_shown_once_and_revoked(board: Board, connection: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from service.postgres import people
 from tests.episodes import turned
 from tests.postgres.alerting import a_pump, apply
 from tests.web.conftest import SHOTS, Board
+from tests.web.serving import log_in
 
 PAGES = {"alerts": "/", "history": "/history", "fleet": "/pumps", "pump": "/pumps/p1", "pipeline": "/pipeline"}
 SERIOUS = {"serious", "critical"}
@@ -35,9 +36,8 @@ async def test_nobody_sees_anything_before_logging_in_and_lands_where_they_were_
     await page.fill("#password", "wrong")
     await page.click("button")
     await expect(page.locator("#problem")).to_contain_text("do not belong together")
-    await page.fill("#password", "a horse, a battery and a staple")
-    await page.click("button")
-    await page.wait_for_url(f"{board.url}/pipeline")
+    await log_in(page, "dr-weber")
+    assert page.url == f"{board.url}/pipeline"
     await expect(page.locator("h1")).to_have_text("Pipeline")
 
 
