@@ -13,6 +13,7 @@ from pydantic import AwareDatetime
 
 from service.api.cursor import FIRST_INSTANT, LAST_INSTANT
 from service.api.problems import Problem, not_found
+from service.api.throttle import Throttle
 from service.core.address import Allowed
 from service.core.change import Change
 from service.core.lifecycle import AlertWritten
@@ -69,9 +70,10 @@ class Context:
     time_zones: frozenset[str]
     vault: Vault
     allowed: Allowed
+    throttle: Throttle
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 
@@ -95,7 +97,7 @@ async def key_of(connection: asyncpg.Connection, pump_id: str) -> int:
     return key
 
 
-def _account(request: Request) -> Account:
+async def _account(request: Request) -> Account:
     """Whom the gate let in."""
     account: Account = request.state.account
     return account
@@ -104,11 +106,11 @@ def _account(request: Request) -> Account:
 Viewer = Annotated[Account, Depends(_account)]
 
 
-def _clinician(account: Viewer) -> Account:
+async def _clinician(account: Viewer) -> Account:
     return at_least(Role.CLINICIAN, account)
 
 
-def _administrator(account: Viewer) -> Account:
+async def _administrator(account: Viewer) -> Account:
     return at_least(Role.ADMINISTRATOR, account)
 
 

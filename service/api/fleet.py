@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
+from service.api.columns import Told, as_it_is, columns_of, each, rounded
 from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database, Viewer
 from service.api.direct import Direct
 from service.core.census import State, census
@@ -25,21 +25,17 @@ router = APIRouter(prefix="/fleet", tags=["fleet"], route_class=Direct)
 _MODES: Final = {mode.value: mode.name.lower() for mode in Mode}
 
 
-def _rounded(decimals: int) -> Callable[[float], float]:
-    return lambda value: round(value, decimals)
-
-
-_COLUMNS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
-    "pump_id": ("pump_id", str),
-    "received_at": ("received_at", lambda at: at),
-    "measured_at": ("measured_at", lambda at: at),
-    "boot": ("position", boot_of),
-    "seq": ("position", seq_of),
-    "mode": ("mode", _MODES.__getitem__),
-    "program_ml_d": ("program_ml_d", _rounded(4)),
-    "flow_ml_d": ("flow_ml_d", _rounded(4)),
-    "reservoir_ml": ("reservoir_ml", _rounded(3)),
-    "battery_v": ("battery_v", _rounded(3)),
+_COLUMNS: Final[dict[str, tuple[str, Told]]] = {
+    "pump_id": ("pump_id", as_it_is),
+    "received_at": ("received_at", as_it_is),
+    "measured_at": ("measured_at", as_it_is),
+    "boot": ("position", each(boot_of)),
+    "seq": ("position", each(seq_of)),
+    "mode": ("mode", each(_MODES.__getitem__)),
+    "program_ml_d": ("program_ml_d", rounded(4)),
+    "flow_ml_d": ("flow_ml_d", rounded(4)),
+    "reservoir_ml": ("reservoir_ml", rounded(3)),
+    "battery_v": ("battery_v", rounded(3)),
 }
 
 
@@ -77,8 +73,7 @@ async def list_latest(
     sites = account.seen if site is None else [site] if account.sees(site) else []
     rows = await store.latest(connection, after=after.pump_id, sites=sites, limit=limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
-    columns = {name: [told(row[source]) for row in rows] for name, (source, told) in _COLUMNS.items()}
-    body = {"columns": columns, "next_cursor": cursor.encode(rows[-1]["pump_id"]) if more else None}
+    body = {"columns": columns_of(rows, _COLUMNS), "next_cursor": cursor.encode(rows[-1]["pump_id"]) if more else None}
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
@@ -108,7 +103,7 @@ class Statistics(BaseModel):
                     "verdicts": {"stall": {"holds": 1, "unknown": 1}},
                     "sites": [{"site": "north", "pumps": 2, "states": {"heard": 1, "silent": 1}, "pumps_holding": 1}],
                     "open_alerts": [{"priority": "high", "state": "active", "alerts": 2, "unanswered": 1}],
-                    "readings_per_s": 0.0167,
+                    "readings_expected_per_s": 0.0333,
                     "longest_unheard_at": "2026-11-22T19:12:46Z",
                 }
             ]
@@ -121,7 +116,9 @@ class Statistics(BaseModel):
     verdicts: dict[Condition, dict[Verdict, int]]
     sites: list[SiteStatistics]
     open_alerts: list[OpenAlerts]
-    readings_per_s: float = Field(description="Measured in the last five minutes, by pumps heard in them.")
+    readings_expected_per_s: float = Field(
+        description="What the pumps heard in the last five minutes say, if each keeps to its `interval_s`."
+    )
     longest_unheard_at: datetime | None = Field(
         description="When the pump in service was heard that is silent longest."
     )
@@ -144,7 +141,7 @@ class Figures:
             self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= REMEMBERED_S}
             if account.sites not in self._last:
                 async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
-                    found = await store.fleet(connection, context.clock(), account.seen)
+                    found = await store.fleet(connection, context.rulebook, context.clock(), account.seen)
                 self._last[account.sites] = time.monotonic(), _counted(found, context)
             return self._last[account.sites][1]
 
@@ -158,7 +155,7 @@ async def statistics(context: Ctx, request: Request, account: Viewer) -> Statist
 
 def _counted(found: store.Fleet, context: Context) -> Statistics:
     now = context.clock()
-    counted = census(found.pumps, context.rulebook, now)
+    counted = census(found.groups, now)
     return Statistics(
         at=now,
         pumps=counted.pumps,
@@ -170,6 +167,6 @@ def _counted(found: store.Fleet, context: Context) -> Statistics:
             for name, site in sorted(counted.sites.items())
         ],
         open_alerts=[OpenAlerts(**row) for row in found.open_alerts],
-        readings_per_s=round(found.readings_per_s, 4),
+        readings_expected_per_s=round(found.readings_expected_per_s, 4),
         longest_unheard_at=counted.longest_unheard_at,
     )

@@ -31,7 +31,7 @@ class Passwords:
         return fits and kept is not None
 
 
-def _passwords(request: Request) -> Passwords:
+async def _passwords(request: Request) -> Passwords:
     passwords: Passwords = request.app.state.passwords
     return passwords
 

@@ -12,7 +12,7 @@ from service.core.census import State, state_of
 from service.core.change import Condition
 from service.core.reading import DrugClass, Mode, boot_of, seq_of
 from service.core.rulebook import Rulebook
-from service.core.verdicts import Known, Verdict, verdicts_of
+from service.core.verdicts import Known, Verdict, is_heard, verdicts_of
 
 EXAMPLE: Final[dict[str, Any]] = {
     "pump_id": "p000017",
@@ -88,6 +88,33 @@ class KnownVerdict(BaseModel):
 def _known(verdict: Verdict, since: datetime | None) -> KnownVerdict:
     """A page holds a thousand of them, of which few differ."""
     return KnownVerdict(verdict=verdict, since=since)
+
+
+@lru_cache(maxsize=4096)
+def _verdicts(
+    written: str,
+    flow_channel: str,
+    reservoir_channel: str,
+    silent_since: datetime | None,
+    *,
+    bolus_cap: bool,
+    programmed: bool,
+    registered: bool,
+    heard: bool,
+) -> dict[Condition, KnownVerdict]:
+    """Of all pumps of which the same is known: most of a page. Not to be changed."""
+    told = msgspec.json.decode(written, type=dict[str, tuple[Verdict, datetime]])
+    verdicts = verdicts_of(
+        {condition: Known(*each) for condition, each in told.items()},
+        flow_channel=flow_channel,
+        reservoir_channel=reservoir_channel,
+        bolus_cap=bolus_cap,
+        programmed=programmed,
+        registered=registered,
+        silent_since=silent_since,
+        heard=heard,
+    )
+    return {condition: _known(*each) for condition, each in verdicts.items()}
 
 
 class Span(BaseModel):
@@ -171,40 +198,40 @@ class Pump(BaseModel):
 
     @classmethod
     def of(cls, row: Mapping[str, Any], rulebook: Rulebook, now: datetime) -> Self:
-        written = msgspec.json.decode(row["written"], type=dict[str, tuple[Verdict, datetime]])
-        silence_after_s = rulebook.silence_after_s(
+        after_s = rulebook.silence_after_s(
             row["interval_s"], DrugClass(row["drug_class"]), site=row["site"], pump_id=row["pump_id"]
         )
-        verdicts = verdicts_of(
-            {condition: Known(*told) for condition, told in written.items()},
-            flow_channel=row["flow_channel"],
-            reservoir_channel=row["reservoir_channel"],
+        heard = is_heard(row["received_at"], after_s, now)
+        silent_since = row["silent_since"]
+        verdicts = _verdicts(
+            row["written"],
+            row["flow_channel"],
+            row["reservoir_channel"],
+            silent_since,
             bolus_cap=bool(row["bolus_daily_cap_ul"]),
             programmed=bool(row["program_ml_d"]),
             registered=row["registered"],
-            silent_since=row["silent_since"],
-            last_heard_at=row["received_at"],
-            silence_after_s=silence_after_s,
-            now=now,
+            heard=heard,
         )
-        made = {"latest", "verdicts", "time_to_empty", "state", "mri_window", "absence"}
-        own = {name: row[name] for name in cls.model_fields if name not in made}
         state = state_of(
             in_service=row["in_service"],
-            silent_since=row["silent_since"],
-            last_heard_at=row["received_at"],
-            silence_after_s=silence_after_s,
-            now=now,
+            silent=silent_since is not None,
+            ever_heard=row["received_at"] is not None,
+            heard=heard,
         )
         return cls(
-            **own,
+            **{name: row[name] for name in _AS_STORED},
             state=state,
             mri_window=Span.of(row["mri_from_at"], row["mri_until_at"], now),
             absence=Span.of(row["absent_from_at"], row["absent_until_at"], now),
             latest=None if row["position"] is None else Latest.of(row),
             time_to_empty=TimeToEmpty.of(row) if row["empty_judged"] else None,
-            verdicts={condition: _known(*each) for condition, each in verdicts.items()},
+            verdicts=verdicts,
         )
+
+
+_MADE: Final = frozenset({"latest", "verdicts", "time_to_empty", "state", "mri_window", "absence"})
+_AS_STORED: Final = tuple(name for name in Pump.model_fields if name not in _MADE)
 
 
 class PumpPage(BaseModel):

@@ -1,6 +1,6 @@
 """What does a chart of a pump show? Values over any span in any number of points; no spike is lost, gaps are gaps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from itertools import pairwise
@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.columns import Told, as_it_is, columns_of, each, rounded
 from service.api.context import Ctx, Database, Instant, PumpId
 from service.api.problems import answers, not_found, wrong_field
 from service.core.reading import Mode
@@ -25,23 +26,18 @@ _MODES: Final = {mode.value: mode.name.lower() for mode in Mode}
 _DECIMALS: Final = {"program_ml_d": 4, "flow_ml_d": 4, "reservoir_ml": 3, "battery_v": 3}
 
 
-def _rounded(decimals: int) -> Callable[[float], float]:
-    return lambda value: round(value, decimals)
-
-
-Told = Callable[[Any], Any]
 # A mean keeps two decimals more than what it is the mean of.
 _VALUES: Final[dict[str, tuple[str, Told]]] = {
-    f"{name}_{what}": (f"{name}_{what}", _rounded(decimals + 2 * (what == "mean")))
+    f"{name}_{what}": (f"{name}_{what}", rounded(decimals + 2 * (what == "mean")))
     for name, decimals in _DECIMALS.items()
     for what in ("min", "max", "mean")
 }
 _COLUMNS: Final[dict[str, tuple[str, Told]]] = {
-    "at": ("at", lambda at: at),
-    "readings": ("readings", int),
-    "first_measured_at": ("first_at", lambda at: at),
-    "last_measured_at": ("last_at", lambda at: at),
-    "mode_last": ("mode_last", _MODES.__getitem__),
+    "at": ("at", as_it_is),
+    "readings": ("readings", as_it_is),
+    "first_measured_at": ("first_at", as_it_is),
+    "last_measured_at": ("last_at", as_it_is),
+    "mode_last": ("mode_last", each(_MODES.__getitem__)),
     **_VALUES,
 }
 
@@ -138,7 +134,7 @@ async def get_series(
         "pump_id": pump_id,
         "resolution": chosen.source,
         "point_s": width.total_seconds(),
-        "columns": {name: [told(row[source]) for row in rows] for name, (source, told) in _COLUMNS.items()},
+        "columns": columns_of(rows, _COLUMNS),
         "gaps": _gaps(rows, gap_after(interval_s, width)),
     }
     return Response(msgspec.json.encode(body), media_type="application/json")

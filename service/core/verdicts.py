@@ -23,6 +23,11 @@ class Known(NamedTuple):
     since: datetime | None = None
 
 
+def is_heard(last_heard_at: datetime | None, silence_after_s: float, now: datetime) -> bool:
+    """Whether a pump was heard no longer ago than its rules allow."""
+    return last_heard_at is not None and (now - last_heard_at).total_seconds() <= silence_after_s
+
+
 def verdicts_of(
     written: Mapping[str, Known],
     *,
@@ -32,19 +37,16 @@ def verdicts_of(
     programmed: bool,
     registered: bool,
     silent_since: datetime | None,
-    last_heard_at: datetime | None,
-    silence_after_s: float,
-    now: datetime,
+    heard: bool,
 ) -> dict[Condition, Known]:
     """Return what is known of every condition.
 
     `written` holds the verdicts that were stored when they changed; a condition without one has never held.
     `bolus_cap`: whether the registry says what boluses may add. `programmed`: whether the pump was told to deliver
     when it was last heard; while it is not, nothing that its flow would show is known, and what holds goes on.
-    `silent_since` is the onset of an active silence alert. A pump last heard more than `silence_after_s` ago is not
-    known to be well, whether or not its silence has been judged yet (it is not while we are not caught up ourselves).
+    `silent_since` is the onset of an active silence alert. A pump that is not `heard` (`is_heard`) is not known to be
+    well, whether or not its silence has been judged yet (it is not while we are not caught up ourselves).
     """
-    heard = last_heard_at is not None and (now - last_heard_at).total_seconds() <= silence_after_s
     known = heard and silent_since is None
     found: dict[Condition, Known] = {}
     for condition in Condition:

@@ -6,10 +6,12 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import msgspec
 
-from service.core.census import Counted
+from service.core.census import Alike
+from service.core.rulebook import Rulebook
+from service.postgres.layers import limit_sql, silence_layers
 from service.postgres.seen import of_sites
 
-RATE_OVER: Final = timedelta(minutes=5)
+OF_LATE: Final = timedelta(minutes=5)
 
 # The latest of the pumps after an id, of a site or of all.
 _LATEST: Final = """
@@ -23,34 +25,35 @@ LATEST_OF_SITE: Final = _LATEST
 LATEST_OF_SITES: Final = _LATEST.replace("p.site = $3", "p.site = ANY ($3::text[])")
 LATEST: Final = _LATEST.replace(" AND p.site = $3", "")
 
-# Every pump, as far as it is counted.
-COUNTED: Final = """
-SELECT p.pump_id, p.site, p.drug_class, p.interval_s::float8, p.flow_channel, p.reservoir_channel,
-       p.bolus_daily_cap_ul IS NOT NULL AS bolus_cap, coalesce(l.program_ml_d, 0) > 0 AS programmed,
-       p.registered, p.in_service, l.received_at AS last_heard_at, s.silent_since, v.written
-FROM pump AS p
-LEFT JOIN pump_latest AS l USING (pump)
-LEFT JOIN (
-    SELECT pump, min(began_at) AS silent_since FROM alert
-    WHERE condition = 'silence' AND state = 'active' AND pump IS NOT NULL GROUP BY pump
-) AS s USING (pump)
-LEFT JOIN (
-    SELECT pump, jsonb_object_agg(condition, verdict)::text AS written FROM verdict
-    WHERE verdict <> 'does_not_hold' GROUP BY pump
-) AS v USING (pump)
-WHERE p.erased_at IS NULL AND ($1::text[] IS NULL OR p.site = ANY ($1))
+# Pumps that share what is counted of them, together. Heard: no longer ago than the rules of each allow.
+COUNTED: Final = f"""
+SELECT count(*) AS pumps, site, flow_channel, reservoir_channel, bolus_cap, programmed, registered, in_service,
+       ever_heard, heard, silent, written, min(received_at) AS longest_unheard_at,
+       coalesce(sum(1 / interval_s) FILTER (WHERE received_at >= $5), 0)::float8 AS expected_per_s
+FROM (
+    SELECT p.site, p.flow_channel, p.reservoir_channel, p.bolus_daily_cap_ul IS NOT NULL AS bolus_cap,
+           coalesce(l.program_ml_d, 0) > 0 AS programmed, p.registered, p.in_service, p.interval_s, l.received_at,
+           l.received_at IS NOT NULL AS ever_heard,
+           coalesce(l.received_at >= $2::timestamptz
+               - make_interval(secs => greatest({limit_sql("$3")} * p.interval_s, {limit_sql("$4")})), false) AS heard,
+           s.pump IS NOT NULL AS silent, coalesce(v.written, '{{}}') AS written
+    FROM pump AS p
+    LEFT JOIN pump_latest AS l USING (pump)
+    LEFT JOIN (
+        SELECT DISTINCT pump FROM alert WHERE condition = 'silence' AND state = 'active' AND pump IS NOT NULL
+    ) AS s USING (pump)
+    LEFT JOIN (
+        SELECT pump, jsonb_object_agg(condition, verdict)::text AS written FROM verdict
+        WHERE verdict <> 'does_not_hold' GROUP BY pump
+    ) AS v USING (pump)
+    WHERE p.erased_at IS NULL AND ($1::text[] IS NULL OR p.site = ANY ($1))
+) AS each
+GROUP BY site, flow_channel, reservoir_channel, bolus_cap, programmed, registered, in_service, ever_heard, heard,
+    silent, written
 """
 _ALERTS: Final = f"""
 SELECT priority, state, count(*) AS alerts, count(*) FILTER (WHERE acknowledged_at IS NULL) AS unanswered
 FROM alert AS a WHERE state <> 'resolved' AND {of_sites("$1")} GROUP BY 1, 2
-"""
-# What was measured of late: a short look into the index for each pump that was heard of late.
-RATE: Final = """
-SELECT coalesce(sum(said.readings), 0)::bigint FROM pump_latest AS l CROSS JOIN LATERAL (
-    SELECT count(*) AS readings FROM reading WHERE reading.pump = l.pump AND measured_at >= $1 AND measured_at < $2
-) AS said
-WHERE l.received_at >= $1
-    AND ($3::text[] IS NULL OR EXISTS (SELECT FROM pump AS p WHERE p.pump = l.pump AND p.site = ANY ($3)))
 """
 
 
@@ -66,18 +69,25 @@ async def latest(
 
 
 class Fleet(NamedTuple):
-    pumps: list[Counted]
+    groups: list[Alike]
     open_alerts: list[asyncpg.Record]  # priority, state, alerts, unanswered
-    readings_per_s: float
+    readings_expected_per_s: float
 
 
-async def fleet(connection: asyncpg.Connection, now: datetime, sites: list[str] | None = None) -> Fleet:
+async def fleet(
+    connection: asyncpg.Connection, rulebook: Rulebook, now: datetime, sites: list[str] | None = None
+) -> Fleet:
     """Of these sites alone, or of all."""
-    rows = await connection.fetch(COUNTED, sites)
-    measured = await connection.fetchval(RATE, now - RATE_OVER, now, sites)
-    pumps = [Counted(**{**row, "written": _written(row["written"])}) for row in rows]
-    return Fleet(pumps, await connection.fetch(_ALERTS, sites), measured / RATE_OVER.total_seconds())
+    rows = await connection.fetch(COUNTED, *counted_by(rulebook, now, sites))
+    expected_per_s = sum(row["expected_per_s"] for row in rows)
+    return Fleet([_group(row) for row in rows], await connection.fetch(_ALERTS, sites), expected_per_s)
 
 
-def _written(text: str | None) -> dict[str, Any]:
-    return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+def counted_by(rulebook: Rulebook, now: datetime, sites: list[str] | None) -> tuple[object, ...]:
+    """The parameters of `COUNTED`."""
+    return sites, now, *silence_layers(rulebook), now - OF_LATE
+
+
+def _group(row: asyncpg.Record) -> Alike:
+    facts: dict[str, Any] = {name: row[name] for name in Alike._fields}
+    return Alike(**facts | {"written": msgspec.json.decode(row["written"], type=dict[str, str])})

@@ -6,9 +6,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from service.core.change import Condition
 from service.core.rulebook import Rulebook
-from service.postgres.layers import layers, limit_sql
+from service.postgres.layers import limit_sql, silence_layers
 
 A_DAY: Final = timedelta(days=1)
 SORTS: Final = {
@@ -86,7 +85,7 @@ async def pumps(
     """`total` is of all that were chosen, also beyond this page."""
     rows: list[asyncpg.Record] = await connection.fetch(
         _PUMPS.replace("{sort}", SORTS[chosen.sort]),
-        *(now, *_silent_after(rulebook)),
+        *(now, *silence_layers(rulebook)),
         *(chosen.q, chosen.site, chosen.sites, chosen.state, chosen.holding, chosen.low_in_d),
         *(chosen.limit, chosen.skip),
     )
@@ -97,13 +96,8 @@ async def named(
     connection: asyncpg.Connection, keys: Sequence[int], rulebook: Rulebook, now: datetime
 ) -> dict[int, asyncpg.Record]:
     """These pumps, as `pumps` has them, by their keys."""
-    rows = await connection.fetch(_NAMED, now, *_silent_after(rulebook), list(keys))
+    rows = await connection.fetch(_NAMED, now, *silence_layers(rulebook), list(keys))
     return {row["pump"]: row for row in rows}
-
-
-def _silent_after(rulebook: Rulebook) -> tuple[str, str]:
-    intervals, at_least_s = (layers(rulebook, Condition.SILENCE, name) for name in ("after_intervals", "at_least_s"))
-    return intervals, at_least_s
 
 
 # The mean flow of each whole hour of the last day beside what was programmed: 1 is as programmed.

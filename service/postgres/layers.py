@@ -2,12 +2,18 @@
 
 import msgspec
 
+from service.core.change import Condition
 from service.core.rulebook import Rulebook
 
 
 def layers(rulebook: Rulebook, section: str, name: str) -> str:
     """The parameter for `limit_sql` or `site_limit_sql`: of JSON."""
     return msgspec.json.encode(rulebook.in_layers(section, name)).decode()
+
+
+def silence_layers(rulebook: Rulebook) -> tuple[str, str]:
+    """After how many intervals, and how many seconds at least, a pump is silent: two parameters for `limit_sql`."""
+    return layers(rulebook, Condition.SILENCE, "after_intervals"), layers(rulebook, Condition.SILENCE, "at_least_s")
 
 
 def limit_sql(parameter: str, pump: str = "p") -> str:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from service.core.change import NOT_OF_A_PUMP, Condition
-from service.core.verdicts import Known, Verdict, verdicts_of
+from service.core.verdicts import Known, Verdict, is_heard, verdicts_of
 
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=1)
@@ -18,11 +18,10 @@ def verdicts(**given: object) -> dict[Condition, Known]:
         "programmed": True,
         "registered": True,
         "silent_since": None,
-        "last_heard_at": NOW - timedelta(seconds=30),
-        "silence_after_s": 300.0,
+        "heard": True,
     }
     written = given.pop("written", {})
-    return verdicts_of(written, **(facts | given), now=NOW)
+    return verdicts_of(written, **(facts | given))
 
 
 def test_every_condition_of_a_pump_that_is_heard_is_known() -> None:
@@ -47,10 +46,15 @@ def test_silence_makes_everything_else_unknown_whatever_was_written() -> None:
 
 
 def test_a_pump_that_is_overdue_is_not_green_before_its_silence_is_judged() -> None:
-    for last_heard_at in (None, NOW - timedelta(seconds=301)):
-        found = verdicts(last_heard_at=last_heard_at)
-        assert found.pop(Condition.UNREGISTERED) == Known(NOT)
-        assert set(found.values()) == {Known(UNKNOWN)}
+    found = verdicts(heard=False)
+    assert found.pop(Condition.UNREGISTERED) == Known(NOT)
+    assert set(found.values()) == {Known(UNKNOWN)}
+
+
+def test_a_pump_is_heard_as_long_as_its_rules_allow() -> None:
+    assert is_heard(NOW - timedelta(seconds=300), 300.0, NOW)
+    assert not is_heard(NOW - timedelta(seconds=301), 300.0, NOW)
+    assert not is_heard(None, 300.0, NOW)
 
 
 def test_a_rotor_never_tells_of_over_delivery() -> None:

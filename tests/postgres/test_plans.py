@@ -130,7 +130,6 @@ OF_A_SPAN = {
     "a chart of hours": (charts.KEPT[Source.HOUR], (1, *LAST_DAY, HOUR)),
     "the ends of a ledger": (books._BOUNDS, (1, *LAST_DAY)),
     "the runs of a ledger": (books._RUNS, (1, *LAST_DAY, 0, 1 << 60)),
-    "the rate of a fleet": (fleet.RATE, (NOON - timedelta(minutes=5), NOON, None)),
 }
 
 
@@ -143,8 +142,7 @@ async def test_only_the_days_that_are_asked_for_are_read_and_by_their_index(
     days = await days_read(connection, store, nodes)
     asked = {(NOON - DAY).replace(hour=0), NOON.replace(hour=0)}
     assert days <= asked, what
-    # The fleet's rate looks at what each pump said last, which is a row a pump.
-    assert [node for node in nodes if node.kind == "Seq Scan" and node.relation != "pump_latest"] == []
+    assert [node for node in nodes if node.kind == "Seq Scan"] == []
 
 
 BY_INDEX = {
