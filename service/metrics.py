@@ -29,6 +29,11 @@ class Metrics:
         self.readings_stored = counter("pumpwatch_readings_stored_total", "Readings committed.")
         self.events_stored = counter("pumpwatch_events_stored_total", "Pump events committed.")
         self.duplicates = counter("pumpwatch_duplicates_total", "Readings and events that were stored already.")
+        self.not_compared = counter(
+            "pumpwatch_duplicates_not_compared_total",
+            "Duplicates that were taken to be the same as what is stored, by reason.",
+            "reason",
+        )
         self.quarantined = counter("pumpwatch_quarantined_total", "Messages kept aside, by reason.", "reason")
         self.settled = counter("pumpwatch_settled_total", "PUBACKs sent after their commit.")
         self.tokens_forgotten = counter(
@@ -84,6 +89,11 @@ class Metrics:
         self.link_broken = gauge(
             "pumpwatch_link_broken", "1 while a link of the way from pump to person is broken, by link.", "link"
         )
+        self.broker_faults = gauge(
+            "pumpwatch_broker_faults",
+            "What the broker says of itself that must not be, by the condition that tells of it.",
+            "condition",
+        )
         self.storage_outage_seconds = gauge(
             "pumpwatch_storage_outage_seconds", "For how long the database has not answered; 0 while it does."
         )
@@ -107,4 +117,9 @@ class Metrics:
             "pumpwatch_stream_clients_dropped_total", "Clients of the stream that were let go, by reason.", "reason"
         )
         self.requests = counter("pumpwatch_api_requests_total", "API requests.", "method", "route", "status")
+        self.requests_throttled = counter(
+            "pumpwatch_api_requests_throttled_total",
+            "API requests that were one too many of an account or of an address; they are among the others with 429.",
+            "by",
+        )
         self.request_seconds = histogram("pumpwatch_api_request_seconds", "API request time.", STAGE_SECONDS, "route")

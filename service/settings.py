@@ -10,9 +10,11 @@ import msgspec
 
 from service.core import webhook
 from service.core.address import Allowed
+from service.core.caller import parse_proxies
 from service.core.shards import parse_shards
 
 MOST_CHUNK_H = 24 * 31
+MOST_REQUESTS_PER_S = 1_000_000
 FILES_OF_DATABASE_URL = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 
 
@@ -44,6 +46,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_cert_file: Path | None = None
     """The API's certificate with its chain (PEM): it speaks HTTPS then, and HTTP otherwise."""
     api_key_file: Path | None = None
+    api_requests_per_s: float = 200.0
+    """What an account may ask, all its sessions together, or a token; 5 s of it at once. 0: no limit."""
+    api_strangers_per_s: float = 20.0
+    """What may be asked from one address by whoever is not known; 5 s of it at once. 0: no limit."""
+    api_proxies: str = ""
+    """Addresses and networks of proxies in front of the API, by commas: they say who asks."""
     rulebook: Path | None = None
     """A TOML file over the defaults; None: the defaults."""
     enrolment: str = "open"
@@ -168,6 +176,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("PUMPWATCH_ENROLMENT: must be open or closed")
     if not 0 <= settings.api_port <= 65535:
         raise SettingsError("PUMPWATCH_API_PORT: must be 0 to 65535")
+    _check_api(settings)
     if settings.retention_d < 1:
         raise SettingsError("PUMPWATCH_RETENTION_D: must be at least 1")
     if not 0 <= settings.chunk_h <= MOST_CHUNK_H:
@@ -178,6 +187,16 @@ def _check(settings: Settings) -> None:
     _check_delivery(settings)
     _check_own_way(settings)
     _check_tls(settings)
+
+
+def _check_api(settings: Settings) -> None:
+    for name in ("api_requests_per_s", "api_strangers_per_s"):
+        if not 0 <= getattr(settings, name) <= MOST_REQUESTS_PER_S:
+            raise SettingsError(f"{_variable(name)}: must be 0 (no limit) to {MOST_REQUESTS_PER_S}")
+    try:
+        parse_proxies(settings.api_proxies)
+    except ValueError as error:
+        raise SettingsError(f"PUMPWATCH_API_PROXIES: {error}") from None
 
 
 def _each_host(url: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What is the API made of? The routers, and around them, from the outside in: headers, observe, gate, bodies, once."""
 
+import time
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,6 +53,7 @@ from service.api.observe import Observe
 from service.api.once import Once
 from service.api.openapi import describe
 from service.api.passwords import Passwords
+from service.api.throttle import ElapsedS, Throttle
 from service.core.address import Allowed
 from service.core.rulebook import DEFAULT_RULEBOOK, Rulebook
 from service.core.rulebook import Problem as RulebookProblem
@@ -63,7 +65,8 @@ from service.vault import vault_of
 _DESCRIPTION = """Pumps, what they said, what is wrong with them and who has answered. Simulation, not for clinical use.
 
 Lists come in pages: ask again with `next_cursor` until it is null. Times are UTC. Errors are problem+json (RFC 9457).
-Every write is recorded with the name of the token that made it."""
+Every write is recorded with the name of the token that made it. Whoever asks too much is answered 429, with a time
+to come again in `Retry-After`."""
 
 _TOKEN = HTTPBearer(
     description="From `pumpwatch token create`; its role and scopes decide what it may do.", auto_error=False
@@ -83,6 +86,7 @@ def create_app(
     alert_store: AlertStore,
     *,
     rulebook: Rulebook = DEFAULT_RULEBOOK,
+    elapsed_s: ElapsedS = time.monotonic,
 ) -> FastAPI:
     """Make the app. The pool need not have a connection yet: until it has, everything but /live says so."""
     # No pages of documentation: they would load their scripts from a stranger's server.
@@ -106,6 +110,7 @@ def create_app(
         time_zones=frozenset(zoneinfo.available_timezones()),
         vault=vault_of(settings),
         allowed=Allowed.parse(settings.webhook_allow),
+        throttle=Throttle(settings, metrics, elapsed_s),
     )
     app.state.context = context
     app.state.link_rate = links.Rate()
@@ -140,6 +145,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
     router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN), Security(_SESSION)], responses=every)

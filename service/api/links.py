@@ -106,7 +106,7 @@ async def acknowledge(context: Ctx, connection: Database, request: Request, toke
 async def _look(context: Context, connection: asyncpg.Connection, request: Request, token: str) -> _Usable | _Refused:
     now = context.clock()
     rate: Rate = request.app.state.link_rate
-    if not rate.allows(request.client.host if request.client else "", now):
+    if not rate.allows(context.throttle.address_of(request), now):
         return _Refused(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", "Try again in a minute.")
     link = read_token(context.vault.link_keys, token, now)
     if isinstance(link, Refusal):

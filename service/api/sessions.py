@@ -25,13 +25,14 @@ _NOT_YOURS: Final = "is not your password"
 _SLOWED_DOWN: Final = answers(HTTPStatus.TOO_MANY_REQUESTS)
 
 
-def _session(request: Request) -> str:
+async def _session(request: Request) -> str:
     """By which the gate let somebody in; empty: by a token."""
     return "" if "authorization" in request.headers else request.cookies.get(COOKIE, "")
 
 
 def address_of(request: Request) -> str:
-    return request.client.host if request.client else ""
+    context: Context = request.app.state.context
+    return context.throttle.address_of(request)
 
 
 Session = Annotated[str, Depends(_session)]

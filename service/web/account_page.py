@@ -82,7 +82,7 @@ def _password(*, has: bool) -> None:
                 connection=connection,
                 passwords=desk.passwords(),
                 session=desk.session(),
-                address=sessions.address_of(ui.context.client.request),
+                address=desk.context().throttle.address_of(ui.context.client.request),
                 account=account,
                 given=NewPassword(old=values.get("old"), new=values["new"] or ""),
             )

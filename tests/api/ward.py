@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ class Ward(Api):
 
 
 @asynccontextmanager
-async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
+async def running(
+    database_url: str, *, elapsed_s: Callable[[], float] = time.monotonic, **settings: object
+) -> AsyncIterator[Api]:
     """Serve the app on a free port until the block ends."""
     async with AsyncExitStack() as stack:
         pool = asyncpg.create_pool(database_url, min_size=0, max_size=5, timeout=PATIENCE_S, command_timeout=PATIENCE_S)
@@ -83,7 +86,9 @@ async def running(database_url: str, **settings: object) -> AsyncIterator[Api]:
                 **settings,
             },
         )
-        app = create_app(pool, configured, Metrics(CollectorRegistry()), clock, AlertStore(DEFAULT_RULEBOOK))
+        app = create_app(
+            pool, configured, Metrics(CollectorRegistry()), clock, AlertStore(DEFAULT_RULEBOOK), elapsed_s=elapsed_s
+        )
         listening = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         serving = asyncio.create_task(serve(app, listening))
@@ -99,9 +104,11 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def staffed(database_url: str) -> AsyncIterator[Ward]:
+async def staffed(
+    database_url: str, *, elapsed_s: Callable[[], float] = time.monotonic, **settings: object
+) -> AsyncIterator[Ward]:
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(running(database_url))
+        api = await stack.enter_async_context(running(database_url, elapsed_s=elapsed_s, **settings))
         database = await asyncpg.connect(database_url)
         stack.push_async_callback(database.close)
         tokens = {role: await create_token(database, f"the-{role}", role, "test") for role in Role}
