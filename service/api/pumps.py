@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.api import cursor, versions
-from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer, key_of
+from service.api.context import WORD, Administrator, Context, Ctx, Cursor, Database, Limit, PumpId, Viewer
 from service.api.direct import Direct
 from service.api.events import Event, Gap
 from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
@@ -129,8 +129,8 @@ _JUDGED_HERE: Final = frozenset({Condition.SILENCE, Condition.UNREGISTERED})
 @router.get("/{pump_id}", responses=answers(HTTPStatus.NOT_FOUND))
 async def get_pump(context: Ctx, connection: Database, response: Response, pump_id: PumpId) -> PumpDetail:
     """One pump, with what happened to it last. The ETag is the version of its registry entry."""
-    shown = await _shown(context, connection, response, pump_id)
-    key = await key_of(connection, pump_id)
+    row = await _row(connection, response, pump_id)
+    key, shown = row["pump"], Pump.of(row, context.rulebook, context.clock())
     last = {"before": cursor.LAST_POSITION, "limit": SHOWN_OF_EACH}
     happened = await queries.events(connection, key, since=None, until=None, kind=None, **last)
     missing = await queries.gaps(connection, key, **last)
@@ -172,15 +172,16 @@ async def put_pump(
         detail = {"before": before, "after": entry, "version": (written.created | written.changed).get(pump_id)}
         await audit(connection, account.name, "pump_written", pump_id, detail)
     response.status_code = HTTPStatus.CREATED if written.created else HTTPStatus.OK
-    return await _shown(context, connection, response, pump_id)
+    return Pump.of(await _row(connection, response, pump_id), context.rulebook, context.clock())
 
 
-async def _shown(context: Context, connection: asyncpg.Connection, response: Response, pump_id: str) -> Pump:
+async def _row(connection: asyncpg.Connection, response: Response, pump_id: str) -> asyncpg.Record:
+    """The pump as it is shown, its version in the response's headers. Raises Problem (404)."""
     row = await queries.pump(connection, pump_id)
     if row is None:
         raise not_found(f"pump {pump_id}")
     versions.tag(response, row["version"])
-    return Pump.of(row, context.rulebook, context.clock())
+    return row
 
 
 def _entry(body: bytes, pump_id: str, context: Context) -> RegistryEntry:
