@@ -197,6 +197,9 @@ def _aside() -> list[Builder[Panel]]:
                 promql(rate("pumpwatch_duplicates_total"), "duplicates"),
                 promql(rate("pumpwatch_messages_discarded_total", "reason"), "{{reason}}", ref_id="B"),
                 promql(rate("pumpwatch_tokens_forgotten_total", "reason"), "not settled: {{reason}}", ref_id="C"),
+                promql(
+                    rate("pumpwatch_duplicates_not_compared_total", "reason"), "not compared: {{reason}}", ref_id="D"
+                ),
             ],
             unit="cps",
             span=8,

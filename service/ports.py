@@ -1,7 +1,7 @@
 """Which seams are there? One protocol a consumer; the edges implement them, the loops use them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -181,9 +181,9 @@ class IngestStore(Protocol):
     async def stored_among(self, runs: Sequence["Run"]) -> set[tuple[int, int]]:
         """(key, position) of every item that is stored within these runs."""
 
-    async def stored_as(self, items: Items, untimed: Collection[int]) -> Items:
-        """What is stored in the places of these, `pump` being the database's key; of the pumps `untimed` under the same
-        time only.
+    async def stored_as(self, items: Items, apart: timedelta) -> Items:
+        """What is stored in the places of these, `pump` being the database's key, and was measured within `apart` of
+        them; of several in one place, that of the very time comes first.
         """
 
     async def accepted_boots(self, keys: Sequence[int]) -> Mapping[int, int]:

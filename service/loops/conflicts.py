@@ -2,33 +2,55 @@
 broken. The rules go by what came first.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from time import monotonic
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from service.core import boots
 from service.core.clocks import AHEAD_MS
-from service.core.conflict import difference
+from service.core.conflict import differ, difference, places_of
 from service.core.fleet import Fleet
 from service.core.pipeline import Decisions
-from service.core.reading import SEQ_BITS, boot_of, seq_of
+from service.core.reading import SEQ_BITS, Items, boot_of, seq_of
 from service.core.rejection import Reason, Rejection
-from service.core.relearn import HORIZON
 from service.ports import IngestStore, RawMessage
 
-COMPARED_AT_ONCE: Final = 5_000
-"""Of one batch, so that a storm of duplicates makes nobody wait; the others are taken to be the same."""
+LONGEST_S: Final = 1.0
+"""Of one batch, so that a storm of duplicates holds nobody up. What is left is taken to be the same, and counted."""
 
-COMPARED_FOR_MS: Final = int(HORIZON.total_seconds() * 1000)
-"""What is older may be compressed: to look up one reading of it takes a thousand apart."""
+FIRST_AT_ONCE: Final = 100
+"""So many are looked for first, and twice as many each time that was quick. Compressed, one may take a millisecond."""
+
+QUICK_S: Final = 0.1
+
+MOVED_BY: Final = timedelta(days=1)
+"""So far from its time a place is looked for where nothing is stored at that time."""
 
 
-async def kept_aside(
-    store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions
-) -> list[tuple[RawMessage, Rejection]]:
-    """The messages of a batch that show two speaking as one pump."""
-    return await conflicting(store, fleet, messages, decisions) + going_on(fleet, messages, decisions)
+class NotCompared(StrEnum):
+    """Why something that came again was taken to be the same."""
+
+    OUT_OF_TIME = "out_of_time"
+    NOT_FOUND = "not_found"
+    """Nothing is stored in its place any more, or under a time that is far from its own."""
+
+
+class Aside(NamedTuple):
+    """Messages of a batch that show two speaking as one pump; and how much came again that was not compared."""
+
+    messages: list[tuple[RawMessage, Rejection]]
+    not_compared: Mapping[NotCompared, int]
+
+
+async def kept_aside(store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions) -> Aside:
+    found = await conflicting(store, fleet, messages, decisions)
+    return Aside(found.messages + going_on(fleet, messages, decisions), found.not_compared)
 
 
 def going_on(fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions) -> list[tuple[RawMessage, Rejection]]:
@@ -58,35 +80,55 @@ def _goes_on(fleet: Fleet, item: np.void, row: int) -> str:
     return f"boot {boot_of(position)} goes on at seq {seq_of(position)} although boot {boot_of(through)} had begun"
 
 
-async def conflicting(
-    store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions
-) -> list[tuple[RawMessage, Rejection]]:
-    """The messages of a batch that say other things in places that are taken. One question, and none where nothing came
+async def conflicting(store: IngestStore, fleet: Fleet, messages: Sequence[RawMessage], decisions: Decisions) -> Aside:
+    """The messages of a batch that say other things in places that are taken. Nothing is asked where nothing came
     again.
     """
     if not decisions.admission.duplicates:
-        return []
+        return Aside([], {})
     items, stored = decisions.batch.items, decisions.admission.stored
-    recent = items["received_ms"] - items["measured_ms"] < COMPARED_FOR_MS
-    again = np.flatnonzero(~stored & recent)[:COMPARED_AT_ONCE]
+    again = np.flatnonzero(~stored)
     begins = np.r_[True, (items["pump"][1:] != items["pump"][:-1]) | (items["position"][1:] != items["position"][:-1])]
     first = np.maximum.accumulate(np.where(begins, np.arange(len(items)), 0))[again]
-    in_batch = stored[first]
+    ours, known = items[again], _Known(items[first], stored[first])
     # Of a pump whose clock was off the time that was made of it may have been another one before.
-    untimed = {int(fleet.keys[row]) for row in fleet.offsets}
-    known = await store.stored_as(items[again[~in_batch]], untimed) if not in_batch.all() else ()
-    by_place = {(int(item["pump"]), int(item["position"])): item for item in known}
-    said: dict[int, list[str]] = {}
-    for place, before, is_in_batch in zip(again.tolist(), first.tolist(), in_batch.tolist(), strict=True):
-        item = items[place]
-        pump, position = int(item["pump"]), int(item["position"])
-        theirs = items[before] if is_in_batch else by_place.get((pump, position))
-        if theirs is not None and (how := difference(item, theirs, timed=pump not in untimed)):
-            said.setdefault(int(item["message"]), []).append(f"boot {boot_of(position)}, seq {seq_of(position)}: {how}")
-    return [
-        (messages[index], Rejection(index, Reason.CONFLICTS_WITH_STORED, _line(each))) for index, each in said.items()
-    ]
+    timed = ~np.isin(ours["pump"], [int(fleet.keys[row]) for row in fleet.offsets])
+    ends_s = monotonic() + LONGEST_S
+    left = await known.look(store, ours, ~known.found, timedelta(0), ends_s)
+    left |= await known.look(store, ours, ~known.found & ~left & timed, MOVED_BY, ends_s)
+    counts = {NotCompared.OUT_OF_TIME: int(left.sum()), NotCompared.NOT_FOUND: int((~known.found & ~left).sum())}
+    differing = np.flatnonzero(known.found & differ(ours, known.items, timed))
+    _, firsts, of_message = np.unique(ours["message"][differing], return_index=True, return_counts=True)
+    said = []
+    for place, count in zip(differing[firsts].tolist(), of_message.tolist(), strict=True):
+        index, position = int(ours["message"][place]), int(ours["position"][place])
+        how = difference(ours[place], known.items[place], timed=bool(timed[place]))
+        more = f"; and {count - 1} more of this message" if count > 1 else ""
+        line = f"boot {boot_of(position)}, seq {seq_of(position)}: {how}{more}"
+        said.append((messages[index], Rejection(index, Reason.CONFLICTS_WITH_STORED, line)))
+    return Aside(said, {reason: count for reason, count in counts.items() if count})
 
 
-def _line(said: Sequence[str]) -> str:
-    return f"{said[0]}; and {len(said) - 1} more of this message" if len(said) > 1 else said[0]
+@dataclass(slots=True)
+class _Known:
+    """What has the places of ours, as far as it was found."""
+
+    items: Items
+    found: npt.NDArray[np.bool_]
+
+    async def look(
+        self, store: IngestStore, ours: Items, which: npt.NDArray[np.bool_], apart: timedelta, ends_s: float
+    ) -> npt.NDArray[np.bool_]:
+        """Look into the store for those, in pieces; return for which of them there was no time."""
+        places, at_once = np.flatnonzero(which), FIRST_AT_ONCE
+        while len(places) and (began_s := monotonic()) < ends_s:
+            piece, places = places[:at_once], places[at_once:]
+            stored = await store.stored_as(ours[piece], apart)
+            there = places_of(ours[piece], stored)
+            self.items[piece[there >= 0]] = stored[there[there >= 0]]
+            self.found[piece[there >= 0]] = True
+            if monotonic() - began_s < QUICK_S:
+                at_once *= 2
+        left: npt.NDArray[np.bool_] = np.zeros(len(ours), np.bool_)
+        left[places] = True
+        return left

@@ -45,7 +45,7 @@ from service.loops.rulebook import RulebookSource
 from service.metrics import Metrics
 from service.ports import Clock, IngestStore, MarkedInbox, RawMessage, RefusedError
 
-STAGES: Final = ("wait", "decode", "decide", "commit", "settle", "work_out", "receipts", "checkpoint")
+STAGES: Final = ("wait", "decode", "decide", "compare", "commit", "settle", "work_out", "receipts", "checkpoint")
 LONGEST_WAIT_S: Final = 0.25
 SAVE_EVERY_MS: Final = 1_000
 MARK_EVERY_MS: Final = 5_000
@@ -177,7 +177,10 @@ class Ingester:
         waiting = await self._carried.next(self._store, self._fleet)
         while True:
             decisions = await self._decide(decoded, waiting)
-            others = await kept_aside(self._store, self._fleet, messages, decisions)
+            compared = kept_aside(self._store, self._fleet, messages, decisions)
+            again = decisions.admission.duplicates
+            with self._timed("compare"):
+                others, not_compared = await (self._ahead.during(compared) if again else compared)
             try:
                 known = await self._commit(decoded, decisions, [*rejected, *others])
             except RefusedError as error:
@@ -185,6 +188,8 @@ class Ingester:
             else:
                 break
         rejected += others
+        for reason, count in not_compared.items():
+            self._metrics.not_compared.labels(reason).inc(count)
         for what, count in pruned(self._fleet, decisions).items():
             self._metrics.pruned.labels(what).inc(count)
         with self._timed("settle"):

@@ -1,76 +1,92 @@
-"""What is stored in the place of something that came again?"""
+"""What is stored in the place of something that came again?
 
-from collections.abc import Collection
+A pump sends again what lies together, so it is found as it lies: by runs of positions, each within a span of time. Of a
+run of a thousand that costs what one costs that is looked for alone; compressed, they are taken apart once, together.
+"""
+
 from datetime import timedelta
 from typing import Final
 
 import asyncpg
 import numpy as np
+import numpy.typing as npt
 
-from service.core.reading import Items
+from service.core.conflict import places_of
+from service.core.reading import ITEM, EventType, Items
 from service.postgres.readings import EVENT_VALUES, READING_VALUES, copy_out, instant
 
-# What is stored under some keys. The subquery has a limit, so that each key is looked up and no table is read through.
-_KNOWN: Final = f"""
-    WITH given AS (
-        SELECT * FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS given (pump, position, measured_at)
-    )
-    SELECT {READING_VALUES} FROM given CROSS JOIN LATERAL (
-        SELECT * FROM reading
-        WHERE reading.pump = given.pump AND reading.measured_at = given.measured_at
-            AND reading.position = given.position
-        LIMIT 1
-    ) AS r
-    UNION ALL
-    SELECT {EVENT_VALUES} FROM given JOIN event e ON e.pump = given.pump AND e.position = given.position
-    ORDER BY 1, 2
-"""
-# The same by position alone, of some pumps each within a span of time.
-_NEAR: Final = f"""
+# What is stored of runs. The fences let each be found by its key and no table be read through; the last two bounds are
+# known before anything is looked at, so that the days beyond them are left alone.
+_WITHIN: Final = f"""
     WITH given AS (
         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
             AS given (pump, first, last, since, until)
     )
     SELECT {READING_VALUES} FROM given CROSS JOIN LATERAL (
         SELECT * FROM reading
-        WHERE reading.pump = given.pump AND reading.measured_at BETWEEN given.since AND given.until
-            AND reading.position BETWEEN given.first AND given.last
+        WHERE reading.pump = given.pump AND measured_at BETWEEN given.since AND given.until
+            AND position BETWEEN given.first AND given.last AND measured_at BETWEEN $6 AND $7
         OFFSET 0
     ) AS r
     UNION ALL
-    SELECT {EVENT_VALUES} FROM given JOIN event e ON e.pump = given.pump AND e.position BETWEEN first AND last
+    SELECT {EVENT_VALUES} FROM given CROSS JOIN LATERAL (
+        SELECT * FROM event WHERE event.pump = given.pump AND position BETWEEN given.first AND given.last OFFSET 0
+    ) AS e
     ORDER BY 1, 2
 """
-_NEAR_BY: Final = timedelta(days=1)
-PUMPS_AT_ONCE: Final = 50
-"""Of which positions are looked for under another time: a day of each is read for it."""
+_NEAR: Final = 10
+"""Positions: to read what lies between two that are so near costs no more than to look for both."""
+
+_AT_ONCE_MS: Final = 3_600_000
+"""A run goes on over no longer silence, nor back in time: it would span days that have nothing of it."""
+
+
+async def stored_as(connection: asyncpg.Connection, items: Items, apart: timedelta) -> Items:
+    """What is stored in the places of these items, `pump` being the database's key, and was measured within `apart`
+    of them. Where a place has several, what is stored at the very time of the item comes first.
+    """
+    if not len(items):
+        return np.zeros(0, ITEM)
+    found = await _within(connection, items, apart)
+    ours = places_of(found, items)
+    found, ours = found[ours >= 0], ours[ours >= 0]
+    return found.take(np.argsort(_is_elsewhere(found, items[ours]), kind="stable"))
 
 
 async def stored_under(connection: asyncpg.Connection, items: Items) -> Items:
-    """What is stored under the keys of these items, `pump` being the database's key."""
-    measured = [instant(ms) for ms in items["measured_ms"].tolist()]
-    return await copy_out(connection, _KNOWN, items["pump"].tolist(), items["position"].tolist(), measured)
+    """What is stored under the very keys of these items: events by position, readings by their time as well."""
+    found = await stored_as(connection, items, timedelta(0))
+    if not len(found):
+        return found
+    return found.compress(~_is_elsewhere(found, items[places_of(found, items)]))
 
 
-async def stored_as(connection: asyncpg.Connection, items: Items, untimed: Collection[int]) -> Items:
-    """The same; and what is stored in their places under another time, a day before or after at most, except of the
-    pumps `untimed`, of which that says nothing.
-    """
-    known = await stored_under(connection, items)
-    places = set(zip(known["pump"].tolist(), known["position"].tolist(), strict=True))
-    absent = [
-        place
-        for place, (pump, position) in enumerate(zip(items["pump"].tolist(), items["position"].tolist(), strict=True))
-        if pump not in untimed and (pump, position) not in places
-    ]
-    pumps = list(dict.fromkeys(items["pump"][absent].tolist()))[:PUMPS_AT_ONCE]
-    if not pumps:
-        return known
-    spans = []
-    for pump in pumps:
-        own = items[absent][items["pump"][absent] == pump]
-        since, until = instant(own["measured_ms"].min()) - _NEAR_BY, instant(own["measured_ms"].max()) + _NEAR_BY
-        spans.append((pump, int(own["position"].min()), int(own["position"].max()), since, until))
-    near = await copy_out(connection, _NEAR, *map(list, zip(*spans, strict=True)))
-    wanted = np.isin(near["position"], items["position"][absent])
-    return np.concatenate([known, near[wanted]])
+def _is_elsewhere(found: Items, ours: Items) -> npt.NDArray[np.bool_]:
+    is_reading = found["kind"] == EventType.READING
+    elsewhere: npt.NDArray[np.bool_] = is_reading & (found["measured_ms"] != ours["measured_ms"])
+    return elsewhere
+
+
+async def _within(connection: asyncpg.Connection, items: Items, apart: timedelta) -> Items:
+    items = items.take(np.lexsort((items["position"], items["pump"])))
+    pump, position, measured_ms = items["pump"], items["position"], items["measured_ms"]
+    apart_ms = int(apart.total_seconds() * 1000)
+    step_ms = np.diff(measured_ms)
+    ends = (np.diff(pump) != 0) | (np.abs(step_ms) > _AT_ONCE_MS + 2 * apart_ms)
+    if not apart_ms:
+        ends |= (np.diff(position) > _NEAR) | (step_ms < 0)
+    starts = np.r_[0, np.flatnonzero(ends) + 1]
+    lasts = np.r_[starts[1:] - 1, len(items) - 1]
+    since_ms = np.minimum.reduceat(measured_ms, starts) - apart_ms
+    until_ms = np.maximum.reduceat(measured_ms, starts) + apart_ms
+    return await copy_out(
+        connection,
+        _WITHIN,
+        pump[starts].tolist(),
+        position[starts].tolist(),
+        position[lasts].tolist(),
+        [instant(ms) for ms in since_ms.tolist()],
+        [instant(ms) for ms in until_ms.tolist()],
+        instant(since_ms.min()),
+        instant(until_ms.max()),
+    )

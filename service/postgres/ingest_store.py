@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -184,11 +184,11 @@ class PostgresIngestStore:
         await self._writer.read(look)
         return found
 
-    async def stored_as(self, items: Items, untimed: Collection[int]) -> Items:
+    async def stored_as(self, items: Items, apart: timedelta) -> Items:
         found: list[Items] = []
 
         async def look(connection: asyncpg.Connection) -> None:
-            found[:] = [await comparing.stored_as(connection, items, untimed)]
+            found[:] = [await comparing.stored_as(connection, items, apart)]
 
         await self._writer.read(look)
         return found[0]

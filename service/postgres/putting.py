@@ -12,7 +12,7 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from service.core.conflict import difference
+from service.core.conflict import differ, difference, places_of
 from service.core.reading import EventType, Items, those
 from service.core.rejection import Reason, one_line
 from service.core.relearn import HORIZON
@@ -54,18 +54,14 @@ async def put_what_is_new(connection: asyncpg.Connection, stored: Items, bodies:
     Raises RefusedError for what is stored with other values.
     """
     known = await stored_under(connection, stored)
-    places = {(int(item["pump"]), int(item["position"])): item for item in known}
-    new = np.ones(len(stored), np.bool_)
-    refused = []
-    for place, item in enumerate(stored):
-        theirs = places.get((int(item["pump"]), int(item["position"])))
-        if theirs is None:
-            continue
-        new[place] = False
-        if said := difference(item, theirs):
-            refused.append(
-                Refused(int(item["pump"]), int(item["position"]), Reason.CONFLICTS_WITH_STORED, said, theirs)
-            )
+    places = places_of(stored, known)
+    new = places < 0
+    ours, theirs = stored[~new], known[places[~new]]
+    differing = differ(ours, theirs, np.zeros(len(ours), np.bool_))
+    refused = [
+        Refused(int(item["pump"]), int(item["position"]), Reason.CONFLICTS_WITH_STORED, difference(item, other), other)
+        for item, other in zip(ours[differing], theirs[differing], strict=True)
+    ]
     if refused:
         raise RefusedError(refused)
     is_event = stored["kind"] != EventType.READING

@@ -3,13 +3,17 @@
 from datetime import UTC, datetime
 
 import asyncpg
+import pytest
 
+from service.core.relearn import HORIZON
 from service.core.rulebook import DEFAULT_RULEBOOK
-from service.loops.conflicts import COMPARED_AT_ONCE, COMPARED_FOR_MS
+from service.loops import conflicts
 from service.postgres.alerts import AlertStore
 from service.postgres.standing import look_once
 from tests.loops.driven import Driven, telemetry
 from tests.pumps import MINUTE_MS
+
+HORIZON_MS = int(HORIZON.total_seconds() * 1000)
 
 
 async def said(driven: Driven, *messages: dict[str, object], pump_id: str = "p1") -> None:
@@ -111,25 +115,55 @@ async def test_the_clock_of_a_pump_that_was_off_makes_no_conflict(
     assert await aside(connection) == []
 
 
-async def test_a_storm_of_duplicates_is_compared_so_far_and_no_further(
-    driven: Driven, connection: asyncpg.Connection
-) -> None:
-    driven.now_ms += 6 * 86_400_000
-    many = COMPARED_AT_ONCE // 4_000 + 1
-    for first in range(0, many * 4_000, 4_000):
+async def test_all_of_a_storm_of_duplicates_is_compared(driven: Driven, connection: asyncpg.Connection) -> None:
+    driven.now_ms += 13 * 86_400_000
+    spans = range(0, 16_000, 4_000)
+    for first in spans:
         driven.send("p1", telemetry(first, [1.0] * 4_000))
     await driven.turn()
-    for first in range(0, many * 4_000, 4_000):
-        driven.send("p1", telemetry(first, [0.5] * 4_000))
+    for first in spans:
+        driven.send("p1", telemetry(first, [1.0] * 3_999 + [0.5]))
     await driven.turn()
-    assert len(await aside(connection)) == many, "each message of which a reading was looked at"
-    assert "and 3999 more" in (await aside(connection))[0][1]
+    how = [f"boot 1, seq {first + 3_999}: flow_ml_d is 0.25, stored is 0.5" for first in spans]
+    assert await aside(connection) == [("conflicts_with_stored", each) for each in how]
+    assert not_compared(driven) == {}
 
 
-async def test_what_is_older_than_the_lateness_horizon_is_not_compared(
+async def test_what_is_older_than_the_lateness_horizon_is_compared_wherever_it_lies(
     driven: Driven, connection: asyncpg.Connection
 ) -> None:
-    await said(driven, telemetry(0, [1.0]))
-    driven.now_ms += COMPARED_FOR_MS
-    await said(driven, telemetry(0, [0.5]))
+    await said(driven, telemetry(0, [1.0] * 10))
+    driven.now_ms += HORIZON_MS
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"):
+        await connection.fetch("SELECT compress_chunk(chunk) FROM show_chunks('stored_reading') AS chunk")
+    await said(driven, telemetry(10, [1.0] * 10))
+    assert await connection.fetchval("SELECT count(*) FROM late_reading") == 10
+    await said(driven, telemetry(0, [1.0] * 3 + [0.5] + [1.0] * 14 + [0.5, 0.5]))
+    how = "boot 1, seq 3: flow_ml_d is 0.25, stored is 0.5; and 2 more of this message"
+    assert await aside(connection) == [("conflicts_with_stored", how)]
+
+
+async def test_what_nothing_is_stored_for_any_more_is_counted_as_not_compared(
+    driven: Driven, connection: asyncpg.Connection
+) -> None:
+    await said(driven, telemetry(0, [1.0] * 10))
+    await connection.execute("DELETE FROM stored_reading WHERE position % 2 = 0")  # as retention does
+    await said(driven, telemetry(0, [1.0] * 10))
     assert await aside(connection) == []
+    assert not_compared(driven) == {"not_found": 5}
+
+
+async def test_what_there_is_no_time_to_compare_is_counted(
+    driven: Driven, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await said(driven, telemetry(0, [1.0] * 10))
+    monkeypatch.setattr(conflicts, "LONGEST_S", -1.0)
+    await said(driven, telemetry(0, [0.5] * 10))
+    assert await aside(connection) == []
+    assert driven.feed.settled == [1, 2], "it makes nobody wait"
+    assert not_compared(driven) == {"out_of_time": 10}
+
+
+def not_compared(driven: Driven) -> dict[str, float]:
+    (counted,) = driven.metrics.not_compared.collect()
+    return {each.labels["reason"]: each.value for each in counted.samples if each.name.endswith("_total")}
