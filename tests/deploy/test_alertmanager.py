@@ -1,0 +1,122 @@
+"""deploy/alertmanager: what Prometheus sees comes to somebody, and nothing that follows from it does."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+
+from service.embedded.child import free_port
+from tests.deploy.conftest import ROOT
+from tests.deploy.declared import SECRETS, services
+from tests.patience import until_true
+
+BINARY, AMTOOL = shutil.which("prometheus-alertmanager"), shutil.which("amtool")
+pytestmark = pytest.mark.skipif(
+    BINARY is None or AMTOOL is None, reason="no Alertmanager on this machine (Debian: prometheus-alertmanager)"
+)
+ADDRESS = "/hook?team=ward&key=a|b"
+"""None of it means anything to a shell, nor to a configuration."""
+
+
+@pytest.fixture
+def heard() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address, and what was sent to it."""
+    bodies: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == ADDRESS
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{ADDRESS}", bodies
+    server.shutdown()
+    server.server_close()
+
+
+class AsDeclared:
+    """Alertmanager with the words and the file that the compose file gives it, at addresses of this test."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        service = services(SECRETS | {"ALERTS_URL": url})["alertmanager"]
+        self.url = f"http://127.0.0.1:{free_port()}"
+        written, file = directory / "alerts-url", directory / "alertmanager.yml"
+        there = {"/bin/alertmanager": str(BINARY), "/tmp/": f"{directory}/", "$$": "$"}  # noqa: S108 - the container's
+        there |= {"/etc/alertmanager": str(directory), "=/alertmanager": f"={directory}/kept"}
+        there |= {"127.0.0.1:9093": self.url.removeprefix("http://")}
+        words = [*service["entrypoint"], *service["command"]]
+        for before, after in there.items():
+            words = [word.replace(before, after) for word in words]
+        # Debian's 0.25 cannot read the address from a file: what the entrypoint writes there is compared instead.
+        text = (ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
+        assert text.count("url_file: /tmp/alerts-url") == 1
+        file.write_text(text.replace("url_file: /tmp/alerts-url", f"url: {json.dumps(url)}"), encoding="utf-8")
+        self.file, self._written, self._given = file, written, url
+        self._log = (directory / "log").open("wb")
+        self._child = subprocess.Popen(
+            words, env={"PATH": "/usr/bin:/bin", **service["environment"]}, stdout=self._log, stderr=self._log
+        )
+
+    def ready(self) -> bool:
+        assert self._child.poll() is None, Path(self._log.name).read_text(encoding="utf-8")
+        try:
+            ready = httpx.get(f"{self.url}/-/ready", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+        return ready and self._written.read_text(encoding="utf-8") == self._given
+
+    def tell(self, *alerts: dict[str, str]) -> None:
+        answer = httpx.post(f"{self.url}/api/v2/alerts", json=[{"labels": labels} for labels in alerts], timeout=30)
+        assert answer.is_success, answer.text
+
+    def suppressed(self) -> list[str]:
+        alerts = httpx.get(f"{self.url}/api/v2/alerts", timeout=30).json()
+        return [each["labels"]["alertname"] for each in alerts if each["status"]["state"] == "suppressed"]
+
+    def stop(self) -> None:
+        self._child.terminate()
+        self._child.wait(60)
+        self._log.close()
+
+
+async def test_what_prometheus_sees_arrives_and_of_a_service_that_is_not_seen_nothing_else(
+    tmp_path: Path, heard: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, bodies = heard
+    alertmanager = AsDeclared(tmp_path, url)
+    try:
+        checked = subprocess.run(
+            [str(AMTOOL), "check-config", str(alertmanager.file)], capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        await until_true(alertmanager.ready, "Alertmanager to be ready")
+        alertmanager.tell(
+            {"alertname": "PumpwatchNotSeen", "priority": "high"},
+            {"alertname": "PumpwatchHearsNothing", "priority": "high"},
+        )
+        await until_true(lambda: bodies, "the webhook")
+        assert bodies[0]["receiver"] == "people"
+        assert [alert["labels"]["alertname"] for alert in bodies[0]["alerts"]] == ["PumpwatchNotSeen"]
+        await until_true(lambda: alertmanager.suppressed() == ["PumpwatchHearsNothing"], "the other to be kept back")
+    finally:
+        alertmanager.stop()
+
+
+def test_prometheus_tells_it_at_the_address_at_which_it_listens() -> None:
+    words = services()["alertmanager"]["command"]
+    address = next(word.partition("=")[2] for word in words if word.startswith("--web.listen-address"))
+    assert f'targets: ["{address}"]' in (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
+    assert services()["alertmanager"]["network_mode"] == services()["prometheus"]["network_mode"]
