@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -52,6 +53,9 @@ def _permissions(area: str, file: Path) -> Iterator[Finding]:
             f"{file}: others may read or change it (mode {mode:04o})",
             f"chmod 600 {file}; whoever could read it must be trusted, or the key replaced",
         )
+    above = file.absolute().parent
+    if above.stat().st_mode & stat.S_IWOTH:
+        yield problem(area, f"{above}: anybody may put another {file.name} there", f"chmod o-w {above}")
     if not os.access(file, os.R_OK):
         yield problem(
             area, f"{file}: this account may not read it", f"chown it to the service's account: chown … {file}"
@@ -67,8 +71,22 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     if settings.api_cert_file is not None and settings.api_key_file is not None:
         renew = "renew it where it came from, and start the role api again"
         yield from _certificate("API TLS", settings.api_cert_file, settings.api_key_file, now, renew)
+    yield from _of_database(settings, now)
     if settings.webhook_ca is not None:
         yield from _certificate("webhook CA", settings.webhook_ca, None, now, "take the authority's newer one")
+
+
+def _of_database(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """What PUMPWATCH_DATABASE_URL names: `load` has seen that each is a file."""
+    area = "database TLS"
+    named = {name: Path(text) for name, text in parse_qsl(urlsplit(settings.database_url).query)}
+    if root := named.get("sslrootcert"):
+        yield from _certificate(
+            area, root, None, now, "take the newer one of the authority that vouches for the database"
+        )
+    if own := named.get("sslcert"):
+        renew = "have it renewed by the authority that the database trusts"
+        yield from _certificate(area, own, named.get("sslkey"), now, renew)
 
 
 def _certificate(area: str, file: Path, key: Path | None, now: datetime, renew: str) -> Iterator[Finding]:

@@ -59,6 +59,27 @@ def test_a_key_that_others_can_read_is_found_and_how_to_close_it(settings: Setti
     assert f"{tmp_path / name}: others may read or change it (mode 0644) -> chmod 600" in told(look(settings, NOW))
 
 
+def test_a_directory_in_which_anybody_may_replace_a_key_is_found(settings: Settings, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert f"{tmp_path}: anybody may put another ingest.key there -> chmod o-w {tmp_path}" in told(look(settings, NOW))
+
+
+def test_what_the_address_of_the_database_names_is_looked_at_like_every_certificate(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write_certificate(tmp_path / "root.pem", None, NOW - 9 * DAY, NOW - DAY)
+    write_certificate(tmp_path / "db.pem", tmp_path / "db.key", NOW - 9 * DAY, NOW - DAY)
+    (tmp_path / "db.key").chmod(0o604)
+    files_of_url = f"sslrootcert={tmp_path}/root.pem&sslcert={tmp_path}/db.pem&sslkey={tmp_path}/db.key"
+    url = f"postgresql://127.0.0.1/x?sslmode=verify-full&{files_of_url}"
+    found = told(look(msgspec.structs.replace(settings, database_url=url), NOW))
+    assert "root.pem: ended at 2026-11-22 00:00 UTC -> take the newer one of the authority" in found
+    assert "db.pem: ended at 2026-11-22 00:00 UTC -> have it renewed" in found
+    assert "db.key: others may read or change it (mode 0604) -> chmod 600" in found
+    own = msgspec.structs.replace(settings, database_url="postgresql://127.0.0.1/x?sslmode=verify-full")
+    assert told(look(own, NOW)) == ""
+
+
 def test_certificates_that_have_ended_end_soon_or_have_not_begun_are_found(settings: Settings, tmp_path: Path) -> None:
     write_certificate(tmp_path / "ingest.pem", tmp_path / "ingest.key", NOW - 9 * DAY, NOW - DAY)
     write_certificate(tmp_path / "watch.pem", tmp_path / "watch.key", NOW + DAY, NOW + 9 * DAY)
