@@ -4,6 +4,7 @@ data.
 
 import json
 import logging
+import math
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +16,37 @@ from service.core.reading import boot_of, seq_of
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        fields: dict[str, Any] = getattr(record, "fields", {})
-        told = " ".join(f"{name}={_value(value)}" for name, value in fields.items())
-        line = f"{at} {record.levelname.lower()} {record.name} {record.getMessage()} {told}".rstrip()
+        told = " ".join(f"{name}={_value(value)}" for name, value in _fields(record).items())
+        line = f"{_at(record)} {record.levelname.lower()} {record.name} {record.getMessage()} {told}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class _Objects(logging.Formatter):
+    """The same, an object a line: what is always there comes first, and no field takes its place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {"time": _at(record), "level": record.levelname.lower(), "logger": record.name}
+        told["event"] = record.getMessage()
+        told |= {name: _plain(value) for name, value in _fields(record).items() if name not in told}
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def _at(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    return fields
+
+
+def _plain(value: object) -> Any:
+    """Numbers stay numbers; what JSON does not know is written as its text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, bool | int | float | None) else str(value)
 
 
 def _value(value: object) -> str:
@@ -27,10 +54,10 @@ def _value(value: object) -> str:
     return text if text and text.isprintable() and " " not in text and '"' not in text else json.dumps(text)
 
 
-def configure(role: str, level: str) -> None:
-    """Send this process's log to standard error, under the name of its role."""
+def configure(role: str, level: str, form: str = "text") -> None:
+    """Send this process's log to standard error, under the name of its role, as lines or `json`."""
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(_Lines())
+    lines.setFormatter(_Objects() if form == "json" else _Lines())
     logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole URLs, which may hold secrets
     logging.getLogger("httpcore").setLevel(logging.WARNING)

@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_dir: Path | None = None
     """Where the processes of one machine share their metrics; None: each keeps its own."""
     log_level: str = "info"
+    log_format: str = "text"
+    """`text`: a line a decision, for people; `json`: an object a line, for programs that collect logs."""
     secret_key: str = ""
     """What seals the endpoints' secrets: keys of 32 bytes as URL-safe base64, by commas; the first one seals."""
     secret_key_file: Path | None = None
@@ -183,6 +185,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"PUMPWATCH_CHUNK_H: must be 0 to {MOST_CHUNK_H}")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError("PUMPWATCH_LOG_LEVEL: must be debug, info, warning or error")
+    if settings.log_format not in {"text", "json"}:
+        raise SettingsError("PUMPWATCH_LOG_FORMAT: must be text or json")
     _check_cluster(settings)
     _check_delivery(settings)
     _check_own_way(settings)

@@ -47,6 +47,7 @@ def test_of_several_hosts_the_one_that_can_be_written_to_is_wanted() -> None:
         ({"PUMPWATCH_API_PROXIES": "10.0.0.1/8"}, "PUMPWATCH_API_PROXIES: 10.0.0.1/8 has host bits set"),
         ({"PUMPWATCH_RETENTION_D": "0"}, "PUMPWATCH_RETENTION_D: must be at least 1"),
         ({"PUMPWATCH_LOG_LEVEL": "loud"}, "PUMPWATCH_LOG_LEVEL: must be"),
+        ({"PUMPWATCH_LOG_FORMAT": "xml"}, "PUMPWATCH_LOG_FORMAT: must be text or json"),
         ({"PUMPWATCH_RULEBOOK": "/nowhere.toml"}, "PUMPWATCH_RULEBOOK: /nowhere.toml is not a file"),
         ({"PUMPWATCH_WEBHOOK_CA": "/nowhere.pem"}, "PUMPWATCH_WEBHOOK_CA: /nowhere.pem is not a file"),
         ({"PUMPWATCH_WEBHOOK_ALLOW": "10.0.0.0/99"}, "PUMPWATCH_WEBHOOK_ALLOW: 10.0.0.0/99 is neither"),

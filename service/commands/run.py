@@ -20,7 +20,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load()
-    logs.configure(arguments.role, settings.log_level)
+    logs.configure(arguments.role, settings.log_level, settings.log_format)
     # What is loaded by now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()

@@ -26,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
         api_port=arguments.api_port,
         rulebook=arguments.rulebook,
     )
-    logs.configure("up", settings.log_level)
+    logs.configure("up", settings.log_level, settings.log_format)
     return asyncio.run(Supervisor(settings).run(lambda line: print(line, flush=True)))

@@ -1,6 +1,6 @@
 """A fault of the service's own pump arrives where it should, and nowhere else; or it is said that it does not."""
 
-import re
+import json
 from pathlib import Path
 
 import asyncpg
@@ -30,14 +30,24 @@ DELIVERED = """
 async def one_id_leads_through_the_log(connection: asyncpg.Connection, service: Up) -> None:
     """From the message by pump, boot and seq to its alert; by the alert's id to the notification and its requests."""
     row = await connection.fetchrow(DELIVERED)
-    message = f"pump=pumpwatch-canary boot={boot_of(row['position'])} seq={seq_of(row['position'])} "
-    alert = f"alert={row['alert']} "
-    for way in (
-        rf"pumpwatch\.ingest condition_turned {message}condition=battery_reset turn=began",
-        rf"pumpwatch\.ingest alert_condition_began {alert}.*{message.strip()}$",
-        rf"pumpwatch\.deliver notification_delivered notification={row['notification']} {alert}.*attempt=",
+    position, alert = row["position"], {"alert": str(row["alert"])}
+    message = {"pump": "pumpwatch-canary", "boot": boot_of(position), "seq": seq_of(position)}
+    turned = {"event": "condition_turned", "condition": "battery_reset", "turn": "began"} | message
+    sent = {"event": "notification_delivered", "notification": str(row["notification"])} | alert
+    for role, way in (
+        ("ingest", turned),
+        ("ingest", {"event": "alert_condition_began"} | alert | message),
+        ("deliver", sent),
     ):
-        await until_true(lambda way=way: re.search(way, service.log, re.MULTILINE), way)  # type: ignore[misc]
+        said = {"logger": f"pumpwatch.{role}"} | way
+        await until_true(lambda said=said: any(said.items() <= line.items() for line in lines(service)), str(said))  # type: ignore[misc]
+    delivered = next(line for line in lines(service) if sent.items() <= line.items())
+    assert delivered["attempt"] >= 1
+
+
+def lines(service: Up) -> list[dict[str, object]]:
+    """All that was logged, the last line only once it is whole."""
+    return [json.loads(line) for line in service.log.splitlines(keepends=True) if line.endswith("\n")]
 
 
 async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_of_it(
@@ -47,6 +57,7 @@ async def test_a_fault_of_our_own_arrives_again_and_again_and_nobody_else_hears_
         "INSERT INTO endpoint (name, url, secret, accepts_simulated) VALUES ('people', 'http://127.0.0.1:9', '', true)"
     )
     canary = {"PUMPWATCH_CANARY_EVERY_S": "2", "PUMPWATCH_CANARY_WITHIN_S": "15", "PUMPWATCH_WEBHOOK_ALLOW": "10.0.0.1"}
+    canary["PUMPWATCH_LOG_FORMAT"] = "json"
     async with up(postgres_url, nats_server.mqtt_url, tmp_path, **canary) as service:
         token = (await service.line("administrator")).rpartition(" ")[2]
         await service.line("ready")
