@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from fastapi import Response
 from nicegui import ui
 
 from service.api import deliveries
@@ -21,10 +20,7 @@ def add() -> None:
     ui.page("/admin/deliveries/{delivery_id}")(_page)
 
 
-async def _page(delivery_id: str) -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
-
+async def _page(delivery_id: str) -> None:
     async def read() -> DeliveryDetail:
         return await admin_frame.asked(lambda c, a: deliveries.get_delivery(connection=c, _=a, delivery_id=delivery_id))
 
@@ -37,7 +33,7 @@ async def _page(delivery_id: str) -> Response | None:
         except Problem as problem:
             heading("No such delivery")
             ui.label(problem.detail)
-            return None
+            return
         heading(f"{delivery.kind.replace('_', ' ').capitalize()}, for {delivery.endpoint}")
         with ui.element("div").classes("acts"):
             ui.link("The endpoint", f"/admin/endpoints/{delivery.endpoint_id}")
@@ -46,7 +42,6 @@ async def _page(delivery_id: str) -> Response | None:
             if delivery.state == "failed":
                 button("Send it again", lambda: tried(redrive(), "It is sent again"), quiet=True)
         await live(read, _show, AGAIN_S)()
-    return None
 
 
 def _show(delivery: DeliveryDetail) -> None:

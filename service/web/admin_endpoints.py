@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from fastapi import Response
 from nicegui import ui
 
 from service.api import deliveries, endpoints
@@ -15,7 +14,7 @@ from service.api.problems import Problem
 from service.core.change import Priority
 from service.web import admin_endpoint_forms, admin_frame, desk
 from service.web.admin_endpoint_forms import FORMATS
-from service.web.admin_forms import button, facts, heading, live, row, table, tried
+from service.web.admin_forms import OUTCOMES, button, facts, heading, live, row, table, tried
 from service.web.words import ago
 
 AGAIN_S: Final = 2.0
@@ -27,16 +26,13 @@ def add() -> None:
     ui.page("/admin/endpoints/{endpoint_id}")(_one)
 
 
-async def _list() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _list() -> None:
     with admin_frame.page("Endpoints", "/admin/endpoints"):
         with ui.element("div").classes("top"):
             heading("Endpoints")
             button("Add an endpoint", admin_endpoint_forms.add)
 
         await live(_all, _table, AGAIN_S)()
-    return None
 
 
 async def _all() -> Sequence[Endpoint]:
@@ -79,16 +75,14 @@ def _how(endpoint: Endpoint) -> tuple[str, str]:
     return "Well", "good"
 
 
-async def _one(endpoint_id: UUID) -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _one(endpoint_id: UUID) -> None:
     try:
         endpoint = await admin_endpoint_forms.read(endpoint_id)
     except Problem as problem:
         with admin_frame.page("Endpoint"):
             heading("No such endpoint")
             ui.label(problem.detail)
-        return None
+        return
     with admin_frame.page(endpoint.name, "/admin/endpoints"):
         title = heading(endpoint.name)
         fired: list[str] = []
@@ -122,7 +116,6 @@ async def _one(endpoint_id: UUID) -> Response | None:
 
         again = live(read, show, AGAIN_S / 2)
         await again()
-    return None
 
 
 class _Seen(NamedTuple):
@@ -155,7 +148,7 @@ def _facts(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _outcome(test: Delivery) -> None:
-    how = {"delivered": "good", "failed": "bad"}.get(test.state, "wait")
+    how = OUTCOMES.get(test.state, "wait")
     said = {
         "delivered": "The test was delivered",
         "failed": "The test was given up",
@@ -187,9 +180,13 @@ def _deliveries(items: Sequence[Delivery]) -> None:
                 partial(ui.link, f"{each.created_at:%m-%d %H:%M:%S}", f"/admin/deliveries/{each.id}"),
                 each.kind.replace("_", " "),
                 each.priority,
-                each.state,
+                partial(_came_of, each),
                 _last(each) if each.attempts else "none yet",
             )
+
+
+def _came_of(delivery: Delivery) -> None:
+    ui.label(delivery.state).classes(OUTCOMES.get(delivery.state, ""))
 
 
 async def _latest(endpoint_id: UUID) -> Sequence[Delivery]:

@@ -13,6 +13,7 @@ from nicegui.elements.mixins.validation_element import ValidationElement
 from nicegui.elements.mixins.value_element import ValueElement
 
 from service.api.problems import FieldError, Problem, database_reason, wrong_fields
+from service.web.words import is_long
 
 T = TypeVar("T")
 Values = dict[str, Any]
@@ -226,6 +227,10 @@ def table(names: Sequence[str]) -> Rows:
         return Rows(names)
 
 
+OUTCOMES: Final = {"delivered": "good", "failed": "bad", "pending": "wait"}
+"""How what came of telling somebody looks."""
+
+
 def row(*cells: str | Callable[[], object]) -> None:
     """One row: texts, and what makes a cell's content."""
     rows = ui.context.slot.parent
@@ -245,7 +250,7 @@ def row(*cells: str | Callable[[], object]) -> None:
 def facts(values: Mapping[str, str]) -> None:
     with ui.element("dl").classes("facts"):
         for name, value in values.items():
-            with ui.element("div"):
+            with ui.element("div").classes("long" * is_long(value)):
                 with ui.element("dt"):
                     ui.label(name)
                 with ui.element("dd"):

@@ -38,7 +38,7 @@ def add() -> None:
 
 
 async def _home() -> Response:
-    return refused() or Response(status_code=HTTPStatus.SEE_OTHER, headers={"Location": _PARTS[0][1]})
+    return Response(status_code=HTTPStatus.SEE_OTHER, headers={"Location": _PARTS[0][1]})
 
 
 def checked(account: Account) -> Account:
@@ -49,10 +49,10 @@ def checked(account: Account) -> Account:
     return account
 
 
-def refused() -> Response | None:
-    """What to answer in the page's place to a visitor who is no administrator."""
+def refusal_of(account: Account) -> Response | None:
+    """What to answer in the place of such a page to whoever is no administrator."""
     try:
-        checked(desk.visitor())
+        checked(account)
     except Problem as problem:
         text = plain_page("This is for administrators", [f"{problem.detail[0].upper()}{problem.detail[1:]}."])
         return Response(text, problem.status, HEADERS, "text/html; charset=utf-8")

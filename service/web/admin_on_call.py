@@ -41,9 +41,7 @@ def add() -> None:
     ui.page("/admin/on-call")(_page)
 
 
-async def _page() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _page() -> None:
     with admin_frame.page("On call", "/admin/on-call"):
         with ui.element("div").classes("top"):
             heading("On call")
@@ -53,7 +51,6 @@ async def _page() -> Response | None:
             button("Add a contact", lambda: _contact(None, again), quiet=True)
             button("Add a rota", lambda: _rota(None, again), quiet=True)
         await again()
-    return None
 
 
 async def _read() -> Seen:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from fastapi import Response
 from nicegui import ui
 
 from service.api import rules
@@ -42,16 +41,13 @@ def add() -> None:
     ui.page("/admin/overrides")(_page)
 
 
-async def _page() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _page() -> None:
     with admin_frame.page("Overrides", "/admin/overrides"):
         with ui.element("div").classes("top"):
             heading("Overrides of the rulebook")
             button("Set a value", lambda: _set(again))
         again = live(_all, lambda found: _show(found, again), AGAIN_S)
         await again()
-    return None
 
 
 async def _all() -> Sequence[OverrideRow]:

@@ -31,15 +31,12 @@ def add() -> None:
     ui.page("/admin/people/{name}")(_one)
 
 
-async def _list() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _list() -> None:
     with admin_frame.page("People", "/admin/people"):
         with ui.element("div").classes("top"):
             heading("People")
             button("Add somebody", _add)
         await live(_all, _table, AGAIN_S)()
-    return None
 
 
 async def _all() -> Sequence[Person]:
@@ -128,10 +125,7 @@ async def _add() -> None:
     form.ends_with("Add", do)
 
 
-async def _one(name: str) -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
-
+async def _one(name: str) -> None:
     async def read() -> Person:
         return await admin_frame.asked(
             lambda c, a: accounts.get_account(connection=c, response=Response(), _=a, name=name)
@@ -143,14 +137,13 @@ async def _one(name: str) -> Response | None:
         except Problem as problem:
             heading("Nobody of this name")
             ui.label(problem.detail)
-            return None
+            return
         heading(person.name)
         with ui.element("div").classes("acts"):
             button("Change", lambda: _change(name, read))
             button("Link to log in", lambda: _tell_link(name), quiet=True)
             button("Set a password", lambda: _password(name), quiet=True)
         await live(read, _show, AGAIN_S)()
-    return None
 
 
 def _show(person: Person) -> None:

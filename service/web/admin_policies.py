@@ -38,9 +38,7 @@ def add() -> None:
     ui.page("/admin/policies")(_page)
 
 
-async def _page() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _page() -> None:
     with admin_frame.page("Policies", "/admin/on-call"):
         with ui.element("div").classes("top"):
             heading("Policies and rules")
@@ -51,7 +49,6 @@ async def _page() -> Response | None:
             button("Add a rule", lambda: _rule(again), quiet=True)
         await again()
         admin_preview.add_to(await _sites())
-    return None
 
 
 async def _read() -> Seen:

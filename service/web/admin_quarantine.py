@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import Query, Response
+from fastapi import Query
 from nicegui import ui
 
 from service.api import quarantine
@@ -37,9 +37,7 @@ async def _list(
     reason: Annotated[str, Query(max_length=40)] = "",
     state: Annotated[str, Query(max_length=10)] = State.KEPT,
     days: Annotated[int, Query(ge=1, le=366)] = 7,
-) -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+) -> None:
     chosen = reason if reason in set(Reason) else ""
     states = [State(state)] if state in set(State) else None
 
@@ -78,7 +76,6 @@ async def _list(
             if chosen:
                 button("Read all of these again", lambda: _replay_all(chosen, again), quiet=True)
         await again()
-    return None
 
 
 def _replay_all(reason: str, again: Callable[[], Awaitable[None]]) -> None:
@@ -124,10 +121,7 @@ def _table(found: Sequence[Quarantined]) -> None:
         ui.label(f"The newest {LATEST} are shown.").classes("faint")
 
 
-async def _one(number: int) -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
-
+async def _one(number: int) -> None:
     async def read() -> QuarantinedBytes:
         return await admin_frame.asked(lambda c, _: quarantine.get_quarantined(connection=c, number=number))
 
@@ -144,7 +138,6 @@ async def _one(number: int) -> Response | None:
 
         again = live(read, show, AGAIN_S / 5)
         await again()
-    return None
 
 
 async def _replay(number: int, again: Callable[[], Awaitable[None]]) -> None:

@@ -37,9 +37,7 @@ def add() -> None:
     ui.page("/admin/registry")(_page)
 
 
-async def _page() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _page() -> None:
     with admin_frame.page("Registry", "/admin/registry"):
         heading("Registry")
         with ui.element("p").classes("faint"):
@@ -56,7 +54,6 @@ async def _page() -> Response | None:
 
         chosen.on("change", read, js_handler=_READ)
         await again()
-    return None
 
 
 async def _look(seen: ui.element, given: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, time
 from functools import partial
 from typing import Final
 
-from fastapi import Response
 from nicegui import ui
 
 from service.api import accounts
@@ -32,15 +31,12 @@ def add() -> None:
     ui.page("/admin/tokens")(_page)
 
 
-async def _page() -> Response | None:
-    if answer := admin_frame.refused():
-        return answer
+async def _page() -> None:
     with admin_frame.page("Tokens", "/admin/tokens"):
         with ui.element("div").classes("top"):
             heading("Tokens of programs")
             button("Make a token", _make)
         await live(_all, _tables, AGAIN_S)()
-    return None
 
 
 async def _all() -> Sequence[Token]:

@@ -7,6 +7,8 @@ const PARTS = {
   quiet: "Shelved, or told with another",
 };
 
+const URGENCY = ["high", "medium", "low"];
+
 export default {
   mixins: [keyed],
   emits: ["answer"],
@@ -86,10 +88,13 @@ export default {
       const asking = this.shown.filter((row) => row.part === "asking").length;
       document.title = `${asking ? `(${asking}) ` : ""}Alerts · pumpwatch`;
     },
-    arrived(added) {
-      const asking = added.filter((row) => row.part === "asking");
+    // What is new, and what asks again: a shelf is over, it came back, it is more urgent.
+    arrived(changed, before) {
+      const asked = (was, row) => was?.part === "asking" && URGENCY.indexOf(was.priority) <= URGENCY.indexOf(row.priority);
+      const asking = changed.filter((row) => row.part === "asking" && !asked(before.get(row.id), row));
       if (asking.length) {
-        this.news = asking.length > 3 ? `${asking.length} new alerts` : asking.map((row) => `New alert, ${row.priority} priority: ${row.title}`).join(". ");
+        const how = (row) => (before.has(row.id) ? "Asks again" : "New alert");
+        this.news = asking.length > 3 ? `${asking.length} alerts ask for an answer` : asking.map((row) => `${how(row)}, ${row.priority} priority: ${row.title}`).join(". ");
       }
       if (this.sound && asking.some((row) => row.priority === "high")) this.beep();
     },

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from nicegui import ui
 
@@ -18,7 +19,7 @@ from service.postgres import queries
 from service.postgres.accounts import Role
 from service.web import answering, charts, desk, evidence_chart, frame
 from service.web.tables import Cell, TextTable
-from service.web.words import SHAPES, ago, condition
+from service.web.words import SHAPES, ago, condition, dose
 
 POINTS: Final = 400
 _WORDS: Final = {"condition_began": "began", "condition_ended": "was over", "priority_rose": "became more urgent"}
@@ -63,6 +64,7 @@ class _Shown:
                 self._state = ui.label().classes("faint")
                 self._answered = ui.label().classes("answer")
         ui.label(f"What to do now: {alert.do_now}").classes("do-now")
+        self._programmed = ui.label()
         self._buttons = _Buttons(alert)
         with ui.row().classes("links"):
             if alert.pump_id:
@@ -106,11 +108,13 @@ class _Shown:
         self._numbers.show(evidence_chart.numbers(alert.condition, alert.evidence))
         readings = alert.evidence.get("readings") or {}
         quantity = evidence_chart.quantity_of(alert.condition)
-        around, channel = await _around(alert, quantity.name)
+        around, pump = await _around(alert, quantity.name)
+        self._programmed.text = _programmed(alert, pump)
+        self._programmed.visible = bool(self._programmed.text)
         self._chart.visible = bool(around or readings.get("measured_at"))
         if not self._chart.visible:
             return
-        limits = evidence_chart.limit_lines(alert.condition, alert.evidence, channel)
+        limits = evidence_chart.limit_lines(alert.condition, alert.evidence, pump["flow_channel"] if pump else "")
         seen = (alert.began_at, alert.detected_at)
         self._chart.props["options"] = evidence_chart.chart(around, readings, quantity, limits, seen)
         said = f"{quantity.title} around the onset at {alert.began_at:%Y-%m-%d %H:%M} UTC"
@@ -167,10 +171,18 @@ def _button(label: str, classes: str, do: Any) -> ui.button:
     return ui.button(label, color=None, on_click=do).classes(classes).props("no-caps unelevated")
 
 
-async def _around(alert: AlertDetail, name: str) -> tuple[list[charts.Point], str]:
-    """What was measured before and after, and what measures the pump's flow; nothing where it is about no pump."""
+def _programmed(alert: AlertDetail, pump: asyncpg.Record | None) -> str:
+    """The dose beside the volume, where both are known."""
+    program_ml_d = evidence_chart.program_of(alert.evidence)
+    if not program_ml_d or pump is None or pump["concentration_ug_ml"] is None:
+        return ""
+    return f"Programmed: {dose(program_ml_d, pump['concentration_ug_ml'])}, as the registry has the pump's filling now"
+
+
+async def _around(alert: AlertDetail, name: str) -> tuple[list[charts.Point], asyncpg.Record | None]:
+    """What was measured before and after, and the pump; nothing where it is about none."""
     if alert.pump_id is None:
-        return [], ""
+        return [], None
     since, until = evidence_chart.span_of(alert.began_at, alert.detected_at)
     async with desk.database() as connection:
         pump = await queries.pump(connection, alert.pump_id)
@@ -187,4 +199,4 @@ async def _around(alert: AlertDetail, name: str) -> tuple[list[charts.Point], st
     at = [datetime.fromisoformat(each) for each in drawn["columns"]["at"]]
     gaps = [{name: datetime.fromisoformat(at) for name, at in gap.items()} for gap in drawn["gaps"]]
     points = charts.line_with_gaps(at, drawn["columns"][f"{name}_mean"], gaps)
-    return points, "" if pump is None else pump["flow_channel"]
+    return points, pump

@@ -1,4 +1,7 @@
-"""Who may look at the board? Whoever is logged in; everybody else is shown where to log in."""
+"""Who may look at the board? Whoever is logged in; everybody else is shown where to log in.
+
+An administrator's pages are for administrators alone.
+"""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -15,6 +18,7 @@ from service.api.headers import HEADERS
 from service.api.problems import Problem
 from service.postgres.accounts import Account
 from service.postgres.people import account_in_session
+from service.web import admin_frame
 from service.web.desk import ContextOf
 
 OPEN: Final = frozenset({"/login", "/favicon.ico"})
@@ -44,6 +48,9 @@ class Doorkeeper:
             account = await self._account(HTTPConnection(scope))
             if account is None:
                 await _shown_out(scope, receive, send)
+                return
+            if f"{path}/".startswith(f"{admin_frame.HOME}/") and (answer := admin_frame.refusal_of(account)):
+                await answer(scope, receive, send)
                 return
             scope.setdefault("state", {})["account"] = account
         await self._app(scope, receive, send)

@@ -51,7 +51,7 @@ def span_of(began_at: datetime, detected_at: datetime) -> tuple[datetime, dateti
 def limit_lines(condition: Condition, evidence: Mapping[str, Any], flow_channel: str) -> dict[str, float]:
     """Names and values of the limits that can be drawn into the chart, in its unit."""
     limits = {name.removeprefix("limit_"): value for name, value in evidence.items() if name.startswith("limit_")}
-    program = evidence.get("program_ml_d") or _last(evidence, "program_ml_d")
+    program = program_of(evidence)
     if condition in {Condition.OVER_DELIVERY, Condition.OVER_DELIVERY_GROSS} and program and "reference" in limits:
         return {"Limit, above which it adds up": program * (1 + limits["reference"])}
     if condition in {Condition.UNDER_DELIVERY, Condition.UNDER_DELIVERY_GROSS} and program and "reference" in limits:
@@ -118,6 +118,7 @@ def chart(
     return charts.options(quantity.unit, [*drawn, decisive])
 
 
-def _last(evidence: Mapping[str, Any], name: str) -> float:
-    values = (evidence.get("readings") or {}).get(name) or [0.0]
-    return float(values[-1])
+def program_of(evidence: Mapping[str, Any]) -> float:
+    """What was programmed, mL/d; 0: that was not kept."""
+    kept = (evidence.get("readings") or {}).get("program_ml_d") or [0.0]
+    return float(evidence.get("program_ml_d") or kept[-1])

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from service.core.reading import Mode
 from service.web.keyed import Keyed, Row
-from service.web.words import SHAPES, milliseconds
+from service.web.words import SHAPES, condition, milliseconds
 
 _COLUMNS: Final = (
     ("pump", "Pump", "pump"),
@@ -37,7 +37,7 @@ def row_of(pump: Mapping[str, Any], shares: Sequence[float | None] | None) -> Ro
         "pump": pump["pump_id"],
         "worst": worst,
         "shape": SHAPES[worst] if worst else "",
-        "conditions": (pump["conditions"] or "").replace("_", " "),
+        "conditions": ", ".join(condition(name.strip()).lower() for name in (pump["conditions"] or "").split(",")),
         "answered": worst is not None and not pump["unanswered"],
         "site": pump["site"] or "none",
         "unknown": unknown,

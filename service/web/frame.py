@@ -80,6 +80,7 @@ class _Degraded:
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         self._first.text = f"We are not watching everything: {reasons[0]}{more}" if reasons else ""
         self._rest.text = "\n".join(reasons[1:])
+        self._whole.classes("" if more else "alone", remove="alone" if more else "")
         self._whole.visible = bool(reasons)
 
 

@@ -35,14 +35,14 @@ async def _page(
                 query = urlencode({"days": each} | ({"pump": pump} if pump else {}))
                 ui.link(name, f"/history?{query}").props('aria-current="true"' if each == days else "")
         head = ("Raised (UTC)", "Priority", "Alert", "Site", "Lasted", "Answered")
-        TextTable(*head, empty="Nothing.").show([_told(row) for row in rows])
+        TextTable(*head, empty="Nothing that is over was raised in this time.").show([_told(row) for row in rows])
         if len(rows) == MOST:
             ui.label(f"The newest {MOST}.").classes("faint")
 
 
 async def _over(back: timedelta, pump_id: str | None) -> list[asyncpg.Record]:
     async with desk.database() as connection:
-        rows = await alert_queries.alerts(
+        return await alert_queries.alerts(
             connection,
             after=None,
             states=["resolved"],
@@ -50,9 +50,9 @@ async def _over(back: timedelta, pump_id: str | None) -> list[asyncpg.Record]:
             conditions=None,
             priorities=None,
             since=desk.now() - back,
+            seen=desk.visitor().seen,
             limit=MOST,
         )
-    return [row for row in rows if desk.visitor().sees(row["site"])]
 
 
 def _told(row: asyncpg.Record) -> tuple[Cell | str, ...]:

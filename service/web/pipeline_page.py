@@ -41,10 +41,14 @@ class _Shown:
 
     def __init__(self) -> None:
         self._figures = Facts()
-        self._roles = _table("Roles", "Role", "Instance", "Heard", "How it is")
-        self._shards = _table("Shards", "Shard", "Owner", "Last marker", "How it is")
-        self._aside = _table("Kept aside in the last day", "Reason", "Messages", "Last")
-        self._told = _table("Endpoints in the last day", "Endpoint", "Told", "Waiting", "Given up")
+        self._roles = _table(
+            "Roles", "No role has said that it lives: nobody watches.", "Role", "Instance", "Heard", "How it is"
+        )
+        self._shards = _table("Shards", "No ingester has taken one.", "Shard", "Owner", "Last marker", "How it is")
+        self._aside = _table("Kept aside in the last day", "Nothing.", "Reason", "Messages", "Last")
+        self._told = _table(
+            "Endpoints in the last day", "Nobody was told of anything.", "Endpoint", "Told", "Waiting", "Given up"
+        )
 
     def show(self, seen: Pipeline, now: datetime) -> None:
         self._figures.show(seen.figures)
@@ -83,6 +87,6 @@ def _how(problem: str, well: str = "well") -> Cell:
     return Cell(problem, "state-high") if problem else Cell(well, "state-good")
 
 
-def _table(title: str, *head: str) -> TextTable:
+def _table(title: str, empty: str, *head: str) -> TextTable:
     ui.html(f"<h2>{title}</h2>", sanitize=False)
-    return TextTable(*head, empty="Nothing.")
+    return TextTable(*head, empty=empty)

@@ -63,7 +63,9 @@ class PumpCharts:
             self._reservoir.props["options"] = charts.reservoir(levels.columns, levels.gaps, forecast)
             self._battery.props["options"] = charts.battery(levels.columns, levels.gaps)
             shown = max(until - since, LEVELS_OVER).days
-            self._said_levels.text = f"Of {shown} days, {levels.made_of}. The cone is as the rules judge it."
+            self._said_levels.text = (
+                f"The last {shown} days, drawn from {levels.made_of}. The cone is as the rules judge it."
+            )
 
     async def _show_flow(
         self, connection: asyncpg.Connection, pump: Pump, drawn: Drawn, ends: tuple[datetime, datetime]

@@ -80,10 +80,11 @@ class _Shown:
         with ui.element("h1"):
             ui.label(pump.pump_id)
         self._silent = ui.label().classes("notice")
+        standing = ui.element("div").props('aria-live="polite"')
         self.alerts = AlertList(alerts, whole=False)
         ui.link("Alerts of this pump that are over", f"/history?days=365&pump={pump.pump_id}")
         self._facts = Facts()
-        recording.add(pump)
+        recording.add(pump, standing)
         ui.html("<h2>What was measured</h2>", sanitize=False)
         _spans(pump.pump_id, chosen)
         self.charts = PumpCharts(chosen)
@@ -154,7 +155,8 @@ def _facts(pump: Pump) -> dict[str, str]:
 
 def _in_days(on: date, today: date) -> str:
     left = (on - today).days
-    return f"{on}, " + (f"in {left} days" if left > 0 else "today" if left == 0 else f"{-left} days overdue")
+    day = f"{on}".replace("-", "\N{NON-BREAKING HYPHEN}")
+    return f"{day}, " + (f"in {left} days" if left > 0 else "today" if left == 0 else f"{-left} days overdue")
 
 
 async def _open_alerts(connection: asyncpg.Connection, pump_id: str) -> list[Mapping[str, Any]]:

@@ -16,15 +16,15 @@ from service.postgres.accounts import Role
 from service.postgres.care import Kind
 from service.web import desk, recording_forms
 from service.web.admin_forms import button, live, row, table
-from service.web.recording_forms import ENDS, NAMES
+from service.web.recording_forms import ENDS, IN_A_SENTENCE, NAMES
 from service.web.words import ago
 
 LATEST: Final = 20
 AGAIN_S: Final = 5.0
 
 
-def add(pump: Pump) -> None:
-    """What stands now, the buttons of whoever may record, and what was recorded."""
+def add(pump: Pump, top: ui.element) -> None:
+    """The buttons of whoever may record, and what was recorded; at the `top` of the page, what of it stands now."""
     ui.add_css("@import url('/static/admin.css');")
     zone = ZoneInfo(pump.time_zone)
 
@@ -53,7 +53,14 @@ def add(pump: Pump) -> None:
         def show(seen: _Seen) -> None:
             for in_service, each in buttons.items():
                 each.visible = in_service is seen.in_service and not (seen.replaced_by and not in_service)
-            _show(pump.pump_id, seen, zone)
+            top.clear()
+            with top:
+                _standing(seen, zone)
+            if seen.recorded:
+                with ui.element("details"):
+                    with ui.element("summary"):
+                        ui.label(f"Recorded by people: {len(seen.recorded)}")
+                    _table(pump.pump_id, seen.recorded, zone)
 
         ui.timer(0, live(read, show, AGAIN_S), once=True)
 
@@ -63,19 +70,20 @@ class _Seen(NamedTuple):
     replaces: str | None
     replaced_by: str | None
     recorded: Sequence[Care]
+    standing: Sequence[Care]
+    """Of those: what is so now. Time alone may end it."""
 
 
 async def _seen(connection: asyncpg.Connection, pump_id: str) -> _Seen:
     pump = await recording_forms.seen_by(connection, desk.visitor(), pump_id)
     page = await care.list_care(connection=connection, pump_id=pump_id, limit=LATEST, page=None)
-    return _Seen(pump.in_service, pump.replaces, pump.replaced_by, page.items)
+    standing = [each for each in page.items if _stands(each, desk.now())]
+    return _Seen(pump.in_service, pump.replaces, pump.replaced_by, page.items, standing)
 
 
-def _show(pump_id: str, seen: _Seen, zone: ZoneInfo) -> None:
-    now = desk.now()
-    for each in seen.recorded:
-        if _stands(each, now):
-            _notice(f"{NAMES[each.kind]}, {_when(each, zone)}: recorded by {each.recorded_by}", each.note)
+def _standing(seen: _Seen, zone: ZoneInfo) -> None:
+    for each in seen.standing:
+        _notice(f"{NAMES[each.kind]}, {_when(each, zone)}: recorded by {each.recorded_by}", each.note)
     if seen.replaced_by:
         with ui.element("p").classes("said wait"):
             ui.label("Another pump took its place:")
@@ -84,11 +92,6 @@ def _show(pump_id: str, seen: _Seen, zone: ZoneInfo) -> None:
         with ui.element("p").classes("said"):
             ui.label("It took the place of")
             ui.link(seen.replaces, f"/pumps/{seen.replaces}")
-    if seen.recorded:
-        with ui.element("details"):
-            with ui.element("summary"):
-                ui.label(f"Recorded by people: {len(seen.recorded)}")
-            _table(pump_id, seen.recorded, zone)
 
 
 def _stands(one: Care, now: datetime) -> bool:
@@ -146,5 +149,5 @@ def _ended(one: Care) -> str:
 
 
 def _end_button(pump_id: str, one: Care) -> None:
-    name = NAMES[one.kind].lower()
-    button(ENDS[one.kind], partial(recording_forms.end, pump_id, one), name=f"{ENDS[one.kind]} the {name}", quiet=True)
+    name = f"{ENDS[one.kind]} the {IN_A_SENTENCE[one.kind]}"
+    button(ENDS[one.kind], partial(recording_forms.end, pump_id, one), name=name, quiet=True)

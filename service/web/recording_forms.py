@@ -32,6 +32,7 @@ NAMES: Final = {
     Kind.EXCHANGE: "Exchange",
     Kind.OUT_OF_SERVICE: "Out of service",
 }
+IN_A_SENTENCE: Final = {kind: name if kind is Kind.MRI_WINDOW else name.lower() for kind, name in NAMES.items()}
 ENDS: Final = {Kind.REFILL: "Take back", Kind.MRI_WINDOW: "End", Kind.ABSENCE: "End"}
 _REGISTERED: Final = frozenset({"drug", "drug_class", "concentration_ug_ml"})
 _OF_THE_NEW: Final = ("model", "flow_channel", "reservoir_channel", "capacity_ml", "interval_s")
@@ -64,7 +65,7 @@ def end(pump_id: str, one: Care) -> None:
         return "Done"
 
     text = "It stays listed as taken back." if one.kind is Kind.REFILL else "From now on it counts no more."
-    confirm(f"{ENDS[one.kind]}: {NAMES[one.kind].lower()}?", text, ENDS[one.kind], do)
+    confirm(f"{ENDS[one.kind]} the {IN_A_SENTENCE[one.kind]}?", text, ENDS[one.kind], do)
 
 
 def _moment(values: Values, name: str, zone: ZoneInfo) -> datetime:

@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 from nicegui import ui
 
+from service.web.words import is_long
+
 _UNKNOWN: Final = frozenset({"unknown", "never"})
 
 
@@ -72,6 +74,7 @@ class Facts:
 
     def __init__(self) -> None:
         self._list = ui.element("dl").classes("facts")
+        self._places: dict[str, ui.element] = {}
         self._values: dict[str, ui.label] = {}
 
     def show(self, facts: Mapping[str, str], *, known: bool = True) -> None:
@@ -79,10 +82,12 @@ class Facts:
         self._list.classes(replace="facts" if known else "facts not-known")
         for name, value in facts.items():
             if name not in self._values:
-                with self._list, ui.element("div"):
+                with self._list, ui.element("div") as place:
                     with ui.element("dt"):
                         ui.label(name)
                     with ui.element("dd"):
                         self._values[name] = ui.label()
+                self._places[name] = place
+            self._places[name].classes(replace="long" * is_long(value))
             self._values[name].text = value
             self._values[name].classes(replace="state-unknown" if value in _UNKNOWN else "")

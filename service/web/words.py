@@ -24,7 +24,19 @@ def milliseconds(at: datetime) -> int:
 
 
 def condition(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    """As a person would say it."""
+    words = name.split("_")
+    if words[-1] == "gross":
+        words = [words[-1], *words[:-1]]
+    return " ".join(words).capitalize()
+
+
+_LONG: Final = 24
+
+
+def is_long(value: str) -> bool:
+    """Whether it wants the width of two among the values of a page."""
+    return len(value) > _LONG
 
 
 def dose(volume_ml_d: float | None, concentration_ug_ml: float | None) -> str:

@@ -39,6 +39,7 @@ async def test_a_clinician_sees_a_stall_appear_answers_it_and_the_clinic_is_told
             page = await visitor(browser, service.api_url, "dr-weber")
             page.context.set_default_timeout(LONG_MS)
             await expect(page.locator(".empty")).to_have_text("Nothing asks for an answer.", timeout=WITHIN_MS)
+            await expect(page.locator(".degraded")).to_be_hidden(timeout=LONG_MS)
             await page.evaluate("window.neverReloaded = true")
 
             await fleet(nats_server.mqtt_url, "stall", time.time_ns() // 1_000_000 - 4 * HOUR_MS, hours=4)

@@ -51,6 +51,11 @@ async def main(to: Path) -> None:
         await wide.goto("/pipeline")
         await expect(wide.get_by_text("Heard in two minutes")).to_be_visible()
         await _shoot(wide, to / "pipeline.png", 760)
+        await wide.goto("/account")
+        await expect(wide.locator("main[inert]")).to_have_count(0)
+        await wide.get_by_role("button", name="Set a password").click()
+        await expect(wide.get_by_role("dialog")).to_be_visible()
+        await _shoot(wide, to / "password.png", 520)
         phone = await _page(browser, url, PHONE, like=wide)
         for path, name in (("/", "phone-alerts"), (await _pump_of(wide), "phone-pump")):
             await phone.goto(path)
@@ -96,6 +101,7 @@ async def _login_to_alerts(page: Page) -> None:
     if await page.locator("form").count():  # a link is used by pressing its button: to fetch it is not enough
         await page.get_by_role("button").click()
     await expect(page.locator("h1")).to_have_text("Alerts")
+    await expect(page.locator(".degraded")).to_be_hidden()
     await expect(page.locator("article", has_text="Stall").first).to_contain_text("told: clinic")
 
 

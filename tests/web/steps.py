@@ -1,4 +1,4 @@
-"""An administrator at a page of the board: opens it, presses a button, fills in what is asked."""
+"""What somebody does at a page of the board: opens it, presses a button, fills in what is asked."""
 
 from playwright.async_api import Locator, Page, expect
 
@@ -7,16 +7,17 @@ from tests.web.conftest import Board
 
 async def administrator(board: Board, path: str, *, width: int = 1200, dark: bool = False) -> Page:
     page = await board.visitor("boss", width=width, dark=dark)
-    await page.emulate_media(reduced_motion="reduce")
     await shown(page, path)
     return page
 
 
 async def shown(page: Page, path: str) -> None:
-    """Open a page and wait until it is connected."""
+    """Open a page and wait until it is connected, and filled."""
     await page.goto(path)
     await expect(page.locator("h1")).to_be_visible()
     await expect(page.locator("main[inert]")).to_have_count(0)
+    if path.startswith("/pumps/"):
+        await expect(page.locator(".chart svg, .chart canvas").first).to_be_visible()
 
 
 async def dialog(page: Page, button: str) -> Locator:
@@ -26,6 +27,11 @@ async def dialog(page: Page, button: str) -> Locator:
     asked = page.get_by_role("dialog")
     await expect(asked).to_be_visible()
     return asked
+
+
+async def at_rest(asked: Locator) -> None:
+    """Wait until what was opened moves no more."""
+    await asked.get_by_role("button", name="Cancel").click(trial=True)
 
 
 async def chosen(page: Page, asked: Locator, label: str, option: str) -> None:

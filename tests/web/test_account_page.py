@@ -6,9 +6,9 @@ import asyncpg
 from playwright.async_api import Locator, expect
 
 from service.postgres import people
-from tests.web.admin import dialog, shown
 from tests.web.conftest import Board
 from tests.web.serving import PASSWORD, log_in
+from tests.web.steps import dialog, shown
 
 NEW = "eleven brown horses"
 

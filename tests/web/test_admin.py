@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from service.postgres import people
@@ -16,23 +15,11 @@ from service.settings import inherited_environment
 from tests.benchmarks.processes import ended, started
 from tests.keys import ENVIRONMENT
 from tests.patience import until_true
-from tests.web.admin import administrator, dialog, shown
 from tests.web.conftest import SHOTS, Board
-from tests.web.looks import looks_well
+from tests.web.pages import LEADS_ON, addresses
 from tests.web.serving import log_in
+from tests.web.steps import administrator, dialog, shown
 from tests.webhooks.endpoint import Endpoint, answers
-
-PAGES = {
-    "admin-endpoints": "/admin/endpoints",
-    "admin-people": "/admin/people",
-    "admin-person": "/admin/people/dr-weber",
-    "admin-tokens": "/admin/tokens",
-    "admin-on-call": "/admin/on-call",
-    "admin-policies": "/admin/policies",
-    "admin-registry": "/admin/registry",
-    "admin-overrides": "/admin/overrides",
-    "admin-quarantine": "/admin/quarantine",
-}
 
 
 @asynccontextmanager
@@ -47,11 +34,12 @@ async def delivering(database_url: str, log: Path) -> AsyncIterator[None]:
         yield
 
 
-async def test_whoever_is_no_administrator_sees_none_of_it(board: Board) -> None:
+async def test_whoever_is_no_administrator_sees_none_of_it(board: Board, connection: asyncpg.Connection) -> None:
+    pages = await addresses(connection)
     for name in ("viewer", "dr-weber"):
         page = await board.visitor(name)
         await expect(page.get_by_role("link", name="Admin")).to_have_count(0)
-        for path in ("/admin", *PAGES.values(), "/admin/deliveries/x"):
+        for path in (LEADS_ON, *(path for path in pages.values() if path.startswith(LEADS_ON))):
             answer = await page.goto(path)
             assert answer is not None
             assert answer.status == 403, path
@@ -174,17 +162,3 @@ async def test_a_token_is_shown_once_and_revoked(board: Board, connection: async
     await expect(page.get_by_role("heading", name="No longer in use")).to_be_visible()
     row = await connection.fetchrow("SELECT role, revoked_at IS NOT NULL AS over FROM token WHERE name = 'grafana'")
     assert tuple(row) == (Role.VIEWER, True)
-
-
-async def test_the_pages_can_be_used_by_everybody_in_any_light_and_on_a_phone(board: Board) -> None:
-    axe = Axe()
-    for width, dark in ((1200, False), (1200, True), (390, False), (390, True)):
-        page = await administrator(board, "/admin/endpoints", width=width, dark=dark)
-        kind = ("phone" if width < 500 else "wide") + ("-dark" if dark else "-light")
-        for name, path in PAGES.items():
-            await shown(page, path)
-            await looks_well(page, axe, SHOTS / f"{name}-{kind}.png")
-        await shown(page, "/admin/tokens")
-        asked = await dialog(page, "Make a token")
-        await asked.get_by_role("button", name="Make it").click(trial=True)  # it has come to rest
-        await looks_well(page, axe, SHOTS / f"admin-form-{kind}.png")

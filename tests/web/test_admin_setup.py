@@ -6,8 +6,9 @@ from playwright.async_api import Page, expect
 from service.core.registry import COLUMNS
 from service.postgres import people
 from service.postgres.accounts import Role
-from tests.web.admin import administrator, chosen, dialog, shown
 from tests.web.conftest import SHOTS, Board
+from tests.web.pages import keep_aside
+from tests.web.steps import administrator, chosen, dialog, shown
 
 CSV = f"""{",".join(COLUMNS)}
 new1,north,Europe/Zurich,rotor-20,rotor,computed,20,baclofen,baclofen,500,60,2099-01-31,true,true,,
@@ -147,19 +148,13 @@ async def test_a_value_is_set_over_the_rulebook_within_bounds_and_says_what_it_c
 async def test_what_was_kept_aside_is_found_by_its_reason_and_read(
     board: Board, connection: asyncpg.Connection
 ) -> None:
-    for reason, head in (("malformed", b"{not json"), ("too_deep", b"\xff\x00")):
-        await connection.execute(
-            """INSERT INTO quarantine (received_at, topic, reason, detail, length, sha256, head)
-               VALUES (now(), 'pumps/v1/p1/telemetry', $1, 'line 1', octet_length($2::bytea), '\\x00', $2)""",
-            reason,
-            head,
-        )
+    number = await keep_aside(connection, "malformed", b"{not json")
+    await keep_aside(connection, "too_deep", b"\xff\x00")
     page = await administrator(board, "/admin/quarantine")
     await expect(page.get_by_text("malformed: 1, too deep: 1")).to_be_visible()
     await shown(page, "/admin/quarantine?reason=malformed")
     await expect(page.get_by_role("row", name="malformed")).to_be_visible()
     await expect(page.get_by_role("row", name="too deep")).to_have_count(0)
-    number = await connection.fetchval("SELECT id FROM quarantine WHERE reason = 'malformed'")
     await page.get_by_role("link", name=str(number), exact=True).click()
     await expect(page.get_by_text("{not json")).to_be_visible()
     await page.screenshot(path=SHOTS / "admin-message-light.png", full_page=True)

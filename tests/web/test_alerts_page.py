@@ -18,6 +18,12 @@ _MANY = """
            now(), n, n, true, 'r', '{}' FROM generate_series(1, 500) AS n
 """
 
+_COUNT_BEEPS = """
+    window.beeps = 0;
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...when) { window.beeps += 1; return start.apply(this, when); };
+"""
+
 
 async def test_an_alert_keeps_its_element_and_its_focus_while_others_come_and_go(
     board: Board, connection: asyncpg.Connection
@@ -42,6 +48,41 @@ async def test_an_alert_keeps_its_element_and_its_focus_while_others_come_and_go
     await dialog.get_by_role("button", name="Acknowledge").click()
     await expect(mine).to_contain_text("answered by dr-weber")
     assert await mine.evaluate("element => element.mine"), "also where it has moved"
+
+
+async def test_who_wants_a_sound_hears_one_of_what_is_high_alone_and_still_does_after_a_reload(
+    board: Board, connection: asyncpg.Connection
+) -> None:
+    page = await board.visitor()
+    await page.add_init_script(_COUNT_BEEPS)
+    await page.get_by_label("Sound for high priority").check()
+    await page.reload()
+    await expect(page.locator("article").first).to_be_visible()
+    await expect(page.get_by_label("Sound for high priority")).to_be_checked()
+    for condition, beeps in ((Condition.BATTERY_LOW, 0), (Condition.STALL, 1)):
+        pump = await a_pump(connection, f"p-{condition}")
+        await apply(connection, turned(Turn.BEGAN, 30, condition, pump=pump))
+        await expect(page.locator("article", has_text=f"p-{condition}")).to_be_visible()
+        await page.wait_for_function("beeps => window.beeps >= beeps", arg=beeps)
+        assert await page.evaluate("window.beeps") == beeps
+
+
+async def test_what_asks_again_is_said_again(board: Board, connection: asyncpg.Connection) -> None:
+    page = await board.visitor()
+    alert = page.locator("article", has_text="Bolus denied, p1")
+    await alert.get_by_role("button", name="Acknowledge").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+    await expect(alert).to_contain_text("answered by dr-weber")
+    async with connection.transaction():  # the page reads both at once
+        await connection.execute(
+            "UPDATE alert SET acknowledged_at = NULL, acknowledged_by = NULL, priority = 'medium'"
+            " WHERE acknowledged_by = 'dr-weber'"
+        )
+        pump = await a_pump(connection, "p9")
+        await apply(connection, turned(Turn.BEGAN, 30, Condition.STALL, pump=pump))
+    news = page.get_by_role("status").filter(has_text="p9")
+    await expect(news).to_contain_text("New alert, high priority: Stall, p9")
+    await expect(news).to_contain_text("Asks again, medium priority: Bolus denied, p1")
 
 
 async def test_what_is_chosen_stands_in_the_address_and_can_be_sent(board: Board) -> None:
@@ -106,4 +147,17 @@ async def test_what_is_over_is_found_again(board: Board, connection: asyncpg.Con
     await row.get_by_role("link").click()
     await expect(page.locator("h1")).to_contain_text("Stall, p1")
     await page.goto("/history?days=1")
-    await expect(page.get_by_text("Nothing.")).to_be_visible()
+    await expect(page.get_by_text("Nothing that is over was raised in this time.")).to_be_visible()
+
+
+async def test_an_alert_says_the_dose_beside_the_volume_where_it_is_known(
+    board: Board, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("""UPDATE alert SET evidence = '{"program_ml_d": 0.5}' WHERE condition = 'stall'""")
+    page = await board.visitor()
+    await page.get_by_role("link", name="Stall, p1").click()
+    await expect(page.get_by_text("Programmed: 0.500 mL/d = 250 µg/d")).to_be_visible()
+    await page.goto("/")
+    await page.get_by_role("link", name="Stall, p2").click()
+    await expect(page.get_by_role("heading", name="Stall, p2")).to_be_visible()
+    await expect(page.get_by_text("Programmed:")).to_be_hidden()

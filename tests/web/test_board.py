@@ -3,33 +3,23 @@
 from contextlib import suppress
 
 import asyncpg
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, TimeoutError, expect  # noqa: A004 - its own, not the built-in one
+from playwright.async_api import TimeoutError, expect  # noqa: A004 - its own, not the built-in one
 
 from service.core.change import Condition, Turn
 from service.postgres import people
 from tests.episodes import turned
 from tests.postgres.alerting import a_pump, apply
-from tests.web.conftest import SHOTS, Board
+from tests.web.conftest import Board
+from tests.web.pages import addresses
 from tests.web.serving import log_in
-
-PAGES = {"alerts": "/", "history": "/history", "fleet": "/pumps", "pump": "/pumps/p1", "pipeline": "/pipeline"}
-SERIOUS = {"serious", "critical"}
-# axe takes what lies behind a dialog's backdrop for the ground of its text. Its buttons are those of the pages.
-IN_A_DIALOG = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": False}}}
+from tests.web.steps import shown
 
 
-async def shown(page: Page, path: str) -> None:
-    """Open a page and wait until it is filled."""
-    await page.goto(path)
-    await expect(page.locator("h1")).to_be_visible()
-    if path.startswith("/pumps/"):
-        await expect(page.locator(".chart svg, .chart canvas").first).to_be_visible()
-
-
-async def test_nobody_sees_anything_before_logging_in_and_lands_where_they_were_going(board: Board) -> None:
+async def test_nobody_sees_anything_before_logging_in_and_lands_where_they_were_going(
+    board: Board, connection: asyncpg.Connection
+) -> None:
     page = await board.visitor("")
-    for path in PAGES.values():
+    for path in (*(await addresses(connection)).values(), "/pipeline"):
         await page.goto(path)
         assert "/login" in page.url
     await page.fill("#name", "dr-weber")
@@ -106,42 +96,3 @@ async def test_nobody_answers_with_a_session_that_is_over(board: Board, connecti
         await answer.click(timeout=2_000)
     await page.wait_for_url(f"{board.url}/login*")
     assert not await connection.fetchval("SELECT count(*) FROM alert WHERE acknowledged_by = 'dr-weber'")
-
-
-async def test_what_our_own_chain_lacks_stands_on_every_page(board: Board) -> None:
-    page = await board.visitor()
-    for path in PAGES.values():
-        await shown(page, path)
-        await expect(page.locator(".degraded")).to_contain_text("We are not watching everything")
-        await expect(page.locator(".simulation")).to_have_text("Simulation, not for clinical use")
-
-
-async def test_pages_can_be_used_by_everybody_in_any_light_and_on_a_phone(board: Board) -> None:
-    axe = Axe()
-    for width, dark in ((1200, False), (1200, True), (390, False)):
-        page = await board.visitor(width=width, dark=dark)
-        alert = await page.get_by_role("link", name="Stall, p1").get_attribute("href")
-        for name, path in (PAGES | {"alert": str(alert), "answer": str(alert)}).items():
-            await shown(page, path)
-            if name == "answer":
-                await page.get_by_role("button", name="Acknowledge").click()
-                await expect(page.get_by_role("dialog").get_by_label("Note")).to_be_focused()
-            kind = "phone" if width < 500 else "dark" if dark else "light"
-            await page.screenshot(path=SHOTS / f"{name}-{kind}.png", full_page=True)
-            found = await (axe.run(page, ".dialog", IN_A_DIALOG) if name == "answer" else axe.run(page))
-            serious = [v for v in found.response["violations"] if v["impact"] in SERIOUS]
-            told = [(node["target"], [each["message"] for each in node["any"]]) for v in serious for node in v["nodes"]]
-            assert serious == [], f"{name}, {kind}: {told}"
-            beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"
-
-
-async def test_nothing_is_asked_of_another_machine(board: Board) -> None:
-    page = await board.visitor()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    for path in PAGES.values():
-        await shown(page, path)
-    assert asked
-    ours = (board.url, board.url.replace("http", "ws"), "data:", "blob:")
-    assert [url for url in asked if not url.startswith(ours)] == []

@@ -6,19 +6,16 @@ import asyncpg
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.web.admin import dialog
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
+from tests.web.steps import at_rest, dialog, shown
 
 FORMS = ("Record a refill", "MRI exam", "Planned absence", "Exchange the pump", "Take out of service")
 
 
 async def at_the_pump(board: Board, name: str = "dr-weber", *, width: int = 1200, dark: bool = False) -> Page:
     page = await board.visitor(name, width=width, dark=dark)
-    await page.emulate_media(reduced_motion="reduce")
-    await page.goto("/pumps/p1")
-    await expect(page.locator("h1")).to_have_text("p1")
-    await expect(page.locator("main[inert]")).to_have_count(0)
+    await shown(page, "/pumps/p1")
     return page
 
 
@@ -154,7 +151,7 @@ async def test_what_is_filled_in_can_be_used_by_everybody_in_any_light_and_on_a_
         kind = f"{'phone' if width < 500 else 'wide'}-{'dark' if dark else 'light'}"
         for name in FORMS:
             asked = await dialog(page, name)
-            await asked.get_by_role("button", name="Cancel").click(trial=True)  # it has come to rest
+            await at_rest(asked)
             await looks_well(page, axe, SHOTS / f"record-{name.split()[0].lower()}-{kind}.png")
             await asked.get_by_role("button", name="Cancel").click()
             await expect(asked).to_have_count(0)

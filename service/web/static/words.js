@@ -25,12 +25,12 @@ export const keyed = {
     // `order`: the ids of all rows, null where it has not changed. `changed`: those that are new or not as before.
     put(order, changed, now_ms) {
       const known = new Map(this.shown.map((row) => [row.id, row]));
-      const added = changed.filter((row) => !known.has(row.id));
+      const before = new Map(known);
       for (const row of changed) known.set(row.id, row);
       this.shown = (order ?? this.shown.map((row) => row.id)).map((id) => known.get(id));
       this.ahead_ms = now_ms - Date.now();
       this.now = now_ms;
-      this.arrived?.(added);
+      this.arrived?.(changed, before);
     },
     ago(at_ms) {
       return ago(at_ms, this.now);
