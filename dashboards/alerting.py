@@ -64,6 +64,10 @@ RULES: Final = (
         "The broker has forgotten a session: what it held for us is gone until the pumps send it again.",
     ),
     Rule(
+        "PumpwatchBrokerUnwell", "max by (condition) (pumpwatch_broker_faults)", 0, 1, "medium",
+        "The broker says that a node of its cluster is missing, that it is nearly full, or that it discards.",
+    ),
+    Rule(
         "PumpwatchQuarantineGrows", "sum by (reason) (rate(pumpwatch_quarantined_total[10m]))", 0.5, 10, "low",
         "Messages are kept aside, one in two seconds or more: a pump or a gateway speaks wrongly.",
     ),

@@ -204,7 +204,7 @@ async def watch(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(_heartbeat(pool, "watch", stop, lambda: lookout.problem))
         tasks.create_task(maintain(housekeeping(settings, pool), now, settings.retention_d, stop))
         tasks.create_task(watch_loop(tower, now, stop, lookout))
-        tasks.create_task(_watch_broker(settings, pool, speaker, stop))
+        tasks.create_task(_watch_broker(settings, pool, speaker, metrics, stop))
         tasks.create_task(_keep_canary(settings, pool, speaker, alert_store, metrics, stop, guard.all_well))
 
 
@@ -213,7 +213,9 @@ def _speaker(settings: Settings) -> Speaker:
     return Speaker(settings.broker_url, name, hears_of_broker=True, credentials=credentials)
 
 
-async def _watch_broker(settings: Settings, pool: asyncpg.Pool, speaker: Speaker, stop: asyncio.Event) -> None:
+async def _watch_broker(
+    settings: Settings, pool: asyncpg.Pool, speaker: Speaker, metrics: Metrics, stop: asyncio.Event
+) -> None:
     async def ask() -> Sequence[Report]:
         if settings.broker_monitor_url:
             return await ask_nats(settings.broker_monitor_url)
@@ -224,7 +226,7 @@ async def _watch_broker(settings: Settings, pool: asyncpg.Pool, speaker: Speaker
             async with pool.acquire() as connection:
                 await record(connection, reports, now)
 
-    await watch_broker(ask, keep, now, stop)
+    await watch_broker(ask, keep, metrics, now, stop)
 
 
 async def _keep_canary(

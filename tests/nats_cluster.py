@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -18,17 +18,32 @@ from service.exits import EXIT_OK
 from tests.patience import until_true
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-PASSWORDS = {"SERVICE_PASSWORD": "service", "PUMPS_PASSWORD": "pumps", "SYSTEM_PASSWORD": "system"}
 STREAM = "$MQTT_msgs"
+
+
+def environment_of_nodes(directory: Path) -> dict[str, str]:
+    """What `nats.env` says, each password being the first word of its name."""
+    lines = (directory / "nats.env").read_text(encoding="utf-8").splitlines()
+    given = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    passwords = {name: name.partition("_")[0].lower() for name in given if name.endswith("_PASSWORD")}
+    return passwords | {"ROUTES": given["ROUTES"].strip("'").replace("routes:...@", "routes:routes@")}
 
 
 class NatsNode:
     """One of them. It keeps its store while it is away."""
 
-    def __init__(self, directory: Path, name: str, host: str, configuration: Path, ports: dict[str, int]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        host: str,
+        configuration: Path,
+        ports: dict[str, int],
+        environment: Mapping[str, str],
+    ) -> None:
         self._child = Child(directory / name, f"NATS {name}")
         self.name, self.host = name, host
-        self._configuration, self._ports = configuration, ports
+        self._configuration, self._ports, self._environment = configuration, ports, environment
 
     @property
     def alive(self) -> bool:
@@ -47,7 +62,7 @@ class NatsNode:
         self._child.start(
             [find_binary(), "--config", self._configuration],
             end_signal=signal.SIGTERM,
-            environment=os.environ | PASSWORDS,
+            environment=os.environ | self._environment,
         )
 
     def stop(self) -> None:
@@ -59,6 +74,13 @@ class NatsNode:
     def ready(self) -> bool:
         assert self.alive, self._child.last_words()
         return self._asked("/healthz")[0] == http.HTTPStatus.OK and self._listens("mqtt")
+
+    def last_words(self) -> str:
+        return self._child.last_words()
+
+    def routes(self) -> set[str]:
+        """The nodes to which it is connected."""
+        return {route["remote_name"] for route in json.loads(self._asked("/routez")[1])["routes"]}
 
     def streams(self) -> dict[str, Any]:
         """What it says of each stream of the pumps' account, by name, with its consumers."""
@@ -110,7 +132,9 @@ class NatsCluster:
                 with configuration.open("a", encoding="utf-8") as file:
                     file.write("no_auth_user: pumps\n")
         self.nodes = [
-            NatsNode(directory, f"nats-{n}", host, directory / f"nats-{n}.conf", self.ports)
+            NatsNode(
+                directory, f"nats-{n}", host, directory / f"nats-{n}.conf", self.ports, environment_of_nodes(directory)
+            )
             for n, host in enumerate(HOSTS, start=1)
         ]
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from service.core.change import Condition
+
 NEARLY_FULL: Final = 0.8
 MQTT_STREAM: Final = "$MQTT_msgs"
 
@@ -13,6 +15,7 @@ class Report(NamedTuple):
     what: str
     value: int | None
     reason: str
+    condition: Condition = Condition.BROKER_DROPPING
 
 
 def dropped(count: int) -> Report:

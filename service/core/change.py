@@ -43,6 +43,7 @@ class Condition(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"  # of the service, like all that follow but the last
     BROKER_UNAVAILABLE = "broker_unavailable"
     BROKER_DROPPING = "broker_dropping"
+    BROKER_DEGRADED = "broker_degraded"
     INGEST_LAGGING = "ingest_lagging"
     ROLE_SILENT = "role_silent"
     DELIVERY_GIVEN_UP = "delivery_given_up"
@@ -67,6 +68,7 @@ OF_THE_SERVICE: Final = frozenset(
         Condition.STORAGE_UNAVAILABLE,
         Condition.BROKER_UNAVAILABLE,
         Condition.BROKER_DROPPING,
+        Condition.BROKER_DEGRADED,
         Condition.INGEST_LAGGING,
         Condition.ROLE_SILENT,
         Condition.DELIVERY_GIVEN_UP,

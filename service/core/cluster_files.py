@@ -20,7 +20,7 @@ MAX_PAYLOAD_BYTES: Final = 272 * 1024
 _GENERATED: Final = "# Made by `pumpwatch cluster plan`; make it anew rather than change it."
 _NODE: Final = """\
 {generated}
-# The passwords come from the server's environment; each begins with a letter.
+# What begins with a dollar comes from the server's environment (nats.env).
 server_name: {name}
 listen: "{host}:{nats}"
 http: "{host}:{monitoring}"
@@ -29,7 +29,9 @@ jetstream {{ store_dir: "{store}", max_file_store: {store_bytes} }}
 cluster {{
   name: pumpwatch
   listen: "{host}:{routes_port}"
-  routes: [{routes}]
+  # Whoever joins as a node may say and hear everything.
+  authorization {{ user: routes, password: $ROUTES_PASSWORD, timeout: 5 }}
+  routes: $ROUTES
 }}
 mqtt {{
   listen: "{host}:{mqtt}"
@@ -55,6 +57,15 @@ accounts {{
   SYS {{ users: [{{ user: sys, password: $SYSTEM_PASSWORD }}] }}
 }}
 system_account: SYS
+"""
+_NODES_ENVIRONMENT: Final = """\
+{generated}
+# Of every node. Passwords in place of the dots, each beginning with a letter; that of the routes in ROUTES as well.
+SERVICE_PASSWORD=...
+PUMPS_PASSWORD=...
+SYSTEM_PASSWORD=...
+ROUTES_PASSWORD=...
+ROUTES='[{routes}]'
 """
 _INGESTER: Final = """\
 {generated}
@@ -95,7 +106,11 @@ def files(plan: Plan) -> dict[str, str]:
     """By name, what each file says."""
     named = {f"{node.name}.conf": node_file(plan, node) for node in plan.wanted.nodes}
     named |= {f"{instance}.env": _ingester_file(plan, instance) for instance in plan.instances}
+    routes = ", ".join(
+        f'"nats-route://routes:...@{each.host}:{plan.wanted.ports.routes}"' for each in plan.wanted.nodes
+    )
     return named | {
+        "nats.env": _NODES_ENVIRONMENT.format(generated=_GENERATED, routes=routes),
         "postgresql.conf": _DATABASE.format(generated=_GENERATED, connections=plan.connections),
         "plan.txt": numbers(plan),
     }
@@ -111,7 +126,6 @@ def node_file(plan: Plan, node: Node) -> str:
         monitoring=wanted.ports.monitoring,
         mqtt=wanted.ports.mqtt,
         routes_port=wanted.ports.routes,
-        routes=", ".join(f'"nats-route://{each.host}:{wanted.ports.routes}"' for each in wanted.nodes),
         payload=MAX_PAYLOAD_BYTES,
         store=wanted.store if "{" not in wanted.store else wanted.store.format(name=node.name),
         store_bytes=plan.store_bytes,

@@ -46,6 +46,7 @@ PRIORITIES: Final[dict[Condition, Ladder]] = {
     Condition.STORAGE_UNAVAILABLE: (_H,),
     Condition.BROKER_UNAVAILABLE: (_M,),
     Condition.BROKER_DROPPING: (_M,),
+    Condition.BROKER_DEGRADED: (_M,),
     Condition.INGEST_LAGGING: (_M,),
     Condition.ROLE_SILENT: (_H,),
     Condition.DELIVERY_GIVEN_UP: (_H,),

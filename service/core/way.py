@@ -16,6 +16,7 @@ JUDGED: Final = frozenset(
         Condition.STORAGE_UNAVAILABLE,
         Condition.BROKER_UNAVAILABLE,
         Condition.BROKER_DROPPING,
+        Condition.BROKER_DEGRADED,
         Condition.INGEST_LAGGING,
         Condition.ROLE_SILENT,
         Condition.DELIVERY_GIVEN_UP,

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
 
 import httpx
 
-from service.core.broker import of_nats
 from service.doctor.clocks import offset
 from service.doctor.finding import Finding, ok, problem, warning
 from service.mqtt.connecting import brokers_of, connect, why
 from service.mqtt.credentials import CredentialsError, credentials_of
+from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
 from service.settings import Settings, SettingsError
 
@@ -79,13 +80,14 @@ async def _limits(settings: Settings) -> list[Finding]:
                 asked_at = datetime.now(UTC)
                 said = (await client.get("/varz")).json()
                 answered_at = datetime.now(UTC)
-                store = (await client.get("/jsz?streams=true&config=true")).json()
         except (httpx.HTTPError, ValueError) as error:
             do = "is PUMPWATCH_BROKER_MONITOR_URL the address of NATS' monitoring (http_port)?"
             found.append(problem(AREA, f"{url} does not answer as NATS does: {type(error).__name__}", do))
             continue
         found += [*of_varz(said), *offset(f"the broker at {url}", _time(said["now"]), asked_at, answered_at)]
-        found += [problem(AREA, report.reason, "docs/operations.md, broker_dropping") for report in of_nats(store)]
+    with suppress(OSError, ValueError):  # said above, of each
+        reports = await ask_nats(settings.broker_monitor_url)
+        found += [problem(AREA, report.reason, f"docs/runbook.md, {report.condition}") for report in reports]
     return found
 
 

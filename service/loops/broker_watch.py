@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from service.core.broker import Report
+from service.core.change import Condition
 from service.logs import tell
+from service.metrics import Metrics
 from service.ports import Clock, StoreUnavailableError
 
 ASK_EVERY_S: Final = 5.0
@@ -17,7 +19,7 @@ Ask = Callable[[], Awaitable[Sequence[Report]]]
 Keep = Callable[[Sequence[Report], datetime], Awaitable[None]]
 
 
-async def watch_broker(ask: Ask, keep: Keep, clock: Clock, stop: asyncio.Event) -> None:
+async def watch_broker(ask: Ask, keep: Keep, metrics: Metrics, clock: Clock, stop: asyncio.Event) -> None:
     """Until `stop`. `ask` raises OSError where a broker does not answer: that is told of where it is connected to."""
     answered = True
     while not stop.is_set():
@@ -29,6 +31,9 @@ async def watch_broker(ask: Ask, keep: Keep, clock: Clock, stop: asyncio.Event) 
             answered = False
         else:
             answered = True
+            for condition in (Condition.BROKER_DROPPING, Condition.BROKER_DEGRADED):
+                faults = sum(report.value is None and report.condition is condition for report in reports)
+                metrics.broker_faults.labels(condition).set(faults)
             with suppress(StoreUnavailableError):  # a counter that has risen is still higher at the next look
                 await keep(reports, clock())
         with suppress(TimeoutError):

@@ -10,9 +10,9 @@ from service.core.broker import Report
 
 # A counter that has fallen was begun anew. What is told again within ten minutes goes on.
 _COUNT: Final = """
-INSERT INTO broker_trouble AS b (what, value, reason, since, last_at)
+INSERT INTO broker_trouble AS b (what, value, reason, since, last_at, condition)
 VALUES ($1, $2::bigint, $3, CASE WHEN $2::bigint > 0 THEN $4::timestamptz END,
-        CASE WHEN $2::bigint > 0 THEN $4::timestamptz END)
+        CASE WHEN $2::bigint > 0 THEN $4::timestamptz END, $5)
 ON CONFLICT (what) DO UPDATE SET
     value = excluded.value, reason = excluded.reason,
     since = CASE WHEN b.last_at > $4::timestamptz - interval '10 minutes' THEN b.since ELSE $4::timestamptz END,
@@ -21,7 +21,7 @@ WHERE excluded.value > b.value OR (excluded.value < b.value AND excluded.value >
 """
 _RESTARTED: Final = "UPDATE broker_trouble SET value = 0 WHERE what = $1 AND value > $2::bigint AND $2::bigint = 0"
 _LEVEL: Final = """
-INSERT INTO broker_trouble AS b (what, value, reason, since, last_at) VALUES ($1, 0, $2, $3, $3)
+INSERT INTO broker_trouble AS b (what, value, reason, since, last_at, condition) VALUES ($1, 0, $2, $3, $3, $4)
 ON CONFLICT (what) DO UPDATE SET
     reason = excluded.reason, last_at = excluded.last_at,
     since = CASE WHEN b.last_at > $3::timestamptz - interval '10 minutes' THEN b.since ELSE excluded.since END
@@ -31,7 +31,7 @@ ON CONFLICT (what) DO UPDATE SET
 async def record(connection: asyncpg.Connection, reports: Iterable[Report], now: datetime) -> None:
     for report in reports:
         if report.value is None:
-            await connection.execute(_LEVEL, report.what, report.reason, now)
+            await connection.execute(_LEVEL, report.what, report.reason, now, report.condition)
         else:
-            await connection.execute(_COUNT, report.what, report.value, report.reason, now)
+            await connection.execute(_COUNT, report.what, report.value, report.reason, now, report.condition)
             await connection.execute(_RESTARTED, report.what, report.value)

@@ -23,6 +23,9 @@ FAILING_FOR: Final = timedelta(seconds=60)
 NEWS_HELD_S: Final = 600.0
 """That an endpoint is gone is told to the others at once (postgres/outbox.py); the alert is for what stays so."""
 DROPS_TOLD_FOR: Final = timedelta(minutes=10)
+DEGRADED_TOLD_FOR: Final = timedelta(minutes=1)
+DEGRADED_HELD_FOR: Final = timedelta(seconds=20)
+"""A node that is started anew, or an election, is over by then."""
 
 _TOLD: Final = "SELECT subject, condition FROM alert WHERE state = 'active' AND condition = ANY ($1::text[])"
 
@@ -203,13 +206,19 @@ async def _canary(connection: asyncpg.Connection, now: datetime) -> list[Broken]
     return [Broken(condition=condition, part="canary", since=lost.since, evidence=evidence, by_since=True)]
 
 
-_BROKER: Final = "SELECT since, reason FROM broker_trouble WHERE last_at > $1 ORDER BY what"
+_BROKER: Final = """
+SELECT since, reason FROM broker_trouble WHERE condition = $1 AND last_at > $2 AND last_at - since >= $3 ORDER BY what
+"""
 
 
 async def _broker(connection: asyncpg.Connection, now: datetime) -> Sequence[Broken]:
-    rows = await connection.fetch(_BROKER, now - DROPS_TOLD_FOR)
-    if not rows:
-        return []
-    reason = "; ".join(row["reason"] for row in rows)
-    since = min(row["since"] for row in rows)
-    return [Broken(condition=Condition.BROKER_DROPPING, part="broker", since=since, evidence={"reason": reason})]
+    found = []
+    for condition, told_for, held_for in (
+        (Condition.BROKER_DROPPING, DROPS_TOLD_FOR, timedelta(0)),
+        (Condition.BROKER_DEGRADED, DEGRADED_TOLD_FOR, DEGRADED_HELD_FOR),
+    ):
+        if rows := await connection.fetch(_BROKER, condition, now - told_for, held_for):
+            reason = "; ".join(row["reason"] for row in rows)
+            since = min(row["since"] for row in rows)
+            found.append(Broken(condition=condition, part="broker", since=since, evidence={"reason": reason}))
+    return found

@@ -15,7 +15,8 @@ def test_every_node_knows_all_others_and_splits_into_the_same_shards() -> None:
 
     for node in WANTED.nodes:
         text = named[f"{node.name}.conf"]
-        assert all(f'"nats-route://{other.host}:6222"' in text for other in WANTED.nodes)
+        assert "authorization { user: routes, password: $ROUTES_PASSWORD" in text
+        assert all(f'"nats-route://routes:...@{other.host}:6222"' in named["nats.env"] for other in WANTED.nodes)
         assert '"shard.{{partition(64,1)}}.pumps.v1.{{wildcard(1)}}.{{wildcard(2)}}"' in text
         assert "stream_replicas: 3" in text
 
@@ -24,6 +25,7 @@ def test_no_file_holds_a_password() -> None:
     for text in files(plan(WANTED)).values():
         for line in text.splitlines():
             assert "password:" not in line or "password: $" in line
+            assert "_PASSWORD=" not in line or line.endswith("=...")
 
 
 def test_the_numbers_come_with_their_arithmetic() -> None:

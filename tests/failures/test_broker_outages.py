@@ -11,11 +11,13 @@ import asyncpg
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from prometheus_client import CollectorRegistry
 
 from service.core.broker import Report, dropped
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.embedded.nats import NatsServer
 from service.loops.broker_watch import watch_broker
+from service.metrics import Metrics
 from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
 from service.postgres.alerts import AlertStore
@@ -63,7 +65,7 @@ async def watched(speaker: Speaker, connection: asyncpg.Connection) -> AsyncIter
         await record(connection, reports, now)
 
     stop = asyncio.Event()
-    task = asyncio.create_task(watch_broker(ask, keep, lambda: datetime.now(UTC), stop))
+    task = asyncio.create_task(watch_broker(ask, keep, Metrics(CollectorRegistry()), lambda: datetime.now(UTC), stop))
     yield
     stop.set()
     await task

@@ -1,0 +1,144 @@
+"""A node of the cluster that is missing is told of while the others still take everything; so is a lost majority."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.core.broker import Report
+from service.core.change import Condition
+from service.core.rulebook import DEFAULT_RULEBOOK
+from service.doctor import broker as doctor
+from service.embedded.child import free_port
+from service.loops.broker_watch import watch_broker
+from service.metrics import Metrics
+from service.mqtt.monitor import ask_nats
+from service.postgres.alerts import AlertStore
+from service.postgres.broker import record
+from service.postgres.way import look_once
+from service.settings import load
+from tests.doctor.seen import told
+from tests.nats_cluster import HOSTS, NatsCluster, NatsNode
+from tests.patience import until_found, until_true
+
+STORE = AlertStore(DEFAULT_RULEBOOK)
+
+
+class Watch:
+    """What the watch role does, at times that the test says."""
+
+    def __init__(self, connection: asyncpg.Connection, cluster: NatsCluster) -> None:
+        self.connection, self.cluster = connection, cluster
+        self.now = datetime.now(UTC)
+
+    async def asked(self) -> list[Report]:
+        return await ask_nats(self.cluster.monitoring_urls)
+
+    async def look(self, reports: list[Report], after_s: float) -> list[tuple[str, str]]:
+        self.now += timedelta(seconds=after_s)
+        await record(self.connection, reports, self.now)
+        written = await look_once(self.connection, STORE, [], timedelta(days=1), self.now)
+        return [(str(each.condition), str(each.event)) for each in written]
+
+    async def until(self, *said: str) -> list[Report]:
+        """The reports, once these are among them; without any: once there is none."""
+
+        def enough(reports: list[Report]) -> bool:
+            reasons = [report.reason for report in reports]
+            return all(any(word in reason for reason in reasons) for word in said) if said else not reasons
+
+        return await until_found(self.asked, f"{said or 'nothing'}", enough=enough)
+
+
+@pytest.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NatsCluster]:
+    cluster = NatsCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+async def watch(connection: asyncpg.Connection, cluster: NatsCluster) -> Watch:
+    return Watch(connection, cluster)
+
+
+async def test_a_missing_node_and_a_lost_majority_are_one_alert_that_ends_when_the_cluster_is_whole(
+    watch: Watch,
+) -> None:
+    first, second, third = watch.cluster.nodes
+    assert await watch.look(await watch.until(), 0) == []
+
+    third.kill()
+    missing = await watch.until("2 of its 3 nodes are connected: nats-3 is not there")
+    assert await watch.look(missing, 5) == [], "a node that is started anew is not worth a word"
+    assert await watch.look(missing, 21) == [("broker_degraded", "condition_began")]
+    seen = await doctor.look(
+        load(
+            {},
+            database_url="postgresql://127.0.0.1/x",
+            broker_url=first.mqtt_url,
+            broker_monitor_url=watch.cluster.monitoring_urls,
+        )
+    )
+    assert "nats-3 is not there -> docs/runbook.md, broker_degraded" in told(seen)
+
+    second.kill()
+    lost = await watch.until("1 of its 3 nodes", "no majority")
+    for after_s in (5, 25):
+        assert await watch.look(lost, after_s) == [], "it is told of already"
+
+    first.kill()
+    assert "none of its nodes answers" in str(await watch.until("none of its nodes answers"))
+    for node in watch.cluster.nodes:
+        node.start()
+    await watch.until()
+    assert await watch.look([], 30) == [], "not before it has been whole for a minute"
+    assert await watch.look([], 61) == [("broker_degraded", "condition_ended")]
+
+
+async def test_what_prometheus_is_told_is_what_the_broker_says_now() -> None:
+    metrics = Metrics(CollectorRegistry())
+    said = [
+        Report("nodes", None, "a node is missing", Condition.BROKER_DEGRADED),
+        Report("dropped", 7, "it has dropped"),
+    ]
+    stop = asyncio.Event()
+
+    async def ask() -> list[Report]:
+        return said
+
+    async def keep(reports: list[Report], _: datetime) -> None:
+        stop.set()
+
+    await watch_broker(ask, keep, metrics, lambda: datetime.now(UTC), stop)
+    faults = {
+        sample.labels["condition"]: sample.value for sample in next(iter(metrics.broker_faults.collect())).samples
+    }
+    assert faults == {"broker_degraded": 1.0, "broker_dropping": 0.0}
+
+
+async def test_nobody_joins_the_cluster_as_a_node_without_its_password(cluster: NatsCluster, tmp_path: Path) -> None:
+    """Who did would speak as every pump, and hear all of them."""
+    file = tmp_path / "stranger.conf"
+    route = f"nats-route://routes:guessed@{HOSTS[0]}:{cluster.ports['routes']}"
+    file.write_text(
+        f'server_name: stranger, listen: "127.0.0.1:{free_port()}"\n'
+        f'cluster {{ name: pumpwatch, listen: "127.0.0.1:{free_port()}", routes: ["{route}"] }}\n',
+        encoding="utf-8",
+    )
+    stranger = NatsNode(tmp_path, "stranger", HOSTS[0], file, {}, {})
+    try:
+        stranger.start()
+        await until_true(lambda: "Authorization Violation" in stranger.last_words(), "the stranger to be refused")
+        assert await ask_nats(cluster.monitoring_urls) == []
+        for node in cluster.nodes:
+            assert "stranger" not in node.routes()
+    finally:
+        stranger.stop()
