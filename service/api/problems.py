@@ -123,10 +123,18 @@ def database_reason(error: Exception) -> str:
     return ""
 
 
+_RETRY_AFTER: Final = {"Retry-After": {"description": "In how many seconds.", "schema": {"type": "integer"}}}
+
+
 def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer, for its documentation."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+    found: dict[int | str, dict[str, Any]] = {
+        int(status): {"description": status.phrase, "content": content} for status in statuses
+    }
+    if HTTPStatus.TOO_MANY_REQUESTS in found:
+        found[HTTPStatus.TOO_MANY_REQUESTS]["headers"] = _RETRY_AFTER
+    return found
 
 
 def install(app: FastAPI) -> None:

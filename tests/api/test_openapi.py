@@ -40,6 +40,7 @@ async def test_the_document_is_whole_and_says_how_everything_is_answered(ward: W
         assert operation["description"], where
         if path.startswith("/api/"):
             assert {"HTTPBearer": []} in operation["security"], where
+            assert "Retry-After" in operation["responses"]["429"]["headers"], where
             assert {"401", "403", "413", "415", "422", "429", "503"} <= set(operation["responses"]), where
         for status, answer in operation["responses"].items():
             form = "application/problem+json" if int(status) >= 400 else FORMS.get(path, "application/json")
