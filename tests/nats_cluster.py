@@ -75,8 +75,9 @@ class NatsNode:
         assert self.alive, self._child.last_words()
         return self._asked("/healthz")[0] == http.HTTPStatus.OK and self._listens("mqtt")
 
-    def last_words(self) -> str:
-        return self._child.last_words()
+    @property
+    def log(self) -> str:
+        return self._child.log.read_text(encoding="utf-8", errors="replace")
 
     def routes(self) -> set[str]:
         """The nodes to which it is connected."""

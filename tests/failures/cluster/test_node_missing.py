@@ -136,8 +136,7 @@ async def test_nobody_joins_the_cluster_as_a_node_without_its_password(cluster: 
     stranger = NatsNode(tmp_path, "stranger", HOSTS[0], file, {}, {})
     try:
         stranger.start()
-        await until_true(lambda: "Authorization Violation" in stranger.last_words(), "the stranger to be refused")
-        assert await ask_nats(cluster.monitoring_urls) == []
+        await until_true(lambda: "authentication error" in cluster.nodes[0].log, "the stranger to be refused")
         for node in cluster.nodes:
             assert "stranger" not in node.routes()
     finally:
