@@ -69,13 +69,13 @@ def test_an_older_schema_is_one_line(empty_postgres_url: str) -> None:
     assert "pumpwatch migrate" in told
 
 
-async def test_a_wrong_password_and_a_wrong_database_name_the_setting(postgres_url: str) -> None:
-    for wrong in (postgres_url.replace("postgres:", "postgres:x"), postgres_url + "x"):
+async def test_a_wrong_password_and_a_wrong_database_name_the_setting(plain_postgres_url: str) -> None:
+    for wrong in (plain_postgres_url.replace("postgres:", "postgres:x"), plain_postgres_url + "x"):
         code, _, told = run("migrate", "--database-url", wrong)
         assert code == EXIT_USAGE
         assert told.startswith("pumpwatch: PUMPWATCH_DATABASE_URL: ")
         assert told.count("\n") == 1
-    connection = await asyncpg.connect(postgres_url)  # and the right one still works
+    connection = await asyncpg.connect(plain_postgres_url)  # and the right one still works
     await connection.close()
 
 

@@ -26,19 +26,19 @@ async def looked(url: str, key: str = KEY) -> list[database.Finding]:
         await connection.close()
 
 
-async def test_a_database_that_is_away_or_lets_nobody_in_is_found(postgres_url: str) -> None:
+async def test_a_database_that_is_away_or_lets_nobody_in_is_found(plain_postgres_url: str) -> None:
     connection, found = await database.connect(settings("postgresql://u:secret@127.0.0.1:1/x"))
     assert connection is None
     assert "does not answer: ConnectionRefusedError" in told(found)
     assert "secret" not in told(found)
-    for wrong in (postgres_url.replace("postgres:", "postgres:x"), postgres_url + "x"):
+    for wrong in (plain_postgres_url.replace("postgres:", "postgres:x"), plain_postgres_url + "x"):
         connection, found = await database.connect(settings(wrong))
         assert connection is None
         assert "lets nobody in" in told(found)
 
 
-async def test_a_database_that_may_lose_commits_and_has_no_backup_says_so(postgres_url: str) -> None:
-    found = await looked(postgres_url)
+async def test_a_database_that_may_lose_commits_and_has_no_backup_says_so(plain_postgres_url: str) -> None:
+    found = await looked(plain_postgres_url)
     assert "fsync is off" in told(found)  # that of the tests is
     assert "what is receipted after a dump can be lost" in told(found, Level.WARNING)
     assert "is that of this version" in told(found, Level.OK)

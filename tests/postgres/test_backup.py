@@ -3,20 +3,28 @@
 import asyncio
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from service.embedded.postgres import PROGRAMS, _packages
+from service.loops.maintain import Slices, merge_some
 from service.postgres import chains
 from service.postgres.books import ledger
+from service.postgres.housekeeping import PostgresHousekeeping
 from service.postgres.migrate import pending
+from service.postgres.partitions import is_plain, make_ahead
+from service.postgres.putting import put
+from service.postgres.readings import copy_in, instant
 from tests.loops.driven import Driven, telemetry
+from tests.pumps import NOON_MS, readings
 from tests.servers import TIMESCALE_URL, database_url
 
 FLOWS = [1.0] * 60 + [0.0] * 60 + [1.0] * 60
 PUMPS = ("p1", "p2", "p3")
+DAY_MS = 86_400_000
 
 
 def program(name: str) -> str:
@@ -117,6 +125,114 @@ async def test_an_ingester_on_a_restored_backup_raises_the_alerts_of_one_that_ne
         control = await asyncpg.connect(control_url)
         await control.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await control.close()
+
+
+async def looks(connection: asyncpg.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """What readers are shown, and on TimescaleDB how it is kept."""
+    asked = {
+        "reading": "SELECT * FROM reading ORDER BY pump, measured_at, position",
+        "hours": "SELECT pump, bucket_at, readings, flow_ml_d_max FROM reading_hour ORDER BY 1, 2",
+        "days": "SELECT pump, bucket_at, readings, reservoir_ml_last FROM reading_day ORDER BY 1, 2",
+    }
+    if not await is_plain(connection):
+        asked["chunks"] = (
+            "SELECT range_start, range_end, is_compressed FROM timescaledb_information.chunks"
+            " WHERE hypertable_name = 'stored_reading' ORDER BY 1"
+        )
+        asked["jobs"] = (
+            "SELECT proc_name, schedule_interval, config::text, scheduled FROM timescaledb_information.jobs"
+            " WHERE hypertable_name IS NOT NULL ORDER BY 1, 3"
+        )
+    return {what: [tuple(row) for row in await connection.fetch(query)] for what, query in asked.items()}
+
+
+async def settle_down(connection: asyncpg.Connection) -> None:
+    """What TimescaleDB's own jobs do in time."""
+    if not await is_plain(connection):
+        await connection.fetch("SELECT compress_chunk(chunk, true) FROM show_chunks('stored_reading') AS chunk")
+        for view in ("reading_hour", "reading_day"):
+            await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
+
+
+async def test_what_is_compressed_and_kept_by_the_hour_is_so_after_a_restore_and_takes_what_comes(
+    postgres_url: str, connection: asyncpg.Connection, control_url: str, tmp_path: Path
+) -> None:
+    now, long_ago = instant(NOON_MS), instant(NOON_MS) - timedelta(days=20)
+    key = await connection.fetchval("INSERT INTO pump (pump_id) VALUES ('a') RETURNING pump")
+    await make_ahead(connection, long_ago.date(), now.date())
+    items = readings(3_000, pump=key, start_ms=NOON_MS - 20 * DAY_MS)
+    is_late = items["position"] % 7 == 0
+    await put(connection, items[~is_late], [], long_ago)
+    await settle_down(connection)
+    await put(connection, items[is_late], [], now)
+    await put(connection, readings(60, pump=key, start_ms=NOON_MS, first_seq=5_000), [], now)
+    before = await looks(connection)
+    await backup(postgres_url, tmp_path / "pumpwatch.dump")
+    name = f"kept_{os.getpid()}"
+    url = await restored(control_url, tmp_path / "pumpwatch.dump", name)
+    try:
+        async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool, pool.acquire() as other:
+            assert await looks(other) == before
+            await copy_in(other, readings(60, pump=key, start_ms=NOON_MS + DAY_MS, first_seq=6_000))
+            housekeeping = PostgresHousekeeping(pool)
+            assert not await merge_some(housekeeping, lambda: now, Slices(), asyncio.Event())
+            assert await other.fetchval("SELECT count(*) FROM late_reading") == 0
+            await settle_down(other)
+            assert await other.fetchval("SELECT sum(readings) FROM reading_hour") == 3_120
+            assert await other.fetchval("SELECT count(*) FROM reading") == 3_120
+    finally:
+        control = await asyncpg.connect(control_url)
+        await control.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await control.close()
+
+
+async def test_what_was_stored_on_plain_postgresql_moves_to_timescaledb(
+    plain_postgres_url: str, postgres_url: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """As docs/operations.md says, with the programs of the server that is left."""
+    if await is_plain(connection):
+        pytest.skip(f"no {TIMESCALE_URL}=postgresql://… of a TimescaleDB to move to")
+    driven = Driven(plain_postgres_url)
+    await driven.start()
+    for pump_id in PUMPS:
+        driven.send(pump_id, telemetry(0, FLOWS))
+        driven.send(pump_id, telemetry(0, [1.0]) | {"mode": ["?"]})
+    await driven.turn()
+    await driven.wait_ms(61_000)
+    await driven.store.close()
+    source = await asyncpg.connect(plain_postgres_url)
+    before = await looks(source)
+    await source.close()
+
+    file = tmp_path / "data.dump"
+    programs = _packages() / PROGRAMS
+    words = ("--format=custom", "--data-only", "--load-via-partition-root", "--exclude-table=migration")
+    await run(programs / "pg_dump", *words, f"--file={file}", plain_postgres_url)
+    process = await asyncio.create_subprocess_exec(
+        *map(str, (programs / "pg_restore", "--data-only", "--no-owner", f"--dbname={postgres_url}", file)),
+        env=os.environ | {"PGOPTIONS": "-c session_replication_role=replica"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    # A newer program sets what an older server does not know.
+    errors = [line for line in said.decode().splitlines() if "ERROR" in line and "transaction_timeout" not in line]
+    assert errors == []
+    for at_once in (True, False):
+        after = await looks(connection)
+        assert {what: after[what] for what in before} == before
+        if at_once:
+            await settle_down(connection)
+    assert (await chains.verify(connection)).problems == []
+    assert await alerts(postgres_url) == await alerts(plain_postgres_url)
+    driven = Driven(postgres_url)
+    driven.now_ms += 120_000
+    await driven.start()
+    driven.send("p1", telemetry(len(FLOWS), [1.0] * 10))
+    driven.send("p4", telemetry(0, [1.0] * 10))
+    await driven.turn()
+    await driven.wait_ms(20_000)
+    assert {("p1", 1, len(FLOWS) + 9), ("p4", 1, 9)} <= set(driven.feed.receipts)
+    await driven.store.close()
 
 
 async def test_what_was_receipted_after_the_backup_is_named_by_the_ledger(

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import asyncpg
+import numpy as np
 import pytest
 
 from service.ports import FencedError
 from service.postgres import chains
 from service.postgres.erasure import ErasureRefusedError, erase
+from service.postgres.partitions import is_plain, make_ahead
+from service.postgres.putting import put
 from service.postgres.queries import key_of
 from service.postgres.readings import instant
 from tests.loops.driven import Driven, telemetry
-from tests.pumps import NOON_MS
+from tests.pumps import NOON_MS, readings
 
 PUMP, OTHER = "to-be-forgotten", "to-stay"
 NOW = instant(NOON_MS)
@@ -113,6 +117,32 @@ async def test_what_was_erased_is_in_no_table_and_the_others_miss_nothing(
         "asked for",
     )
     assert await erase(connection, PUMP, "again", "somebody", NOW) is None
+
+
+async def test_what_is_compressed_and_kept_as_hours_and_days_goes_as_well(connection: asyncpg.Connection) -> None:
+    keys = [
+        row["pump"]
+        for row in await connection.fetch(
+            "INSERT INTO pump (pump_id, in_service) VALUES ($1, false), ($2, true) RETURNING pump", PUMP, OTHER
+        )
+    ]
+    long_ago = NOW - timedelta(days=20)
+    await make_ahead(connection, long_ago.date(), long_ago.date() + timedelta(days=2))
+    items = np.concatenate([readings(2_000, pump=key, start_ms=NOON_MS - 20 * 86_400_000) for key in keys])
+    await put(connection, items, [], long_ago)
+    await put(connection, readings(10, pump=keys[0], start_ms=NOON_MS - 25 * 86_400_000, first_seq=5_000), [], NOW)
+    if not await is_plain(connection):
+        await connection.fetch("SELECT compress_chunk(chunk, true) FROM show_chunks('stored_reading') AS chunk")
+        for view in ("reading_hour", "reading_day"):
+            await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
+    before = await connection.fetch("SELECT * FROM reading_hour WHERE pump = $1 ORDER BY bucket_at", keys[1])
+    gone = await erase(connection, PUMP, "asked for", "somebody", NOW)
+    assert gone is not None
+    assert (gone["stored_reading"], gone["late_reading"]) == (2_000, 10)
+    for source in ("reading", "reading_hour", "reading_day"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {source} WHERE pump = $1", keys[0]) == 0, source
+    assert await connection.fetch("SELECT * FROM reading_hour WHERE pump = $1 ORDER BY bucket_at", keys[1]) == before
+    assert await connection.fetchval("SELECT count(*) FROM reading WHERE pump = $1", keys[1]) == 2_000
 
 
 async def test_an_ingester_that_has_it_in_memory_ends_and_begins_anew_without_it(

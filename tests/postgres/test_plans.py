@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from service.core.resolution import HOUR, Source
-from service.postgres import alert_queries, aside, books, export, fleet, queries
+from service.postgres import alert_queries, aside, books, comparing, export, fleet, late, queries
 from service.postgres import series as charts
 from service.postgres.migrate import migrate
 from service.postgres.partitions import make_ahead
@@ -125,6 +125,11 @@ async def days_read(connection: asyncpg.Connection, store: Store, nodes: list[No
 LAST_DAY = (NOON - DAY, NOON)
 OF_A_SPAN = {
     "a page of readings": (queries._READINGS, (1, *LAST_DAY, LAST_DAY[0], -1, 1000)),
+    "what is stored of what came again": (
+        comparing._WITHIN,
+        ([1], [0], [1 << 60], [LAST_DAY[0]], [LAST_DAY[1]], *LAST_DAY),
+    ),
+    "what is stored of what is merged late": (late._STORED, (1, *LAST_DAY, list(range(2000)))),
     "a chart of readings": (charts.READINGS, (1, *LAST_DAY, 1000)),
     "a chart of readings put together": (charts.PUT_TOGETHER, (1, *LAST_DAY, HOUR)),
     "a chart of hours": (charts.KEPT[Source.HOUR], (1, *LAST_DAY, HOUR)),

@@ -246,6 +246,25 @@ async def test_a_chunk_is_as_long_as_is_asked_or_suits_the_fleet(store: Store, c
         assert chunk == found
 
 
+async def test_when_the_fleet_grows_the_next_chunks_are_shorter(store: Store, connection: asyncpg.Connection) -> None:
+    if not store.timescale:
+        pytest.skip("plain PostgreSQL has a partition a day")
+    ranges = """
+        SELECT range_end - range_start FROM timescaledb_information.chunks
+        WHERE hypertable_name = 'stored_reading' AND range_start > $1 ORDER BY range_start DESC LIMIT 1
+    """
+    for pumps, days, expected in ((0, 400, timedelta(days=7)), (20_000, 500, timedelta(hours=12))):
+        await connection.execute(
+            "INSERT INTO pump (pump_id, interval_s) SELECT 'grown-' || n, 60 FROM generate_series(1, $1::int) AS n",
+            pumps,
+        )
+        await make_ahead(connection, TODAY, TODAY)
+        start_ms = NOON_MS + days * DAY_MS
+        await store.put(connection, readings(1, pump=1, start_ms=start_ms, first_seq=days))
+        assert await connection.fetchval(ranges, instant(start_ms - 8 * DAY_MS)) == expected
+    await connection.execute("DELETE FROM pump WHERE pump_id LIKE 'grown-%'")
+
+
 @pytest.mark.parametrize(
     ("pumps", "chunk"), [(0, timedelta(days=7)), (1000, timedelta(days=7)), (10_000, timedelta(days=1))]
 )
