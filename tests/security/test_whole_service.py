@@ -33,12 +33,7 @@ async def simulated(broker: SecuredBroker, installation: Installation, prefix: s
     return await until(process.wait(), "the fleet to end", 300.0)
 
 
-@pytest.mark.parametrize(
-    "broker",
-    [SecuredNats, pytest.param(SecuredMosquitto, marks=pytest.mark.soak)],
-    ids=["nats", "mosquitto"],
-    indirect=True,
-)
+@pytest.mark.parametrize("broker", [SecuredNats, SecuredMosquitto], ids=["nats", "mosquitto"], indirect=True)
 async def test_every_arrow_is_encrypted_and_each_end_knows_the_other(
     broker: SecuredBroker, installation: Installation, postgres_url: str, tmp_path: Path
 ) -> None:
