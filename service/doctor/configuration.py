@@ -113,6 +113,12 @@ def _wires(settings: Settings) -> Iterator[Finding]:
             f"the API listens on {settings.api_host} in the clear",
             "set PUMPWATCH_API_CERT_FILE and PUMPWATCH_API_KEY_FILE, or let only a proxy with TLS come to it",
         )
+    if settings.public_url.startswith("https://") and settings.api_cert_file is None and not settings.api_proxies:
+        yield warning(
+            AREA,
+            "people come by a proxy, and to the API all of them have one address",
+            "set PUMPWATCH_API_PROXIES to where the proxy comes from, or one who guesses holds up every login",
+        )
 
 
 def _is_here(host: str | None) -> bool:

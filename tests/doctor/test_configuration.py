@@ -78,3 +78,9 @@ def test_what_somebody_will_miss_one_day_is_a_warning() -> None:
     for name in ("OUTAGE_URL", "HEARTBEAT_URL", "CANARY_EVERY_S", "PUBLIC_URL", "BROKER_TLS_DIR", "API_CERT_FILE"):
         assert f"PUMPWATCH_{name}" in warned
     assert "sslmode=verify-full" in warned
+
+
+def test_a_proxy_that_nobody_has_named_is_a_warning() -> None:
+    proxied = SOUND | {"PUMPWATCH_PUBLIC_URL": "https://pumps.example"}
+    assert "set PUMPWATCH_API_PROXIES" in told(read(proxied)[1], Level.WARNING)
+    assert "PROXIES" not in told(read(proxied | {"PUMPWATCH_API_PROXIES": "127.0.0.1"})[1], Level.WARNING)
