@@ -72,9 +72,9 @@ async def _list(
             )
             for field in (of, how, since):
                 field.props("outlined dense")
-            again = live(read, _table, AGAIN_S)
             if chosen:
                 button("Read all of these again", lambda: _replay_all(chosen, again), quiet=True)
+        again = live(read, _table, AGAIN_S)
         await again()
 
 
