@@ -1,6 +1,8 @@
 """How is the fleet? The latest of every pump as columns, and how many are in which state."""
 
 import asyncio
+import contextlib
+import math
 import time
 from datetime import datetime
 from typing import Annotated, Final
@@ -124,7 +126,8 @@ class Statistics(BaseModel):
     )
 
 
-REMEMBERED_S: Final = 2.0
+NEW_FOR_S: Final = 2.0
+SHOWN_FOR_S: Final = 10.0
 
 
 class Figures:
@@ -133,22 +136,43 @@ class Figures:
     def __init__(self) -> None:
         self._busy = asyncio.Lock()
         self._last: dict[frozenset[str] | None, tuple[float, Statistics]] = {}
+        self._renewing: asyncio.Task[None] | None = None
 
     async def get(self, context: Context, account: Account) -> Statistics:
-        """Return those of this moment, or of two seconds ago at most; of the sites that the account sees."""
-        async with self._busy:
-            now_s = time.monotonic()
-            self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= REMEMBERED_S}
-            if account.sites not in self._last:
-                async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
-                    found = await store.fleet(connection, context.rulebook, context.clock(), account.seen)
-                self._last[account.sites] = time.monotonic(), _counted(found, context)
-            return self._last[account.sites][1]
+        """Return those of the sites that the account sees. Who asks often is not made to wait: they are counted again
+        while those of some seconds ago are shown.
+        """
+        if self._age_s(account) > SHOWN_FOR_S:
+            async with self._busy:
+                if self._age_s(account) > NEW_FOR_S:
+                    await self._count(context, account)
+        elif self._age_s(account) > NEW_FOR_S and not self._busy.locked():
+            self._renewing = asyncio.create_task(self._renew(context, account))
+        return self._last[account.sites][1]
+
+    def _age_s(self, account: Account) -> float:
+        kept = self._last.get(account.sites)
+        return math.inf if kept is None else time.monotonic() - kept[0]
+
+    async def _renew(self, context: Context, account: Account) -> None:
+        # If it cannot be done now, whoever asks when these are too old is told why.
+        with contextlib.suppress(Exception):
+            async with self._busy:
+                await self._count(context, account)
+
+    async def _count(self, context: Context, account: Account) -> None:
+        async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+            found = await store.fleet(connection, context.rulebook, context.clock(), account.seen)
+        now_s = time.monotonic()
+        self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= SHOWN_FOR_S}
+        self._last[account.sites] = now_s, _counted(found, context)
 
 
 @router.get("/statistics")
 async def statistics(context: Ctx, request: Request, account: Viewer) -> Statistics:
-    """How many pumps are in which state, of how many which condition holds, and how much they say."""
+    """How many pumps are in which state, of how many which condition holds, and how much they say; as of `at`, a few
+    seconds ago at most.
+    """
     figures: Figures = request.app.state.figures
     return await figures.get(context, account)
 

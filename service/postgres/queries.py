@@ -37,10 +37,8 @@ LEFT JOIN LATERAL (
 ) AS away ON true
 ORDER BY p.pump_id
 """
-_PAGE_OF_PUMPS = _PUMPS.format(
-    chosen="""
-    SELECT * FROM pump
-    WHERE erased_at IS NULL AND pump_id > $1 AND ($2::text IS NULL OR site = $2)
+_CHOSEN = """
+    erased_at IS NULL AND {beyond} AND ($2::text IS NULL OR site = $2)
         AND ($3::text IS NULL OR position(lower($3) IN lower(pump_id)) > 0)
         AND ($5::text IS NULL OR EXISTS (
             SELECT FROM verdict WHERE verdict.pump = pump.pump AND condition = $5 AND verdict = 'holds'))
@@ -48,7 +46,9 @@ _PAGE_OF_PUMPS = _PUMPS.format(
             SELECT FROM pump_latest AS l WHERE l.pump = pump.pump AND empty_judged
                 AND empty_conservative_d - date_part('epoch', $7::timestamptz - l.measured_at) / 86400 <= $6))
         AND ($8::text[] IS NULL OR site = ANY ($8))
-    ORDER BY pump_id LIMIT $4"""
+"""
+_PAGE_OF_PUMPS = _PUMPS.format(
+    chosen=f"SELECT * FROM pump WHERE {_CHOSEN.format(beyond='pump_id > $1')} ORDER BY pump_id LIMIT $4"
 )
 
 
@@ -68,13 +68,19 @@ _KEYS_OF = {
     Sort.HEARD: "coalesce(date_part('epoch', l.received_at), 0)",
     Sort.BATTERY: f"coalesce(l.battery_v::float8, {_LAST})",
 }
+# The place of every pump is found first, and nothing else of it: a sort copies each row that it is given.
+_SORTED = """
+    SELECT pump.*, place FROM (
+        SELECT pump.pump AS key, {key} AS place FROM pump LEFT JOIN pump_latest AS l USING (pump)
+        WHERE {chosen} ORDER BY 2, pump_id LIMIT $4
+    ) AS placed JOIN pump ON pump.pump = placed.key
+"""
 _SORTED_PAGE = {
-    sort: _PAGE_OF_PUMPS.replace(
-        "SELECT * FROM pump\n",
-        f"SELECT * FROM (SELECT pump.*, {key} AS place FROM pump LEFT JOIN pump_latest AS l USING (pump)) AS pump\n",
+    sort: _PUMPS.format(
+        chosen=_SORTED.format(
+            key=key, chosen=_CHOSEN.format(beyond=f"($9::float8 IS NULL OR ({key}, pump_id) > ($9, $1))")
+        )
     )
-    .replace("pump_id > $1", "($9::float8 IS NULL OR (place, pump_id) > ($9, $1))")
-    .replace("ORDER BY pump_id LIMIT $4", "ORDER BY place, pump_id LIMIT $4")
     .replace("ORDER BY p.pump_id\n", "ORDER BY p.place, p.pump_id\n")
     .replace("SELECT p.pump,", "SELECT p.place, p.pump,")
     for sort, key in _KEYS_OF.items()

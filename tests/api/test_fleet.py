@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from service.core.change import Condition
 from tests.api.ward import NOW, Ward, enter, hear, raise_alert, turn
+from tests.patience import until_found
 
 
 async def test_the_latest_of_the_fleet_comes_in_pages_by_id(ward: Ward) -> None:
@@ -58,3 +59,18 @@ async def test_statistics_count_every_pump_once_and_say_how_much_is_said(ward: W
     assert found["readings_expected_per_s"] == 0.05  # three of the last five minutes, each a minute
     assert found["longest_unheard_at"] == (NOW - timedelta(hours=2)).isoformat().replace("+00:00", "Z")
     assert {(each["priority"], each["alerts"]) for each in found["open_alerts"]} >= {("high", 1)}
+
+
+async def test_who_asks_often_sees_what_changed(ward: Ward) -> None:
+    await enter(ward, "first")
+
+    async def pumps() -> int:
+        return int((await ward.viewer.get("/fleet/statistics")).json()["pumps"])
+
+    assert await pumps() == 1
+    await enter(ward, "second")
+
+    async def both() -> bool:
+        return await pumps() == 2
+
+    await until_found(both, "the second pump to be counted")

@@ -28,10 +28,12 @@ from tests.keys import ENVIRONMENT
 from tests.patience import until_true
 
 PUMPS = 10_000
-RATE = 100.0
+RATES = {"api.p99_ms": 50.0, "api.p99_at_100_ms": 100.0}
+"""Requests a second. With the second, broker, publisher, ingester and database leave the API no processor to spare."""
 CONNECTIONS = 16
 FOLLOWERS = 500
-SETTLE_IN_S = 2.0
+SETTLE_IN_S = 5.0
+"""Until each pump has been heard once, which costs more than what follows."""
 PATIENCE_S = 120.0
 # What people and pages ask, as often as it stands here.
 PATHS = (
@@ -118,7 +120,7 @@ class Line:
 
 
 async def measure(ground: Ground, pumps: int, ingested_a_second: float, requests: int) -> dict[str, float]:
-    """`api.p99_ms` beside so many messages a second, and `api.requests_a_core_s`."""
+    """The p99 at each of the `RATES` beside so many messages a second, and `api.requests_a_core_s` alone."""
     with ground.broker(NATS) as broker:
         async with (
             ground.database(max(pumps, SHOWN)) as database_url,
@@ -126,22 +128,24 @@ async def measure(ground: Ground, pumps: int, ingested_a_second: float, requests
             answering(database_url, ground.directory) as api,
         ):
             asked = await _ready(database_url, requests)
-            await _rush(api, asked[: len(PATHS) * 2], RATE)  # what is loaded once
+            usual = min(RATES.values())
+            await _rush(api, asked[: len(PATHS) * 2], usual)  # what is loaded once
             alone_s = cpu_s(api.pid)
-            await _rush(api, asked, RATE)
+            await _rush(api, asked, usual)
             alone_s = cpu_s(api.pid) - alone_s
-            seconds = SETTLE_IN_S + requests / RATE
+            seconds = SETTLE_IN_S + sum(requests / rate for rate in RATES.values())
             background = asyncio.create_task(
                 load.publish(broker.url, int(ingested_a_second * seconds), rate=ingested_a_second)
             )
             try:
                 await asyncio.sleep(SETTLE_IN_S)
-                took_s = await _rush(api, asked, RATE)
+                took_s = {name: await _rush(api, asked, rate) for name, rate in RATES.items()}
                 await background
                 ingester.check()
             finally:
                 background.cancel()
-    return {"api.p99_ms": float(np.percentile(took_s, 99)) * 1000, "api.requests_a_core_s": requests / alone_s}
+    p99_ms = {name: float(np.percentile(each, 99)) * 1000 for name, each in took_s.items()}
+    return p99_ms | {"api.requests_a_core_s": requests / alone_s}
 
 
 async def _ready(database_url: str, requests: int) -> list[str]:
