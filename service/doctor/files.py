@@ -54,7 +54,7 @@ def _permissions(area: str, file: Path) -> Iterator[Finding]:
             f"chmod 600 {file}; whoever could read it must be trusted, or the key replaced",
         )
     above = file.absolute().parent
-    if above.stat().st_mode & stat.S_IWOTH:
+    if above.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:  # sticky: each replaces his own alone
         yield problem(area, f"{above}: anybody may put another {file.name} there", f"chmod o-w {above}")
     if not os.access(file, os.R_OK):
         yield problem(

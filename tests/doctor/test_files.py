@@ -62,6 +62,8 @@ def test_a_key_that_others_can_read_is_found_and_how_to_close_it(settings: Setti
 def test_a_directory_in_which_anybody_may_replace_a_key_is_found(settings: Settings, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     assert f"{tmp_path}: anybody may put another ingest.key there -> chmod o-w {tmp_path}" in told(look(settings, NOW))
+    tmp_path.chmod(0o1777)
+    assert "may put another" not in told(look(settings, NOW)), "in a sticky one each replaces his own alone"
 
 
 def test_what_the_address_of_the_database_names_is_looked_at_like_every_certificate(
