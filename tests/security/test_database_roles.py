@@ -30,7 +30,6 @@ from tests.servers import database_url
 ROOT = Path(__file__).parents[2]
 ROLES, GRAFANA = (ROOT / "deploy" / name for name in ("postgres/roles.sql", "grafana/role.sql"))
 PARTS = ("ingest", "watch", "deliver", "api")
-DAY_MS = 86_400_000
 PASSWORD = "not-a-secret-at-all"
 RESET = {
     "boot": 1,
@@ -249,13 +248,13 @@ async def test_every_table_is_thought_of(connection: asyncpg.Connection) -> None
 async def test_partitions_are_made_and_dropped_by_who_keeps_them(
     users: dict[str, str], connection: asyncpg.Connection
 ) -> None:
-    today = datetime.now(UTC).date()
-    ahead = today + timedelta(days=30)
+    then = datetime.now(UTC) + timedelta(days=30)
+    ahead = then.date()
     keeper, ingest = await asyncpg.connect(users["watch"]), await asyncpg.connect(users["ingest"])
     made = await make_ahead(keeper, ahead, ahead + timedelta(days=1), timedelta(days=1))
     assert len(made) == (2 if await is_plain(connection) else 0), "TimescaleDB makes its chunks itself"
     await connection.execute("INSERT INTO pump (pump_id) VALUES ('kept')")
-    await copy_in(ingest, readings(1, pump=1, start_ms=int(datetime.now(UTC).timestamp() * 1000) + 30 * DAY_MS))
+    await copy_in(ingest, readings(1, pump=1, start_ms=int(then.timestamp() * 1000)))
     assert len(await drop_before(keeper, ahead + timedelta(days=1))) >= 1
     await keeper.close()
     await ingest.close()
