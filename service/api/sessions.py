@@ -30,13 +30,12 @@ async def _session(request: Request) -> str:
     return "" if "authorization" in request.headers else request.cookies.get(COOKIE, "")
 
 
-def address_of(request: Request) -> str:
-    context: Context = request.app.state.context
+async def _address(context: Ctx, request: Request) -> str:
     return context.throttle.address_of(request)
 
 
 Session = Annotated[str, Depends(_session)]
-Address = Annotated[str, Depends(address_of)]
+Address = Annotated[str, Depends(_address)]
 
 
 class Login(BaseModel):

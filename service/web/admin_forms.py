@@ -166,9 +166,8 @@ def _given(field: ValueElement[Any]) -> Any:
     value = field.value
     if not isinstance(value, str):
         return value
-    return (
-        value if field.props.get("type") == "password" else value.strip()
-    ) or None  # a password may begin with a space
+    is_password = field.props.get("type") == "password"  # which may begin with a space
+    return (value if is_password else value.strip()) or None
 
 
 def confirm(title: str, text: str, button: str, operation: Callable[[], Awaitable[str]]) -> None:
