@@ -27,9 +27,14 @@ def _increase(counter: str, minutes: int, by: str = "") -> str:
 
 
 RULES: Final = (
+    # While it holds, Alertmanager keeps all others back (deploy/alertmanager): so it must mean every one.
     Rule(
-        "PumpwatchNotSeen", 'count(up{job="pumpwatch"} == 0) or absent(up{job="pumpwatch"})', 0, 1, "high",
-        "Prometheus cannot reach the service: nobody may be watching.",
+        "PumpwatchGone", 'absent(up{job="pumpwatch"} == 1)', 0, 1, "high",
+        "Nothing of the service answers Prometheus: nobody may be watching.",
+    ),
+    Rule(
+        "PumpwatchNotSeen", 'count(up{job="pumpwatch"} == 0)', 0, 1, "high",
+        "Prometheus cannot reach a part of the service: what runs there may not be watching.",
     ),
     Rule(
         "PumpwatchHearsNothing",
@@ -65,7 +70,7 @@ RULES: Final = (
     ),
     Rule(
         "PumpwatchBrokerUnwell", "max by (condition) (pumpwatch_broker_faults)", 0, 1, "medium",
-        "The broker says that a node of its cluster is missing, that it is nearly full, or that it discards.",
+        "The broker says that a node is missing, that it is nearly full or that it discards; or it says nothing.",
     ),
     Rule(
         "PumpwatchQuarantineGrows", "sum by (reason) (rate(pumpwatch_quarantined_total[10m]))", 0.5, 10, "low",

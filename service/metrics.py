@@ -91,7 +91,7 @@ class Metrics:
         )
         self.broker_faults = gauge(
             "pumpwatch_broker_faults",
-            "What the broker says of itself that must not be, by the condition that tells of it.",
+            "What the broker says of itself that must not be, by the condition that tells of it; unanswered: nothing.",
             "condition",
         )
         self.storage_outage_seconds = gauge(

@@ -61,7 +61,8 @@ GRANT SELECT ON
     reading, reading_hour, reading_day, stored_reading, late_reading, quarantine, quarantine_day, repeating, rebuild,
     alert, alert_history, unraised, notification, shadow_alert, care, accepted_boot,
     rulebook, rulebook_in_force, rule_override, rule_checkpoint, escalation_policy, roster,
-    shard, ingester, role_heartbeat, broker_trouble, canary, canary_round, change, history_root
+    shard, ingester, role_heartbeat, broker_trouble, broker_answer, canary, canary_round, change,
+    history_root
 TO pumpwatch_ingest, pumpwatch_watch, pumpwatch_api;
 
 -- History and audit are only ever added to, by anybody: triggers refuse the rest, also to the owner.
@@ -89,7 +90,7 @@ GRANT SELECT (id, name, format, priorities, enabled, accepts_simulated, canary, 
 
 -- watch: judges silence and the service, keeps the store fit, and is the canary, which has a pump and an endpoint.
 GRANT INSERT, UPDATE, DELETE ON
-    broker_trouble, storage_probe, canary_round, circuit, late_reading, forgotten, quarantine_day
+    broker_trouble, broker_answer, storage_probe, canary_round, circuit, late_reading, forgotten, quarantine_day
 TO pumpwatch_watch;
 GRANT SELECT ON storage_probe, delivery_worker TO pumpwatch_watch;
 GRANT pg_read_all_stats TO pumpwatch_watch; -- how long an ingester's transaction has been under way

@@ -115,6 +115,7 @@ def create_app(
     app.state.context = context
     app.state.link_rate = links.Rate()
     app.state.figures = fleet.Figures()
+    app.state.readiness = health.Readiness()
     app.state.passwords = Passwords()
     app.state.live = Live(pool, settings.database_url, metrics)
     app.include_router(health.router)

@@ -1,6 +1,7 @@
 """What does a route need? The pool, the settings, the clock and the rest, and who is asking."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -72,6 +73,11 @@ class Context:
     allowed: Allowed
     throttle: Throttle
 
+    def database(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """A connection, lent. Raises TimeoutError where none is free in time."""
+        lent: AbstractAsyncContextManager[asyncpg.Connection] = self.pool.acquire(timeout=DATABASE_PATIENCE_S)
+        return lent
+
 
 async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
@@ -82,7 +88,7 @@ Ctx = Annotated[Context, Depends(_context)]
 
 
 async def _connection(context: Ctx) -> AsyncIterator[asyncpg.Connection]:
-    async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+    async with context.database() as connection:
         yield connection
 
 

@@ -1,15 +1,13 @@
 """How does one take a pump's readings home? As CSV of any span, streamed."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-import asyncpg
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from service.api.context import DATABASE_PATIENCE_S, Ctx, Instant, PumpId, Viewer, key_of
+from service.api.context import Ctx, Instant, PumpId, Viewer, key_of
 from service.api.problems import answers, wrong_field
 from service.postgres.accounts import audit
 from service.postgres.export import What, exported
@@ -40,17 +38,13 @@ async def export(
     if since and until and since >= until:
         raise wrong_field("query", "to", "must be later than `from`")
 
-    def acquire() -> AbstractAsyncContextManager[asyncpg.Connection]:
-        lent: AbstractAsyncContextManager[asyncpg.Connection] = context.pool.acquire(timeout=DATABASE_PATIENCE_S)
-        return lent
-
-    async with acquire() as connection:
+    async with context.database() as connection:
         key = await key_of(connection, pump_id)
         span = {"what": what, "from": since, "to": until}
         await audit(connection, account.name, "pump_exported", pump_id, span)
 
     async def pieces() -> AsyncIterator[str]:
-        async for piece in exported(acquire, key, pump_id, what, since=since, until=until):
+        async for piece in exported(context.database, key, pump_id, what, since=since, until=until):
             yield piece
 
     named = {"Content-Disposition": f'attachment; filename="{pump_id}-{what}.csv"', "Cache-Control": "no-store"}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import cursor
 from service.api.columns import Told, as_it_is, columns_of, each, rounded
-from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Cursor, Database, Viewer
+from service.api.context import WORD, Context, Ctx, Cursor, Database, Viewer
 from service.api.direct import Direct
 from service.core.census import State, census
 from service.core.change import Condition
@@ -142,30 +142,31 @@ class Figures:
         """Return those of the sites that the account sees. Who asks often is not made to wait: they are counted again
         while those of some seconds ago are shown.
         """
-        if self._age_s(account) > SHOWN_FOR_S:
-            async with self._busy:
-                if self._age_s(account) > NEW_FOR_S:
-                    await self._count(context, account)
-        elif self._age_s(account) > NEW_FOR_S and not self._busy.locked():
-            self._renewing = asyncio.create_task(self._renew(context, account))
+        age_s = self._age_s(account)
+        if age_s > SHOWN_FOR_S:
+            await self._renew(context, account)
+        elif age_s > NEW_FOR_S and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.create_task(self._try(context, account))
         return self._last[account.sites][1]
 
     def _age_s(self, account: Account) -> float:
         kept = self._last.get(account.sites)
         return math.inf if kept is None else time.monotonic() - kept[0]
 
-    async def _renew(self, context: Context, account: Account) -> None:
+    async def _try(self, context: Context, account: Account) -> None:
         # If it cannot be done now, whoever asks when these are too old is told why.
         with contextlib.suppress(Exception):
-            async with self._busy:
-                await self._count(context, account)
+            await self._renew(context, account)
 
-    async def _count(self, context: Context, account: Account) -> None:
-        async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
-            found = await store.fleet(connection, context.rulebook, context.clock(), account.seen)
-        now_s = time.monotonic()
-        self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= SHOWN_FOR_S}
-        self._last[account.sites] = now_s, _counted(found, context)
+    async def _renew(self, context: Context, account: Account) -> None:
+        async with self._busy:
+            if self._age_s(account) <= NEW_FOR_S:
+                return
+            now, now_s = context.clock(), time.monotonic()
+            async with context.database() as connection:
+                found = await store.fleet(connection, context.rulebook, now, account.seen)
+            self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= SHOWN_FOR_S}
+            self._last[account.sites] = now_s, _counted(found, now)
 
 
 @router.get("/statistics")
@@ -177,8 +178,7 @@ async def statistics(context: Ctx, request: Request, account: Viewer) -> Statist
     return await figures.get(context, account)
 
 
-def _counted(found: store.Fleet, context: Context) -> Statistics:
-    now = context.clock()
+def _counted(found: store.Fleet, now: datetime) -> Statistics:
     counted = census(found.groups, now)
     return Statistics(
         at=now,

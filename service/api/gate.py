@@ -8,7 +8,7 @@ import asyncpg
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.context import DATABASE_PATIENCE_S, Context
+from service.api.context import Context
 from service.api.cookies import COOKIE, check_asked_by_us
 from service.api.narrowed import check_site
 from service.api.problems import Problem
@@ -60,7 +60,7 @@ class Gate:
         paid = throttle.admit(held, request)
         if not held:
             raise _refusal("send a token: `Authorization: Bearer …`, or log in")
-        async with self._context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        async with self._context.database() as connection:
             find = self._of_token if by_token else self._of_session
             account = await find(connection, held)
             if account is None:

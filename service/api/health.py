@@ -36,10 +36,23 @@ async def live() -> Live:
     return Live()
 
 
+class Readiness:
+    """Looks for all who ask meanwhile at once: strangers may ask, and must not take the connections of others."""
+
+    def __init__(self) -> None:
+        self._look: asyncio.Task[list[str]] | None = None
+
+    async def reasons(self, context: Context) -> list[str]:
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(_reasons(context))
+        return await asyncio.shield(self._look)
+
+
 @router.get("/ready", responses={503: {"model": Ready}})
-async def ready(context: Ctx, response: Response) -> Ready:
+async def ready(context: Ctx, request: Request, response: Response) -> Ready:
     """200 while every pump is watched and alerts go out; else 503 with every reason."""
-    reasons = await _reasons(context)
+    readiness: Readiness = request.app.state.readiness
+    reasons = await readiness.reasons(context)
     response.headers["Cache-Control"] = "no-store"
     if reasons:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.context import DATABASE_PATIENCE_S, Context
+from service.api.context import Context
 from service.api.problems import FieldError, Problem
 from service.postgres import idempotency
 
@@ -43,7 +43,7 @@ class Once:
             raise _wrong(f"must be 1 to {MOST_CHARACTERS} visible ASCII characters")
         messages, request = await _asked(scope, receive)
         whose = f"{account.name}/{account.id}"
-        async with self._context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        async with self._context.database() as connection:
             known = await idempotency.begin(connection, whose, key, request, self._context.clock())
         if known is not None:
             await _again(known, request)(scope, receive, send)
@@ -62,7 +62,7 @@ class Once:
             await send(message)
 
     async def _keep(self, answer: "_Answer", whose: str, key: str) -> None:
-        async with self._context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        async with self._context.database() as connection:
             if 0 < answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 body = answer.body if answer.may_be_kept else None
                 await idempotency.answered(connection, whose, key, answer.status, answer.headers, body)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from service.api.context import Context, Ctx, Database, Viewer
 from service.api.cookies import COOKIE, csrf_token, forget, remember
 from service.api.link_page import HEADERS, page
-from service.api.passwords import MOST_CHARACTERS, Hashing, password_problem
+from service.api.passwords import MOST_CHARACTERS, Hashing, Passwords, password_problem
 from service.api.problems import Problem, answers, wrong_field
 from service.postgres import people
 from service.postgres.accounts import Role
@@ -63,26 +63,15 @@ class WhoAsks(BaseModel):
 
 
 @router.post("", responses=_SLOWED_DOWN)
-async def log_in(
-    *,
-    context: Ctx,
-    connection: Database,
-    passwords: Hashing,
-    response: Response,
-    address: Address,
-    given: Login,
-) -> WhoAsks:
+async def log_in(*, context: Ctx, passwords: Hashing, response: Response, address: Address, given: Login) -> WhoAsks:
     """Log in with a password. The answer sets the cookie of the session. Whoever guesses waits longer and longer."""
-    now = context.clock()
-    await _not_too_soon(connection, given.name, address, now)
-    found = await people.credentials(connection, given.name)
-    if not await passwords.fits(found and found.password, given.password) or found is None:
-        await people.login_failed(connection, given.name, address, now)
+    found = await _proven(context, passwords, given.name, address, given.password)
+    if found is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, _WRONG)
-    await people.login_succeeded(connection, given.name)
-    session = await people.begin_session(connection, found.id, found.name, "password", now)
-    remember(response, context.settings, session, int(people.LASTS.total_seconds()))
-    return await _who(context, connection, session)
+    async with context.database() as connection:
+        session = await people.begin_session(connection, found.id, found.name, "password", context.clock())
+        remember(response, context.settings, session, int(people.LASTS.total_seconds()))
+        return await _who(context, connection, session)
 
 
 @router.get("")
@@ -109,34 +98,46 @@ async def log_out(connection: Database, request: Request, response: Response, ac
 
 @router.put("/password", status_code=HTTPStatus.NO_CONTENT, responses=_SLOWED_DOWN)
 async def change_password(
-    *,
-    context: Ctx,
-    connection: Database,
-    passwords: Hashing,
-    session: Session,
-    address: Address,
-    account: Viewer,
-    given: NewPassword,
+    *, context: Ctx, passwords: Hashing, session: Session, address: Address, account: Viewer, given: NewPassword
 ) -> None:
     """Set a password of one's own; every other session of the account ends. Whoever guesses the old one waits."""
     if not session:
         raise Problem(HTTPStatus.FORBIDDEN, "a token has no password: log in")
-    found = await people.credentials(connection, account.name)
+    async with context.database() as connection:
+        found = await people.credentials(connection, account.name)
     if found is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, _OVER)
-    now = context.clock()
     if found.password is not None:
-        await _not_too_soon(connection, found.name, address, now)
-        if not await passwords.fits(found.password, given.old or ""):
-            await people.login_failed(connection, found.name, address, now)
+        found = await _proven(context, passwords, found.name, address, given.old or "")
+        if found is None:
             raise wrong_field("body", "old", _NOT_YOURS)
-        await people.login_succeeded(connection, found.name)
     if problem := password_problem(given.new, account.name):
         raise wrong_field("body", "new", problem)
     if given.new == given.old:
         raise wrong_field("body", "new", "is the one that you have")
-    if not await people.change_password(connection, found, await passwords.hashed(given.new), session):
-        raise wrong_field("body", "old", _NOT_YOURS)
+    hashed = await passwords.hashed(given.new)
+    async with context.database() as connection:
+        if not await people.change_password(connection, found, hashed, session):
+            raise wrong_field("body", "old", _NOT_YOURS)
+
+
+async def _proven(
+    context: Context, passwords: Passwords, name: str, address: str, password: str
+) -> people.Credentials | None:
+    """Whoever has this name and this password; None: nobody. Raises Problem (429).
+
+    No connection is held while a password is compared: that is slow on purpose, and others need one.
+    """
+    now = context.clock()
+    async with context.database() as connection:
+        await _not_too_soon(connection, name, address, now)
+        await people.login_tried(connection, name, address, now)
+        found = await people.credentials(connection, name)
+    if not await passwords.fits(found and found.password, password) or found is None:
+        return None
+    async with context.database() as connection:
+        await people.login_succeeded(connection, name, address, now)
+    return found
 
 
 @links.get("/{link}")

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from service.api.context import DATABASE_PATIENCE_S, WORD, Context, Ctx, Viewer
+from service.api.context import WORD, Context, Ctx, Viewer
 from service.api.live import Live, Look, Shown, Wanted, since
 from service.api.problems import wrong_field
 from service.postgres.changes import Place, newest
@@ -70,7 +70,7 @@ async def _events(context: Context, live: Live, look: Look, place: Place | None)
     await live.add(look)  # before what was missed is read: nothing falls between
     try:
         missed: list[Shown] | None = []
-        async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        async with context.database() as connection:
             if place is None:
                 place = await newest(connection)
             else:

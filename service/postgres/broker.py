@@ -1,7 +1,9 @@
-"""What is kept of what the broker says of itself? Counters, so that a rise is seen once; and since when it is so."""
+"""What is kept of what the broker says of itself? Counters, so that a rise is seen once; since when it is so; and when
+it last said anything.
+"""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -26,12 +28,29 @@ ON CONFLICT (what) DO UPDATE SET
     reason = excluded.reason, last_at = excluded.last_at,
     since = CASE WHEN b.last_at > $3::timestamptz - interval '10 minutes' THEN b.since ELSE excluded.since END
 """
+_ANSWERED: Final = """
+INSERT INTO broker_answer AS b (since, last_at) VALUES ($1, $1)
+ON CONFLICT (only_one) DO UPDATE SET
+    since = CASE WHEN b.last_at < $1 - $2::interval THEN excluded.since ELSE b.since END,
+    last_at = greatest(b.last_at, excluded.last_at)
+"""
+_ANSWERS: Final = "SELECT last_at >= $1 AND since <= $2 FROM broker_answer"
+SILENT_AFTER: Final = timedelta(seconds=30)
+"""Without an answer: then nobody knows how the broker is."""
 
 
 async def record(connection: asyncpg.Connection, reports: Iterable[Report], now: datetime) -> None:
-    for report in reports:
-        if report.value is None:
-            await connection.execute(_LEVEL, report.what, report.reason, now, report.condition)
-        else:
-            await connection.execute(_COUNT, report.what, report.value, report.reason, now, report.condition)
-            await connection.execute(_RESTARTED, report.what, report.value)
+    """It has answered, and this. Together: an answer without its troubles would look whole."""
+    async with connection.transaction():
+        for report in reports:
+            if report.value is None:
+                await connection.execute(_LEVEL, report.what, report.reason, now, report.condition)
+            else:
+                await connection.execute(_COUNT, report.what, report.value, report.reason, now, report.condition)
+                await connection.execute(_RESTARTED, report.what, report.value)
+        await connection.execute(_ANSWERED, now, SILENT_AFTER)
+
+
+async def answers(connection: asyncpg.Connection, for_so_long: timedelta, now: datetime) -> bool:
+    """Has it answered all along, for so long?"""
+    return bool(await connection.fetchval(_ANSWERS, now - SILENT_AFTER, now - for_so_long))

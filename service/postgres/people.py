@@ -248,15 +248,20 @@ async def login_wait_s(connection: asyncpg.Connection, name: str, address: str, 
     return max(0.0, wait_s(of_name["failed"], of_address["failed"]) - (now - last).total_seconds())
 
 
-async def login_failed(connection: asyncpg.Connection, name: str, address: str, now: datetime) -> None:
+async def login_tried(connection: asyncpg.Connection, name: str, address: str, now: datetime) -> None:
+    """Counts as failed until it has succeeded: many tries at once are no way around the wait."""
     await connection.executemany(
         "INSERT INTO login_failure (what, at) VALUES ($1, $2)", [(what, now) for what in _whats(name, address)]
     )
     await connection.execute("DELETE FROM login_failure WHERE at < $1", now - timedelta(seconds=REMEMBERED_S))
 
 
-async def login_succeeded(connection: asyncpg.Connection, name: str) -> None:
-    await connection.execute("DELETE FROM login_failure WHERE what = $1", _whats(name, "")[0])
+_SUCCEEDED: Final = "DELETE FROM login_failure WHERE what = $1 OR (what = $2 AND at = $3)"
+
+
+async def login_succeeded(connection: asyncpg.Connection, name: str, address: str, tried_at: datetime) -> None:
+    """Nothing stands against the name any more; against the address what others of it have tried."""
+    await connection.execute(_SUCCEEDED, *_whats(name, address), tried_at)
 
 
 def _whats(name: str, address: str) -> tuple[bytes, bytes]:

@@ -10,8 +10,8 @@ import asyncpg
 from service.core.change import Condition
 from service.core.lifecycle import AlertWritten
 from service.core.shards import ranges_of
-from service.core.way import JUDGED, Broken, turns
-from service.postgres import canary
+from service.core.way import JUDGED, Broken, Told, turns
+from service.postgres import broker, canary
 from service.postgres.alerts import AlertStore
 
 MARK_EVERY: Final = timedelta(seconds=5)
@@ -43,10 +43,10 @@ async def look_once(
 
     `readable_since`: who could not be heard before that is not called silent for it.
     """
-    found = [*await broken(connection, after, now), *also]
+    told = {(row["subject"], Condition(row["condition"])) for row in await connection.fetch(_TOLD, sorted(JUDGED))}
+    found = [*await broken(connection, after, now), *await _broker(connection, told, now), *also]
     if readable_since is not None and now - readable_since < max(after, TROUBLE_SAID_WITHIN):
         found = [each for each in found if each.condition is not Condition.ROLE_SILENT]
-    told = {(row["subject"], Condition(row["condition"])) for row in await connection.fetch(_TOLD, sorted(JUDGED))}
     changes = turns(found, told, now)
     if not changes:
         return []
@@ -55,12 +55,12 @@ async def look_once(
 
 
 async def broken(connection: asyncpg.Connection, after: timedelta, now: datetime) -> list[Broken]:
+    """But for what the broker says of itself: how long that goes on depends on what is told of."""
     return [
         *await _ingest(connection, after, now),
         *await _deliver(connection, after, now),
         *await _given_up(connection, now),
         *await _endpoints(connection, now),
-        *await _broker(connection, now),
         *await _canary(connection, now),
     ]
 
@@ -211,14 +211,18 @@ SELECT since, reason FROM broker_trouble WHERE condition = $1 AND last_at > $2 A
 """
 
 
-async def _broker(connection: asyncpg.Connection, now: datetime) -> Sequence[Broken]:
+async def _broker(connection: asyncpg.Connection, told: Told, now: datetime) -> Sequence[Broken]:
+    """What is told of goes on while a trouble is seen, however new, and while nobody knows."""
     found = []
-    for condition, told_for, held_for in (
-        (Condition.BROKER_DROPPING, DROPS_TOLD_FOR, timedelta(0)),
-        (Condition.BROKER_DEGRADED, DEGRADED_TOLD_FOR, DEGRADED_HELD_FOR),
+    for condition, told_for, held_for, whole_for in (
+        (Condition.BROKER_DROPPING, DROPS_TOLD_FOR, timedelta(0), timedelta(0)),
+        (Condition.BROKER_DEGRADED, DEGRADED_TOLD_FOR, DEGRADED_HELD_FOR, DEGRADED_TOLD_FOR),
     ):
-        if rows := await connection.fetch(_BROKER, condition, now - told_for, held_for):
+        each = Broken(condition=condition, part="broker", since=now)
+        goes_on = (each.subject, condition) in told
+        if rows := await connection.fetch(_BROKER, condition, now - told_for, timedelta(0) if goes_on else held_for):
             reason = "; ".join(row["reason"] for row in rows)
-            since = min(row["since"] for row in rows)
-            found.append(Broken(condition=condition, part="broker", since=since, evidence={"reason": reason}))
+            found.append(replace(each, since=min(row["since"] for row in rows), evidence={"reason": reason}))
+        elif goes_on and not await broker.answers(connection, whole_for, now):
+            found.append(each)
     return found

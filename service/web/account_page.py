@@ -76,16 +76,14 @@ def _password(*, has: bool) -> None:
         if values["new"] != values["again"]:
             raise wrong_field("body", "again", "is not the same as above")
         account = await desk.present()
-        async with desk.database() as connection:
-            await sessions.change_password(
-                context=desk.context(),
-                connection=connection,
-                passwords=desk.passwords(),
-                session=desk.session(),
-                address=desk.context().throttle.address_of(ui.context.client.request),
-                account=account,
-                given=NewPassword(old=values.get("old"), new=values["new"] or ""),
-            )
+        await sessions.change_password(
+            context=desk.context(),
+            passwords=desk.passwords(),
+            session=desk.session(),
+            address=desk.context().throttle.address_of(ui.context.client.request),
+            account=account,
+            given=NewPassword(old=values.get("old"), new=values["new"] or ""),
+        )
         return "Your password is changed; you are logged out everywhere else"
 
     form.ends_with("Change it" if has else "Set it", do)

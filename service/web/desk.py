@@ -8,7 +8,7 @@ from http import HTTPStatus
 import asyncpg
 from nicegui import app, ui
 
-from service.api.context import DATABASE_PATIENCE_S, Context
+from service.api.context import Context
 from service.api.cookies import COOKIE
 from service.api.live import Live
 from service.api.passwords import Passwords
@@ -59,7 +59,7 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def database() -> AsyncIterator[asyncpg.Connection]:
-    async with context().pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+    async with context().database() as connection:
         yield connection
 
 

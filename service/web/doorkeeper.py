@@ -12,7 +12,6 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.context import DATABASE_PATIENCE_S
 from service.api.cookies import COOKIE, check_asked_by_us
 from service.api.headers import HEADERS
 from service.api.problems import Problem
@@ -71,7 +70,7 @@ class Doorkeeper:
     async def _of_session(self, request: HTTPConnection, session: str) -> Account | None:
         context = self._context_of()
         paid = context.throttle.admit(session, request)
-        async with context.pool.acquire(timeout=DATABASE_PATIENCE_S) as connection:
+        async with context.database() as connection:
             found = await account_in_session(connection, session, context.clock())
         if found is None:
             context.throttle.forget(session)

@@ -1,5 +1,6 @@
 """Whether the service is watching, and what it says when it is not."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -67,6 +68,15 @@ async def test_a_process_that_is_gone_does_not_speak_for_the_one_that_took_over(
         await beat(ward, role, "ended in an error", ago_s=600, instance="old")
         await beat(ward, role, instance="new")
     assert await reasons(ward) == []
+
+
+async def test_strangers_who_ask_without_end_take_one_connection(ward: Ward) -> None:
+    async def connections() -> int:
+        return len(await ward.rows("SELECT FROM pg_stat_activity WHERE datname = current_database()"))
+
+    before = await connections()
+    await asyncio.gather(*(ward.client.get("/ready") for _ in range(200)))
+    assert await connections() <= before + 1
 
 
 async def test_a_schema_of_another_version_is_told(empty_postgres_url: str) -> None:

@@ -1,6 +1,7 @@
 """People come in by password or by link, and go; programs by token."""
 
 import asyncio
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
@@ -117,6 +118,20 @@ async def test_whoever_guesses_is_slowed_down_and_learns_nothing(weber: Ward) ->
 
 CHANGE = "/api/v1/session/password"
 NEW = "another horse and battery"
+
+
+async def test_a_ward_behind_one_address_logs_in_as_often_as_it_likes(weber: Ward) -> None:
+    assert (await log_in(weber, name="nobody")).status_code == 401
+    for _ in range(3):
+        weber.clock.advance(1)
+        assert (await log_in(weber)).status_code == 200
+    assert len(await weber.rows("SELECT FROM login_failure")) == 2, "of the one guess: a name and an address"
+
+
+async def test_many_guesses_at_once_are_no_way_around_the_wait(weber: Ward) -> None:
+    answers = await asyncio.gather(*(log_in(weber, password=f"guess {number}") for number in range(60)))
+    told = Counter(answer.status_code for answer in answers)
+    assert told.keys() == {401, 429}, "those that came after the first few were not even compared"
 
 
 async def test_somebody_changes_their_own_password_and_is_logged_out_everywhere_else(weber: Ward) -> None:

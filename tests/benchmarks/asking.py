@@ -32,7 +32,7 @@ RATES = {"api.p99_ms": 50.0, "api.p99_at_100_ms": 100.0}
 """Requests a second. With the second, broker, publisher, ingester and database leave the API no processor to spare."""
 CONNECTIONS = 16
 FOLLOWERS = 500
-SETTLE_IN_S = 5.0
+SETTLE_IN_S = 10.0
 """Until each pump has been heard once, which costs more than what follows."""
 PATIENCE_S = 120.0
 # What people and pages ask, as often as it stands here.

@@ -103,14 +103,27 @@ async def test_what_prometheus_sees_arrives_and_of_a_service_that_is_not_seen_no
         )
         assert checked.returncode == 0, checked.stdout + checked.stderr
         await until_true(alertmanager.ready, "Alertmanager to be ready")
-        alertmanager.tell(
-            {"alertname": "PumpwatchNotSeen", "priority": "high"},
-            {"alertname": "PumpwatchHearsNothing", "priority": "high"},
-        )
+        of_it = ["PumpwatchHearsNothing", "PumpwatchNotSeen"]
+        alertmanager.tell(*({"alertname": name, "priority": "high"} for name in ("PumpwatchGone", *of_it)))
         await until_true(lambda: bodies, "the webhook")
         assert bodies[0]["receiver"] == "people"
-        assert [alert["labels"]["alertname"] for alert in bodies[0]["alerts"]] == ["PumpwatchNotSeen"]
-        await until_true(lambda: alertmanager.suppressed() == ["PumpwatchHearsNothing"], "the other to be kept back")
+        assert [alert["labels"]["alertname"] for alert in bodies[0]["alerts"]] == ["PumpwatchGone"]
+        await until_true(lambda: sorted(alertmanager.suppressed()) == of_it, "the others to be kept back")
+    finally:
+        alertmanager.stop()
+
+
+async def test_while_a_part_of_the_service_answers_whatever_else_is_wrong_arrives(
+    tmp_path: Path, heard: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, bodies = heard
+    alertmanager = AsDeclared(tmp_path, url)
+    try:
+        await until_true(alertmanager.ready, "Alertmanager to be ready")
+        names = {"PumpwatchNotSeen", "PumpwatchPageUndelivered"}
+        alertmanager.tell(*({"alertname": name, "priority": "high"} for name in names))
+        await until_true(lambda: {body["groupLabels"]["alertname"] for body in bodies} == names, "both webhooks")
+        assert alertmanager.suppressed() == []
     finally:
         alertmanager.stop()
 

@@ -116,6 +116,24 @@ def test_the_database_is_reached_from_inside_alone_and_only_those_reach_out_who_
     assert outside == {"watch", "deliver"}
 
 
+def test_what_watches_the_service_stays_reachable_while_the_service_starts_again() -> None:
+    """The network of a container ends with it, and whoever shares it hears nothing more until started again as well."""
+    whole = services()
+    shared = {name: mode for name in whole if (mode := whole[name].get("network_mode", "none")) != "none"}
+    assert shared == dict.fromkeys(("api", "prometheus", "alertmanager"), "service:address")
+    address = whole["address"]
+    assert address["entrypoint"] == ["tail", "-f", "/dev/null"], "it never ends by itself"
+    assert "command" not in address
+    assert "depends_on" not in address
+    for name in ("prometheus", "alertmanager"):
+        assert whole[name]["depends_on"].keys() == {"address"}
+    assert address["restart"] == "unless-stopped"
+    # Others know it by the API's name, and nobody from elsewhere comes to what else listens there.
+    assert all(network == {"aliases": ["api"]} for network in address["networks"].values())
+    assert address["ports"] == ["127.0.0.1:8480:8480"]
+    assert not any("ports" in whole[name] or "networks" in whole[name] for name in shared)
+
+
 async def test_grafana_is_given_its_account_as_it_is_declared(postgres_url: str) -> None:
     make_accounts(postgres_url)
     url = re.sub("//[^@]+@", "//pumpwatch_grafana:of-grafana's-role@", postgres_url)

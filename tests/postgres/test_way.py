@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from service.core.broker import Report
 from service.core.change import Condition
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.core.way import Broken
 from service.ports import ShardStatus
 from service.postgres.alerts import AlertStore
+from service.postgres.broker import record
 from service.postgres.latest import save_shards
 from service.postgres.way import look_once
 
@@ -36,6 +38,10 @@ class Way:
             "DO UPDATE SET at = excluded.at",
             *(role, instance, NOW + timedelta(seconds=s)),
         )
+
+    async def broker_says(self, s: float, *reasons: str, condition: Condition = Condition.BROKER_DEGRADED) -> None:
+        reports = [Report(reason, None, reason, condition) for reason in reasons]
+        await record(self.connection, reports, NOW + timedelta(seconds=s))
 
     async def says(self) -> str:
         return await self.connection.fetchval(
@@ -147,7 +153,29 @@ async def test_what_the_broker_has_dropped_is_told_of_for_ten_minutes(way: Way) 
     assert await way.look(1) == [("service:broker", "broker_dropping", "condition_began")]
     assert "dropped 7 messages" in await way.says()
     assert await way.look(599) == []
-    assert await way.look(600) == [("service:broker", "broker_dropping", "condition_ended")]
+    assert await way.look(600) == [], "nobody answers"
+    await way.broker_says(601)
+    assert await way.look(601) == [("service:broker", "broker_dropping", "condition_ended")]
+
+
+BEGAN, ENDED = ([("service:broker", "broker_degraded", f"condition_{turn}")] for turn in ("began", "ended"))
+
+
+async def test_a_broker_that_nobody_hears_from_is_not_whole_again(way: Way) -> None:
+    for s in (0, 10, 20):
+        await way.broker_says(s, "no leader")
+    assert await way.look(20) == BEGAN
+    for s in (81, 300, 3600):
+        assert await way.look(s) == [], "the database was away, or the watch role, or the node that is asked"
+    await way.broker_says(3600)
+    assert await way.look(3600) == [], "one answer is not a minute"
+    await way.broker_says(3625, "no leader")
+    await way.broker_says(3650)
+    assert await way.look(3661) == []
+    await way.broker_says(3680)
+    assert await way.look(3684) == [], "it was not well a minute ago, if only for a moment"
+    await way.broker_says(3686)
+    assert await way.look(3686) == ENDED
 
 
 async def test_what_is_seen_elsewhere_is_named_by_its_beginning(way: Way) -> None:

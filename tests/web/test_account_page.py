@@ -54,7 +54,7 @@ async def test_a_password_is_changed_whoever_is_logged_in_elsewhere_is_out_and_o
 async def test_whoever_guesses_at_an_open_page_is_told_to_wait(board: Board, connection: asyncpg.Connection) -> None:
     page = await board.visitor("dr-sato")
     for _ in range(10):  # enough for a wait of a quarter of an hour
-        await people.login_failed(connection, "dr-sato", "elsewhere", datetime.now(UTC))
+        await people.login_tried(connection, "dr-sato", "elsewhere", datetime.now(UTC))
     await shown(page, "/account")
     asked = await dialog(page, "Change my password")
     await fill(asked, old=PASSWORD, new=NEW, again=NEW)
