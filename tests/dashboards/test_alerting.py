@@ -111,7 +111,9 @@ def test_each_rule_holds_when_it_should_and_none_while_all_is_well(tmp_path: Pat
                 {
                     "expr": f'count(ALERTS{{alertname="{other.name}", alertstate="firing"}}) or vector(0)',
                     "eval_time": "59m",
-                    "exp_samples": [{"labels": "{}", "value": int(other.name in {rule.name} | FOLLOWS.get(rule.name, set()))}],
+                    "exp_samples": [
+                        {"labels": "{}", "value": int(other.name in {rule.name} | FOLLOWS.get(rule.name, set()))}
+                    ],
                 }
                 for other in RULES
             ],
