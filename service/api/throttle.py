@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
@@ -50,7 +51,7 @@ class Throttle:
     def of_stranger(self, address: str, what: str = "") -> None:
         """Count a request that nobody is known to have sent; `what` has an account of its own. Raises Problem (429)."""
         if wait_s := self._of_address.take((address, what), self._elapsed_s()):
-            self._refuse("address", address, wait_s)
+            self._refuse("address", wait_s)
 
     def admit(self, held: str, request: HTTPConnection) -> str | None:
         """Count a request of whoever holds this token or session, before it is looked up. Raises Problem (429).
@@ -81,12 +82,14 @@ class Throttle:
 
     def _count(self, account: Account) -> None:
         if wait_s := self._of_account.take(account.id, self._elapsed_s()):
-            self._refuse("account", account.name, wait_s)
+            self._refuse("account", wait_s, account.id)
 
-    def _refuse(self, kind: str, who: str, wait_s: float) -> None:
+    def _refuse(self, kind: str, wait_s: float, account: UUID | None = None) -> None:
         self._metrics.requests_throttled.labels(kind).inc()
-        if not self._lines.take((kind, who), self._elapsed_s()):
-            tell("requests_throttled", logging.WARNING, by=kind, who=who)
+        if not self._lines.take((kind, account), self._elapsed_s()):
+            # By its id: a name is a person's, and so is an address, which is for the proxy or the firewall to tell.
+            of_whom = {} if account is None else {"account": account}
+            tell("requests_throttled", logging.WARNING, by=kind, **of_whom)
         after_s = max(1, math.ceil(wait_s))
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,

@@ -1,6 +1,7 @@
 """Who asks more than anybody needs is told to wait, and nobody else is."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
+from service import logs
 from service.api.problems import Problem
 from service.api.throttle import AT_ONCE_S, Throttle
 from service.core.allowance import MOST_KEPT
@@ -143,6 +145,22 @@ def test_no_more_are_remembered_however_many_come(elapsed_s: Stopped) -> None:
         throttle.recognise(f"token {n}", Account(uuid4(), f"program-{n}", Role.VIEWER), paid)
     assert throttle.admit("token 0", anybody) == ADDRESS, "forgotten: the address pays again"
     assert throttle.admit(f"token {2 * MOST_KEPT - 1}", anybody) is None
+
+
+def test_the_log_says_which_account_by_its_id_and_neither_a_name_nor_an_address(
+    elapsed_s: Stopped, capsys: pytest.CaptureFixture[str]
+) -> None:
+    throttle, request = alone(elapsed_s, **A_SECOND)
+    ward = Account(uuid4(), "dr-weber", Role.CLINICIAN)
+    throttle.recognise("a session", ward, throttle.admit("a session", request))
+    logs.configure("api", "info")
+    for held in ("a session", "guessed"):
+        for _ in range(OF_ACCOUNT + 1):
+            with suppress(Problem):
+                throttle.admit(held, request)
+    of_account, of_address = capsys.readouterr().err.splitlines()
+    assert of_account.endswith(f" warning pumpwatch.api requests_throttled by=account account={ward.id}")
+    assert of_address.endswith(" warning pumpwatch.api requests_throttled by=address")
 
 
 def alone(elapsed_s: Stopped, **settings: object) -> tuple[Throttle, HTTPConnection]:
