@@ -21,6 +21,7 @@ BINARY, AMTOOL = shutil.which("prometheus-alertmanager"), shutil.which("amtool")
 pytestmark = pytest.mark.skipif(
     BINARY is None or AMTOOL is None, reason="no Alertmanager on this machine (Debian: prometheus-alertmanager)"
 )
+WRITTEN = "/run/alertmanager/alerts-url"
 ADDRESS = "/hook?team=ward&key=a|b"
 """None of it means anything to a shell, nor to a configuration."""
 
@@ -54,7 +55,7 @@ class AsDeclared:
         service = services(SECRETS | {"ALERTS_URL": url})["alertmanager"]
         self.url = f"http://127.0.0.1:{free_port()}"
         written, file = directory / "alerts-url", directory / "alertmanager.yml"
-        there = {"/bin/alertmanager": str(BINARY), "/tmp/": f"{directory}/", "$$": "$"}  # noqa: S108 - the container's
+        there = {"/bin/alertmanager": str(BINARY), WRITTEN: str(written), "$$": "$"}
         there |= {"/etc/alertmanager": str(directory), "=/alertmanager": f"={directory}/kept"}
         there |= {"127.0.0.1:9093": self.url.removeprefix("http://")}
         words = [*service["entrypoint"], *service["command"]]
@@ -62,8 +63,8 @@ class AsDeclared:
             words = [word.replace(before, after) for word in words]
         # Debian's 0.25 cannot read the address from a file: what the entrypoint writes there is compared instead.
         text = (ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
-        assert text.count("url_file: /tmp/alerts-url") == 1
-        file.write_text(text.replace("url_file: /tmp/alerts-url", f"url: {json.dumps(url)}"), encoding="utf-8")
+        assert text.count(f"url_file: {WRITTEN}") == 1
+        file.write_text(text.replace(f"url_file: {WRITTEN}", f"url: {json.dumps(url)}"), encoding="utf-8")
         self.file, self._written, self._given = file, written, url
         self._log = (directory / "log").open("wb")
         self._child = subprocess.Popen(
@@ -76,6 +77,7 @@ class AsDeclared:
             ready = httpx.get(f"{self.url}/-/ready", timeout=5).is_success
         except httpx.HTTPError:
             return False
+        assert not ready or self._written.stat().st_mode & 0o777 == 0o600, "it may hold a secret"
         return ready and self._written.read_text(encoding="utf-8") == self._given
 
     def tell(self, *alerts: dict[str, str]) -> None:
@@ -126,6 +128,12 @@ async def test_while_a_part_of_the_service_answers_whatever_else_is_wrong_arrive
         assert alertmanager.suppressed() == []
     finally:
         alertmanager.stop()
+
+
+def test_the_address_is_written_where_alertmanager_alone_can_write_and_read() -> None:
+    service = services()["alertmanager"]
+    assert service["user"] == "65534:65534"
+    assert service["tmpfs"] == ["/run/alertmanager:size=1m,uid=65534,gid=65534,mode=0700"]
 
 
 def test_prometheus_tells_it_at_the_address_at_which_it_listens() -> None:
