@@ -22,8 +22,6 @@ SLOW_S: Final = 5.0
 FAILING_FOR: Final = timedelta(seconds=60)
 NEWS_HELD_S: Final = 600.0
 """That an endpoint is gone is told to the others at once (postgres/outbox.py); the alert is for what stays so."""
-DROPS_TOLD_FOR: Final = timedelta(minutes=10)
-DEGRADED_TOLD_FOR: Final = timedelta(minutes=1)
 DEGRADED_HELD_FOR: Final = timedelta(seconds=20)
 """A node that is started anew, or an election, is over by then."""
 
@@ -215,8 +213,8 @@ async def _broker(connection: asyncpg.Connection, told: Told, now: datetime) -> 
     """What is told of goes on while a trouble is seen, however new, and while nobody knows."""
     found = []
     for condition, told_for, held_for, whole_for in (
-        (Condition.BROKER_DROPPING, DROPS_TOLD_FOR, timedelta(0), timedelta(0)),
-        (Condition.BROKER_DEGRADED, DEGRADED_TOLD_FOR, DEGRADED_HELD_FOR, DEGRADED_TOLD_FOR),
+        (Condition.BROKER_DROPPING, broker.DROPS_TOLD_FOR, timedelta(0), timedelta(0)),
+        (Condition.BROKER_DEGRADED, broker.DEGRADED_TOLD_FOR, DEGRADED_HELD_FOR, broker.DEGRADED_TOLD_FOR),
     ):
         each = Broken(condition=condition, part="broker", since=now)
         goes_on = (each.subject, condition) in told

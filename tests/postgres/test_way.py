@@ -178,6 +178,16 @@ async def test_a_broker_that_nobody_hears_from_is_not_whole_again(way: Way) -> N
     assert await way.look(3686) == ENDED
 
 
+async def test_two_moments_in_which_it_was_not_well_are_not_all_the_time_between_them(way: Way) -> None:
+    await way.broker_says(0, "no leader")
+    await way.broker_says(540, "no leader")
+    assert await way.look(540) == []
+    for s in (550, 560):
+        await way.broker_says(s, "no leader")
+    assert await way.look(560) == BEGAN
+    assert await way.connection.fetchval("SELECT began_at FROM alert") == NOW + timedelta(seconds=540)
+
+
 async def test_what_is_seen_elsewhere_is_named_by_its_beginning(way: Way) -> None:
     outage = Broken(
         condition=Condition.STORAGE_UNAVAILABLE,
