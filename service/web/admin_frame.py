@@ -54,9 +54,14 @@ def refusal_of(account: Account) -> Response | None:
     try:
         checked(account)
     except Problem as problem:
-        text = plain_page("This is for administrators", [f"{problem.detail[0].upper()}{problem.detail[1:]}."])
-        return Response(text, problem.status, HEADERS, "text/html; charset=utf-8")
+        return refused("This is for administrators", problem)
     return None
+
+
+def refused(title: str, problem: Problem) -> Response:
+    """A plain page that says in words what the API says to programs."""
+    text = plain_page(title, [f"{problem.detail[0].upper()}{problem.detail[1:]}."])
+    return Response(text, problem.status, {**HEADERS, **(problem.headers or {})}, "text/html; charset=utf-8")
 
 
 @contextmanager

@@ -44,7 +44,11 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path not in OPEN and not path.startswith(OPEN_BELOW):
-            account = await self._account(HTTPConnection(scope))
+            try:
+                account = await self._account(HTTPConnection(scope))
+            except Problem as problem:  # of a websocket there is none
+                await admin_frame.refused("Not at the moment", problem)(scope, receive, send)
+                return
             if account is None:
                 await _shown_out(scope, receive, send)
                 return

@@ -93,7 +93,6 @@ RUN_BY = {
     "service/web/alert_list.py": "tests/web/test_alerts_page.py",
     "service/web/answering.py": "tests/web/test_board.py",
     "service/web/desk.py": "tests/web/test_board.py",
-    "service/web/doorkeeper.py": "tests/web/test_board.py",
     "service/web/fleet_table.py": "tests/web/test_fleet_page.py",
     "service/web/frame.py": "tests/web/test_board.py",
     "service/web/history_page.py": "tests/web/test_alerts_page.py",
