@@ -28,11 +28,18 @@ def caller_of(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -
     seen = _address(peer)
     named = [word for header in forwarded for word in header.split(",")] if proxies else []
     while seen is not None and named and any(seen in network for network in proxies):
-        before = _address(named.pop())
+        before = _address(_without_port(named.pop().strip()))
         if before is None:
             break
         seen = before
     return NOWHERE if seen is None else _word(seen)
+
+
+def _without_port(named: str) -> str:
+    """Some proxies add the port from which somebody comes: `192.0.2.1:5678`, `[2001:db8::1]:5678`."""
+    if named.startswith("["):
+        return named[1:].partition("]")[0]
+    return named.partition(":")[0] if named.count(":") == 1 else named
 
 
 def _address(text: str) -> Address | None:
