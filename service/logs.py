@@ -7,11 +7,13 @@ import logging
 import math
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from service.core.change import Change
 from service.core.lifecycle import AlertWritten
 from service.core.reading import boot_of, seq_of
+
+_ALWAYS: Final = frozenset({"time", "level", "logger", "event", "exception"})
 
 
 class _Lines(logging.Formatter):
@@ -22,15 +24,19 @@ class _Lines(logging.Formatter):
 
 
 class _Objects(logging.Formatter):
-    """The same, an object a line: what is always there comes first, and no field takes its place."""
+    """The same, an object a line: what is always there comes first, and a field of that name is told as `field_…`."""
 
     def format(self, record: logging.LogRecord) -> str:
         told = {"time": _at(record), "level": record.levelname.lower(), "logger": record.name}
         told["event"] = record.getMessage()
-        told |= {name: _plain(value) for name, value in _fields(record).items() if name not in told}
+        told |= {_beside(name): _plain(value) for name, value in _fields(record).items()}
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         return json.dumps(told, ensure_ascii=False)
+
+
+def _beside(name: str) -> str:
+    return f"field_{name}" if name in _ALWAYS else name
 
 
 def _at(record: logging.LogRecord) -> str:

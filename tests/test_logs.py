@@ -19,7 +19,9 @@ def test_a_decision_is_one_line_with_its_fields(capsys: pytest.CaptureFixture[st
 
 def test_for_programs_the_same_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("ingest", "info", "json")
-    logs.tell("alert_activated", pump="p1", note='said "no"\nand left', count=3, ratio=float("nan"), time="noon")
+    logs.tell(
+        "alert_activated", pump="p1", note='said "no"\nand left', count=3, ratio=float("nan"), time="noon", logger="a"
+    )
     broken = ValueError("broken")
     logging.getLogger("somebody.else").error("request_failed", exc_info=(ValueError, broken, None))
     ours, theirs = map(json.loads, capsys.readouterr().err.splitlines())
@@ -33,6 +35,8 @@ def test_for_programs_the_same_is_an_object_a_line(capsys: pytest.CaptureFixture
         "note": 'said "no"\nand left',
         "count": 3,
         "ratio": "nan",
+        "field_time": "noon",
+        "field_logger": "a",
     }
     assert theirs["logger"] == "somebody.else"
     assert theirs["exception"].endswith("ValueError: broken")
