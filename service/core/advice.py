@@ -42,7 +42,7 @@ DO_NOW: Final[dict[Condition, str]] = {
     Condition.ESCALATION_BROKEN: "Look through the open alerts yourself now; then mend the policy or endpoint named.",
     Condition.STORAGE_UNAVAILABLE: "Look after the pumps otherwise until the database answers; alerts come late.",
     Condition.BROKER_UNAVAILABLE: "Start the broker, or mend the way to it; pumps keep their readings meanwhile.",
-    Condition.BROKER_DEGRADED: "Bring its nodes back, one by one; while a majority of them stands, nothing is lost.",
+    Condition.BROKER_DEGRADED: "See what its log says; bring missing nodes back one by one: a majority loses nothing.",
     Condition.BROKER_DROPPING: "Make room at the broker, and look up its limits; pumps send what has no receipt again.",
     Condition.INGEST_LAGGING: "See what slows the database down; readings are safe, and judged late.",
     Condition.ROLE_SILENT: "Start the process that is named again; look through the open alerts yourself until then.",

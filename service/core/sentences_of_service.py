@@ -54,7 +54,7 @@ def _broker_dropping(of: Evidence) -> str:
 
 
 def _broker_degraded(of: Evidence) -> str:
-    return f"The brokers of the cluster are not whole since {of.since}: {of.text('reason')}."
+    return f"The broker has not been well since {of.since}: {of.text('reason')}."
 
 
 def _ingest_lagging(of: Evidence) -> str:
@@ -102,7 +102,7 @@ WRONG: Final[Mapping[Condition, tuple[str, Callable[[Evidence], str]]]] = {
     Condition.STORAGE_UNAVAILABLE: ("The database does not answer: nothing is stored or judged.", storage_unavailable),
     Condition.BROKER_UNAVAILABLE: ("The service has no connection to its broker.", _broker_unavailable),
     Condition.BROKER_DROPPING: ("The broker drops messages, or is about to.", _broker_dropping),
-    Condition.BROKER_DEGRADED: ("A node of the brokers' cluster is missing, or too many are.", _broker_degraded),
+    Condition.BROKER_DEGRADED: ("The broker is not well: a node says so itself, or is missing.", _broker_degraded),
     Condition.INGEST_LAGGING: ("What pumps send is not stored in time.", _ingest_lagging),
     Condition.ROLE_SILENT: ("Nothing is heard of a part of the service.", _role_silent),
     Condition.DELIVERY_GIVEN_UP: ("Notifications were given up: somebody was not told.", _delivery_given_up),
@@ -118,7 +118,7 @@ OVER: Final[Mapping[Condition, str]] = {
     Condition.STORAGE_UNAVAILABLE: "The database answers again",
     Condition.BROKER_UNAVAILABLE: "The broker is connected again",
     Condition.BROKER_DROPPING: "The broker has dropped nothing more",
-    Condition.BROKER_DEGRADED: "The brokers of the cluster are whole again",
+    Condition.BROKER_DEGRADED: "The broker is well again",
     Condition.INGEST_LAGGING: "What pumps send is stored in time again",
     Condition.ROLE_SILENT: "It is heard again",
     Condition.DELIVERY_GIVEN_UP: "Nothing of the last 24 h stands given up",
