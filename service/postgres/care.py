@@ -105,6 +105,10 @@ WHERE c.pump = $1 AND c.id < $2 AND ($3::text[] IS NULL OR c.kind = ANY ($3))
     AND ($5::timestamptz IS NULL OR c.from_at < $5)
 ORDER BY c.id DESC LIMIT $6
 """
+_STANDING: Final = f"""
+SELECT {_COLUMNS} {_FROM} WHERE c.pump = $1 AND c.ended_at IS NULL AND (c.kind = $2 OR c.until_at > $3)
+ORDER BY c.id DESC
+"""
 _ONE: Final = f"SELECT {_COLUMNS} {_FROM} WHERE p.pump_id = $1 AND c.id = $2 AND p.erased_at IS NULL"
 
 
@@ -120,6 +124,12 @@ async def page(
 ) -> list[asyncpg.Record]:
     """What was recorded of a pump, what was recorded last first; what touches a span, where one is given."""
     rows: list[asyncpg.Record] = await connection.fetch(_PAGE, key, before, kinds, since, until, limit)
+    return rows
+
+
+async def standing(connection: asyncpg.Connection, key: int, now: datetime) -> list[asyncpg.Record]:
+    """What of it is so at `now`, or will be, however long ago it was recorded. Time alone may end it."""
+    rows: list[asyncpg.Record] = await connection.fetch(_STANDING, key, Kind.OUT_OF_SERVICE, now)
     return rows
 
 

@@ -1,7 +1,6 @@
 """What did people record of a pump, what of it stands now, and how do they record more? A part of the pump's page."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -11,7 +10,9 @@ from nicegui import ui
 
 from service.api import care
 from service.api.care import Care
+from service.api.context import key_of
 from service.api.pump_models import Pump
+from service.postgres import care as store
 from service.postgres.accounts import Role
 from service.postgres.care import Kind
 from service.web import desk, recording_forms
@@ -70,15 +71,18 @@ class _Seen(NamedTuple):
     replaces: str | None
     replaced_by: str | None
     recorded: Sequence[Care]
+    """The latest, and what stands of those before."""
     standing: Sequence[Care]
-    """Of those: what is so now. Time alone may end it."""
 
 
 async def _seen(connection: asyncpg.Connection, pump_id: str) -> _Seen:
     pump = await recording_forms.seen_by(connection, desk.visitor(), pump_id)
     page = await care.list_care(connection=connection, pump_id=pump_id, limit=LATEST, page=None)
-    standing = [each for each in page.items if _stands(each, desk.now())]
-    return _Seen(pump.in_service, pump.replaces, pump.replaced_by, page.items, standing)
+    rows = await store.standing(connection, await key_of(connection, pump_id), desk.now())
+    standing = [Care.of(row) for row in rows]
+    latest = {each.id for each in page.items}
+    recorded = [*page.items, *(each for each in standing if each.id not in latest)]
+    return _Seen(pump.in_service, pump.replaces, pump.replaced_by, recorded, standing)
 
 
 def _standing(seen: _Seen, zone: ZoneInfo) -> None:
@@ -92,11 +96,6 @@ def _standing(seen: _Seen, zone: ZoneInfo) -> None:
         with ui.element("p").classes("said"):
             ui.label("It took the place of")
             ui.link(seen.replaces, f"/pumps/{seen.replaces}")
-
-
-def _stands(one: Care, now: datetime) -> bool:
-    lasts = one.kind is Kind.OUT_OF_SERVICE or (one.until_at is not None and one.until_at > now)
-    return lasts and one.ended_at is None
 
 
 def _notice(text: str, note: str) -> None:

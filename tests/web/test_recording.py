@@ -6,6 +6,7 @@ import asyncpg
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from service.web.recording import LATEST
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
 from tests.web.steps import at_rest, dialog, shown
@@ -91,6 +92,28 @@ async def test_a_planned_absence_stands_at_the_pump_for_everybody(board: Board) 
     again = await dialog(page, "Planned absence")
     await again.get_by_role("button", name="Record").click()
     await expect(again.get_by_role("alert")).to_contain_text("dr-weber has recorded an absence")
+
+
+async def test_what_still_stands_is_shown_however_much_was_recorded_since(
+    board: Board, connection: asyncpg.Connection
+) -> None:
+    pump = await connection.fetchval("SELECT pump FROM pump WHERE pump_id = 'p1'")
+    now = datetime.now(UTC)
+    absence = "INSERT INTO care (pump, kind, from_at, until_at, body, note, recorded_at, recorded_by) "
+    await connection.execute(
+        absence + "VALUES ($1, 'absence', $2, $3, '{}', 'A long journey', $2, 'dr-weber')",
+        *(pump, now - timedelta(days=30), now + timedelta(days=30)),
+    )
+    await connection.execute(
+        absence + "SELECT $1, 'refill', $2, NULL, '{}', '', $2, 'dr-weber' FROM generate_series(1, $3)",
+        *(pump, now - timedelta(hours=1), LATEST + 5),
+    )
+    page = await at_the_pump(board)
+    await expect(page.locator(".said", has_text="Planned absence")).to_contain_text("A long journey")
+    await page.get_by_text("Recorded by people").click()
+    await page.get_by_role("button", name="End the planned absence").click()
+    await page.get_by_role("dialog").get_by_role("button", name="End").click()
+    await expect(page.locator(".said", has_text="Planned absence")).to_have_count(0)
 
 
 async def test_a_pump_is_taken_out_of_service_and_put_back(board: Board, connection: asyncpg.Connection) -> None:
