@@ -24,13 +24,23 @@ from service.ports import IngestStore, RawMessage
 LONGEST_S: Final = 1.0
 """Of one batch, so that a storm of duplicates holds nobody up. What is left is taken to be the same, and counted."""
 
-FIRST_AT_ONCE: Final = 100
-"""So many are looked for first, and twice as many each time that was quick. Compressed, one may take a millisecond."""
-
 QUICK_S: Final = 0.1
 
-MOVED_BY: Final = timedelta(days=1)
-"""So far from its time a place is looked for where nothing is stored at that time."""
+
+class Look(NamedTuple):
+    """In what pieces: twice as much each time that was quick, and half as much each time that was not. The second is
+    looked at between two of them.
+    """
+
+    apart: timedelta
+    first: int
+    most: int
+
+
+SAME_TIME: Final = Look(timedelta(0), first=100, most=100_000)
+"""Compressed, one may take a millisecond."""
+MOVED: Final = Look(timedelta(days=1), first=10, most=500)
+"""So far from its time a place is looked for where nothing is stored at that time. Each may take some milliseconds."""
 
 
 class NotCompared(StrEnum):
@@ -94,8 +104,8 @@ async def conflicting(store: IngestStore, fleet: Fleet, messages: Sequence[RawMe
     # Of a pump whose clock was off the time that was made of it may have been another one before.
     timed = ~np.isin(ours["pump"], [int(fleet.keys[row]) for row in fleet.offsets])
     ends_s = monotonic() + LONGEST_S
-    left = await known.look(store, ours, ~known.found, timedelta(0), ends_s)
-    left |= await known.look(store, ours, ~known.found & ~left & timed, MOVED_BY, ends_s)
+    left = await known.look(store, ours, ~known.found, SAME_TIME, ends_s)
+    left |= await known.look(store, ours, ~known.found & ~left & timed, MOVED, ends_s)
     counts = {NotCompared.OUT_OF_TIME: int(left.sum()), NotCompared.NOT_FOUND: int((~known.found & ~left).sum())}
     differing = np.flatnonzero(known.found & differ(ours, known.items, timed))
     _, firsts, of_message = np.unique(ours["message"][differing], return_index=True, return_counts=True)
@@ -117,18 +127,18 @@ class _Known:
     found: npt.NDArray[np.bool_]
 
     async def look(
-        self, store: IngestStore, ours: Items, which: npt.NDArray[np.bool_], apart: timedelta, ends_s: float
+        self, store: IngestStore, ours: Items, which: npt.NDArray[np.bool_], how: Look, ends_s: float
     ) -> npt.NDArray[np.bool_]:
         """Look into the store for those, in pieces; return for which of them there was no time."""
-        places, at_once = np.flatnonzero(which), FIRST_AT_ONCE
+        places, at_once = np.flatnonzero(which), how.first
         while len(places) and (began_s := monotonic()) < ends_s:
             piece, places = places[:at_once], places[at_once:]
-            stored = await store.stored_as(ours[piece], apart)
+            stored = await store.stored_as(ours[piece], how.apart)
             there = places_of(ours[piece], stored)
             self.items[piece[there >= 0]] = stored[there[there >= 0]]
             self.found[piece[there >= 0]] = True
-            if monotonic() - began_s < QUICK_S:
-                at_once *= 2
+            quick = monotonic() - began_s < QUICK_S
+            at_once = min(at_once * 2, how.most) if quick else max(at_once // 2, 1)
         left: npt.NDArray[np.bool_] = np.zeros(len(ours), np.bool_)
         left[places] = True
         return left

@@ -37,6 +37,9 @@ _WITHIN: Final = f"""
 _NEAR: Final = 10
 """Positions: to read what lies between two that are so near costs no more than to look for both."""
 
+_NEAR_MOVED: Final = 4_096
+"""The same where a time is not known: to look for one, a day of the pump's before it and after is gone through."""
+
 _AT_ONCE_MS: Final = 3_600_000
 """A run goes on over no longer silence, nor back in time: it would span days that have nothing of it."""
 
@@ -73,8 +76,9 @@ async def _within(connection: asyncpg.Connection, items: Items, apart: timedelta
     apart_ms = int(apart.total_seconds() * 1000)
     step_ms = np.diff(measured_ms)
     ends = (np.diff(pump) != 0) | (np.abs(step_ms) > _AT_ONCE_MS + 2 * apart_ms)
+    ends |= np.diff(position) > (_NEAR_MOVED if apart_ms else _NEAR)
     if not apart_ms:
-        ends |= (np.diff(position) > _NEAR) | (step_ms < 0)
+        ends |= step_ms < 0
     starts = np.r_[0, np.flatnonzero(ends) + 1]
     lasts = np.r_[starts[1:] - 1, len(items) - 1]
     since_ms = np.minimum.reduceat(measured_ms, starts) - apart_ms

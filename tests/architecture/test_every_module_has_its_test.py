@@ -62,7 +62,6 @@ RUN_BY = {
     "service/postgres/history.py": "tests/commands/test_backtest.py",
     "service/postgres/notification_rows.py": "tests/postgres/test_alerts.py",
     "service/postgres/boots.py": "tests/loops/test_boots.py",
-    "service/postgres/comparing.py": "tests/loops/test_conflicts.py",
     "service/postgres/repeating.py": "tests/loops/test_repeating.py",
     "service/loops/enrolment.py": "tests/loops/test_ingest.py",
     "service/postgres/rebuilds.py": "tests/loops/test_rebuild.py",

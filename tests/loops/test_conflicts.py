@@ -1,10 +1,11 @@
 """Two readings under one number: what came first stands, and the other is kept aside, counted and told."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from service.core.reading import Items
 from service.core.relearn import HORIZON
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.loops import conflicts
@@ -57,6 +58,32 @@ async def test_the_same_values_at_another_time_are_another_reading(
     await said(driven, later)
     apart = "boot 1, seq 5: its time is 1800000 ms after the stored one's"
     assert await aside(connection) == [("conflicts_with_stored", apart)]
+
+
+async def test_what_came_at_another_time_is_looked_for_in_pieces_that_stay_small(
+    driven: Driven, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the second is looked at again after each of them."""
+    monkeypatch.setattr(conflicts, "LONGEST_S", 60.0)  # however busy this machine is
+    monkeypatch.setattr(conflicts, "MOVED", conflicts.MOVED._replace(first=2, most=5))
+    await said(driven, telemetry(0, [1.0] * 220))
+    asked: list[int] = []
+    stored_as = driven.store.stored_as
+
+    async def counted(items: Items, apart: timedelta) -> Items:
+        if apart:
+            asked.append(len(items))
+        return await stored_as(items, apart)
+
+    monkeypatch.setattr(driven.store, "stored_as", counted)
+    for seq in range(0, 220, 11):  # so far apart that each is a run of its own
+        later = telemetry(seq, [1.0])
+        later["time_ms"] = [at_ms + 30_000 for at_ms in later["time_ms"]]
+        driven.send("p1", later)
+    await driven.turn()
+    assert max(asked) <= conflicts.MOVED.most
+    assert sum(asked) == 20
+    assert len(await aside(connection)) == 20
 
 
 async def test_a_reading_in_the_place_of_an_event_is_kept_aside(driven: Driven, connection: asyncpg.Connection) -> None:
