@@ -133,12 +133,13 @@ async def measure(ground: Ground, pumps: int, ingested_a_second: float, requests
             alone_s = cpu_s(api.pid)
             await _rush(api, asked, usual)
             alone_s = cpu_s(api.pid) - alone_s
-            seconds = SETTLE_IN_S + sum(requests / rate for rate in RATES.values())
+            settle_in_s = SETTLE_IN_S * min(1.0, pumps / PUMPS)
+            seconds = settle_in_s + sum(requests / rate for rate in RATES.values())
             background = asyncio.create_task(
                 load.publish(broker.url, int(ingested_a_second * seconds), rate=ingested_a_second)
             )
             try:
-                await asyncio.sleep(SETTLE_IN_S)
+                await asyncio.sleep(settle_in_s)
                 took_s = {name: await _rush(api, asked, rate) for name, rate in RATES.items()}
                 await background
                 ingester.check()
