@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -26,9 +26,12 @@ ADDRESS = "/hook?team=ward&key=a|b"
 """None of it means anything to a shell, nor to a configuration."""
 
 
+Heard = tuple[str, list[dict[str, Any]]]
+"""An address, and the bodies that were sent to it."""
+
+
 @pytest.fixture
-def heard() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An address, and what was sent to it."""
+def heard() -> Iterator[Heard]:
     bodies: list[dict[str, Any]] = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -94,40 +97,43 @@ class AsDeclared:
         self._log.close()
 
 
-async def test_what_prometheus_sees_arrives_and_of_a_service_that_is_not_seen_nothing_else(
-    tmp_path: Path, heard: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, bodies = heard
-    alertmanager = AsDeclared(tmp_path, url)
+@pytest.fixture
+async def alertmanager(tmp_path: Path, heard: Heard) -> AsyncIterator[AsDeclared]:
+    running = AsDeclared(tmp_path, heard[0])
     try:
-        checked = subprocess.run(
-            [str(AMTOOL), "check-config", str(alertmanager.file)], capture_output=True, text=True, check=False
-        )
-        assert checked.returncode == 0, checked.stdout + checked.stderr
-        await until_true(alertmanager.ready, "Alertmanager to be ready")
-        of_it = ["PumpwatchHearsNothing", "PumpwatchNotSeen"]
-        alertmanager.tell(*({"alertname": name, "priority": "high"} for name in ("PumpwatchGone", *of_it)))
-        await until_true(lambda: bodies, "the webhook")
-        assert bodies[0]["receiver"] == "people"
-        assert [alert["labels"]["alertname"] for alert in bodies[0]["alerts"]] == ["PumpwatchGone"]
-        await until_true(lambda: sorted(alertmanager.suppressed()) == of_it, "the others to be kept back")
+        await until_true(running.ready, "Alertmanager to be ready")
+        yield running
     finally:
-        alertmanager.stop()
+        running.stop()
+
+
+def test_the_configuration_is_one_that_its_own_tool_accepts(alertmanager: AsDeclared) -> None:
+    checked = subprocess.run(
+        [str(AMTOOL), "check-config", str(alertmanager.file)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+async def test_what_prometheus_sees_arrives_and_of_a_service_that_is_not_seen_nothing_else(
+    alertmanager: AsDeclared, heard: Heard
+) -> None:
+    _, bodies = heard
+    of_it = ["PumpwatchHearsNothing", "PumpwatchNotSeen"]
+    alertmanager.tell(*({"alertname": name, "priority": "high"} for name in ("PumpwatchGone", *of_it)))
+    await until_true(lambda: bodies, "the webhook")
+    assert bodies[0]["receiver"] == "people"
+    assert [alert["labels"]["alertname"] for alert in bodies[0]["alerts"]] == ["PumpwatchGone"]
+    await until_true(lambda: sorted(alertmanager.suppressed()) == of_it, "the others to be kept back")
 
 
 async def test_while_a_part_of_the_service_answers_whatever_else_is_wrong_arrives(
-    tmp_path: Path, heard: tuple[str, list[dict[str, Any]]]
+    alertmanager: AsDeclared, heard: Heard
 ) -> None:
-    url, bodies = heard
-    alertmanager = AsDeclared(tmp_path, url)
-    try:
-        await until_true(alertmanager.ready, "Alertmanager to be ready")
-        names = {"PumpwatchNotSeen", "PumpwatchPageUndelivered"}
-        alertmanager.tell(*({"alertname": name, "priority": "high"} for name in names))
-        await until_true(lambda: {body["groupLabels"]["alertname"] for body in bodies} == names, "both webhooks")
-        assert alertmanager.suppressed() == []
-    finally:
-        alertmanager.stop()
+    _, bodies = heard
+    names = {"PumpwatchNotSeen", "PumpwatchPageUndelivered"}
+    alertmanager.tell(*({"alertname": name, "priority": "high"} for name in names))
+    await until_true(lambda: {body["groupLabels"]["alertname"] for body in bodies} == names, "both webhooks")
+    assert alertmanager.suppressed() == []
 
 
 def test_the_address_is_written_where_alertmanager_alone_can_write_and_read() -> None:
