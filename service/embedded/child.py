@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -22,6 +23,7 @@ LEASH = Path(__file__).with_name("leash.py")
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
 PORTS = range(20_000, 32_000)
+_claims: deque[socket.socket] = deque(maxlen=100)
 
 
 class EmbeddedServerError(Exception):
@@ -166,7 +168,7 @@ def run(
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on at this moment.
+    """A TCP port of the loopback that nobody listens on and nobody else was given: the last hundred are ours alone.
 
     From below the range that outgoing connections are given: one of them would take it while a server restarts.
     """
@@ -174,7 +176,8 @@ def free_port() -> int:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((LOOPBACK, port))
-            return port
+            if _claimed(port):
+                return port
 
 
 def need_free(port: int, what: str, host: str = LOOPBACK) -> None:
@@ -192,6 +195,22 @@ def listens(port: int) -> bool:
         socket.create_connection((LOOPBACK, port), timeout=1).close()
     except OSError:
         return False
+    return True
+
+
+def _claimed(port: int) -> bool:
+    """Whether it is ours from now on: the kernel keeps the name, in this network, until we close it or end."""
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0pumpwatch port {port}")
+    except OSError:
+        claim.close()
+        return False
+    if len(_claims) == _claims.maxlen:
+        _claims.popleft().close()
+    _claims.append(claim)
     return True
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.embedded.child import EmbeddedServerError, free_port, run
+from service.embedded.child import EmbeddedServerError, run
 from service.embedded.postgres import PostgresServer
 from tests.servers import eventually, gone
 
@@ -205,7 +205,3 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedServerError, match="file/data: Not a directory$"):
         PostgresServer(tmp_path / "file" / "data").start()
-
-
-def test_a_port_that_is_free_is_below_those_of_outgoing_connections() -> None:
-    assert free_port() < 32_000

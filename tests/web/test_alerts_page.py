@@ -32,7 +32,9 @@ async def test_an_alert_keeps_its_element_and_its_focus_while_others_come_and_go
     mine = page.locator("article", has_text="Bolus denied, p1")
     button = mine.get_by_role("button", name="Acknowledge")
     await mine.evaluate("element => element.mine = true")
+    await expect(button).to_be_visible()  # until the styles are there, nothing can be focused
     await button.focus()
+    await expect(button).to_be_focused()
     for number in range(3):
         pump = await a_pump(connection, f"new{number}")
         await apply(connection, turned(Turn.BEGAN, 30, Condition.STALL, pump=pump))

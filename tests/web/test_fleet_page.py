@@ -24,6 +24,7 @@ async def test_a_row_stays_while_its_values_change(board: Board, connection: asy
     await expect(row.locator("svg")).to_have_attribute("aria-label", "Flow of the last day; now 98% of the program")
     await row.evaluate("element => element.mine = true")
     await row.get_by_role("link").focus()
+    await expect(row.get_by_role("link")).to_be_focused()
     await connection.execute(_HEARD, datetime.now(UTC), 2.75, "p1")
     await expect(row).to_contain_text("2.75 V")
     assert await row.evaluate("element => element.mine")
