@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,6 +24,8 @@ Packets = npt.NDArray[np.uint8]
 PUBACK_BYTES = 4
 MOST_IN_A_BLOCK = 2000
 LOOK_EVERY_S = 0.002
+PACED_LOOK_EVERY_S = 0.01
+"""At a rate it is to cost little: what is due in this time is sent at once."""
 READING_EVERY_MS = 60_000
 
 # Every field has a fixed width, so that a block of packets is one array and each field a few of its columns.
@@ -99,7 +102,7 @@ def packets(
 
 
 class _Connection:
-    def __init__(self, host: str, port: int, number: int, login: bytes) -> None:
+    def __init__(self, host: str, port: int, number: int, login: bytes, share: int) -> None:
         self.socket = socket.create_connection((host, port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = f"blaster-{number}-{time.monotonic_ns() % 1_000_000_007}".encode()
@@ -110,8 +113,10 @@ class _Connection:
         if answer[:1] != b"\x20" or answer[3:] != b"\x00":
             raise ConnectionError(f"the broker refused the connection: {answer.hex()}")
         self.socket.setblocking(False)  # noqa: FBT003
+        self.share = share
         self.sent = 0
         self.unsent = memoryview(b"")
+        self._built = np.empty((0, 0), np.uint8)
         self.settled_bytes = 0
 
     @property
@@ -129,10 +134,22 @@ class _Connection:
             with contextlib.suppress(BlockingIOError):
                 self.unsent = self.unsent[self.socket.send(self.unsent) :]
 
-    def send(self, block: Packets) -> None:
-        self.sent += len(block)
+    def send(self, due: int, window: int, build: Callable[[int, int], Packets]) -> bool:
+        """Send of what is due as much as the window allows; whether there was any.
+
+        `build(first, count)` makes messages, a block at a time. Half a window at once, or all that is due: a packet at
+        a time would cost a system call each.
+        """
+        count = min(due - self.sent, window - self.in_flight, MOST_IN_A_BLOCK)
+        if count <= 0 or self.unsent or not (2 * count >= window or count == due - self.sent):
+            return False
+        if len(self._built) < count:
+            self._built = build(self.sent, min(self.share - self.sent, MOST_IN_A_BLOCK))
+        block, self._built = self._built[:count], self._built[count:]
+        self.sent += count
         self.unsent = memoryview(block.tobytes())
         self.look()
+        return True
 
 
 def blast(
@@ -163,26 +180,26 @@ def blast(
     if count > 10_000 * pumps or pumps < connections:
         raise ValueError("10,000 messages a pump at most, and a pump a connection at least")
     newest_seq = max(share // max(len(pump), 1) for share, pump in zip(shares, served, strict=True))
-    now_ms = int(time.time() * 1000)
     links: list[_Connection] = []
     try:
-        for number in range(connections):
-            links.append(_Connection(host, port, number, login))  # noqa: PERF401 - those opened are closed below
+        for number, share in enumerate(shares):
+            links.append(_Connection(host, port, number, login, share))
+        makers = [
+            partial(build, pumps=own, newest_seq=newest_seq, now_ms=int(time.time() * 1000), boot=boot)
+            for own in served
+        ]
         began, cpu_began = time.monotonic(), time.process_time()
         while (elapsed_s := time.monotonic() - began) < within_s:
             fraction = 1.0 if rate is None else min(1.0, rate * elapsed_s / count)
             idle = True
-            for link, pump, share in zip(links, served, shares, strict=True):
+            for link, of in zip(links, makers, strict=True):
                 link.look()
-                due = int(share * fraction) - link.sent
-                batch = min(due, window - link.in_flight, MOST_IN_A_BLOCK)
-                # Half a window at once: a packet at a time would cost a system call each.
-                if batch > 0 and not link.unsent and (2 * batch >= window or batch == due):
-                    link.send(build(link.sent, batch, pumps=pump, newest_seq=newest_seq, now_ms=now_ms, boot=boot))
-                    idle = False
-            if all(link.sent == share and not link.in_flight for link, share in zip(links, shares, strict=True)):
+                idle = not link.send(int(link.share * fraction), window, of) and idle
+            if all(link.sent == link.share and not link.in_flight for link in links):
                 break
-            if idle:
+            if rate is not None:
+                time.sleep(PACED_LOOK_EVERY_S)
+            elif idle:
                 time.sleep(LOOK_EVERY_S)
         sent = sum(link.sent for link in links)
         settled = sent - sum(link.in_flight for link in links)
