@@ -37,6 +37,7 @@ from service.api import (
     pumps,
     quarantine,
     readings,
+    refusals,
     rules,
     series,
     sessions,
@@ -114,7 +115,7 @@ def create_app(
     )
     app.state.context = context
     app.state.link_rate = links.Rate()
-    app.state.figures = fleet.Figures()
+    app.state.figures, app.state.orders = fleet.figures(), pumps.orders()
     app.state.readiness = health.Readiness()
     app.state.passwords = Passwords()
     app.state.live = Live(pool, settings.database_url, metrics)
@@ -123,10 +124,11 @@ def create_app(
     app.include_router(canary.router)
     app.include_router(sessions.links)
     app.include_router(_version_1(app))
-    problems.install(app)
+    refusals.install(app)
     app.add_middleware(Once, context=context)
     app.add_middleware(Bodies)
     app.add_middleware(Gate, context=context)
+    app.add_middleware(refusals.Refusals)
     app.add_middleware(Observe, metrics=metrics)
     app.add_middleware(Headers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

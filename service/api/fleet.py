@@ -1,9 +1,5 @@
 """How is the fleet? The latest of every pump as columns, and how many are in which state."""
 
-import asyncio
-import contextlib
-import math
-import time
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -15,6 +11,7 @@ from service.api import cursor
 from service.api.columns import Told, as_it_is, columns_of, each, rounded
 from service.api.context import WORD, Context, Ctx, Cursor, Database, Viewer
 from service.api.direct import Direct
+from service.api.shown import Shown
 from service.core.census import State, census
 from service.core.change import Condition
 from service.core.reading import Mode, boot_of, seq_of
@@ -126,47 +123,12 @@ class Statistics(BaseModel):
     )
 
 
-NEW_FOR_S: Final = 2.0
-SHOWN_FOR_S: Final = 10.0
+Figures = Shown[frozenset[str] | None, "Statistics"]
+"""By the sites of which they are."""
 
 
-class Figures:
-    """The last statistics: they cost a look at every pump, and many look at them at once."""
-
-    def __init__(self) -> None:
-        self._busy = asyncio.Lock()
-        self._last: dict[frozenset[str] | None, tuple[float, Statistics]] = {}
-        self._renewing: asyncio.Task[None] | None = None
-
-    async def get(self, context: Context, account: Account) -> Statistics:
-        """Return those of the sites that the account sees. Who asks often is not made to wait: they are counted again
-        while those of some seconds ago are shown.
-        """
-        age_s = self._age_s(account)
-        if age_s > SHOWN_FOR_S:
-            await self._renew(context, account)
-        elif age_s > NEW_FOR_S and (self._renewing is None or self._renewing.done()):
-            self._renewing = asyncio.create_task(self._try(context, account))
-        return self._last[account.sites][1]
-
-    def _age_s(self, account: Account) -> float:
-        kept = self._last.get(account.sites)
-        return math.inf if kept is None else time.monotonic() - kept[0]
-
-    async def _try(self, context: Context, account: Account) -> None:
-        # If it cannot be done now, whoever asks when these are too old is told why.
-        with contextlib.suppress(Exception):
-            await self._renew(context, account)
-
-    async def _renew(self, context: Context, account: Account) -> None:
-        async with self._busy:
-            if self._age_s(account) <= NEW_FOR_S:
-                return
-            now, now_s = context.clock(), time.monotonic()
-            async with context.database() as connection:
-                found = await store.fleet(connection, context.rulebook, now, account.seen)
-            self._last = {sites: kept for sites, kept in self._last.items() if now_s - kept[0] <= SHOWN_FOR_S}
-            self._last[account.sites] = now_s, _counted(found, now)
+def figures() -> Figures:
+    return Figures(new_for_s=2.0, shown_for_s=10.0)
 
 
 @router.get("/statistics")
@@ -174,11 +136,14 @@ async def statistics(context: Ctx, request: Request, account: Viewer) -> Statist
     """How many pumps are in which state, of how many which condition holds, and how much they say; as of `at`, a few
     seconds ago at most.
     """
-    figures: Figures = request.app.state.figures
-    return await figures.get(context, account)
+    shown: Figures = request.app.state.figures
+    return await shown.get(account.sites, lambda: _counted(context, account))
 
 
-def _counted(found: store.Fleet, now: datetime) -> Statistics:
+async def _counted(context: Context, account: Account) -> Statistics:
+    now = context.clock()
+    async with context.database() as connection:
+        found = await store.fleet(connection, context.rulebook, now, account.seen)
     counted = census(found.groups, now)
     return Statistics(
         at=now,

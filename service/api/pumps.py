@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -15,6 +15,7 @@ from service.api.direct import Direct
 from service.api.events import Event, Gap
 from service.api.problems import FieldError, answers, not_found, wrong_field, wrong_fields
 from service.api.pump_models import EXAMPLE, Pump, PumpPage
+from service.api.shown import Shown
 from service.core.census import State
 from service.core.change import NOT_OF_A_PUMP, Condition
 from service.core.registry import RegistryEntry, entry_of
@@ -54,7 +55,7 @@ _LOOKED_AT_ONCE: Final = 500
 async def list_pumps(
     *,
     context: Ctx,
-    connection: Database,
+    request: Request,
     account: Viewer,
     site: Annotated[str | None, Query(pattern=WORD)] = None,
     q: Annotated[str | None, Query(pattern=WORD, description="A part of the pump's id, in any case.")] = None,
@@ -73,33 +74,22 @@ async def list_pumps(
 ) -> PumpPage:
     """All pumps, each with its latest values, open alerts and verdicts.
 
+    An order other than that of the ids may be two seconds old; what is said of each pump is not.
     A page may hold fewer than `limit` and still not be the last: `next_cursor` says so.
     """
     if condition in NOT_OF_A_PUMP:
         raise wrong_field("query", "condition", "is not of a pump")
     after, place = _after(page, sort)
     now = context.clock()
-    chosen = state is not None or condition is not None
     # What was written to hold is found by the database; silence and the registry decide about the rest.
     holding = condition if verdict is Verdict.HOLDS and condition not in _JUDGED_HERE else None
+    wanted = limit if state is None and condition is None else _LOOKED_AT_ONCE
+    seen = None if account.seen is None else tuple(account.seen)
     items: list[Pump] = []
     looked_at, more = 0, True
     while more and len(items) < limit and looked_at < MOST_LOOKED_AT:
-        wanted = _LOOKED_AT_ONCE if chosen else limit
-        rows = await queries.pumps(
-            connection,
-            after=after,
-            site=site,
-            q=q,
-            limit=wanted + 1,
-            holding=holding,
-            low_in_d=low_in_d,
-            now=now,
-            seen=account.seen,
-            sort=sort,
-            after_place=place,
-        )
-        more, rows = len(rows) > wanted, rows[:wanted]
+        chosen = queries.Chosen(after, site, q, wanted + 1, holding, low_in_d, seen)
+        rows, last, more = await _next(context, request.app.state.orders, sort, chosen, place)
         for at, row in enumerate(rows, start=1):
             pump = Pump.of(row, context.rulebook, now)
             looked_at, after, place = looked_at + 1, pump.pump_id, row.get("place")
@@ -109,8 +99,45 @@ async def list_pumps(
             if len(items) == limit:
                 more = more or at < len(rows)
                 break
+        else:
+            after, place = last
     key = (after,) if place is None else (place, after)
     return PumpPage(items=items, next_cursor=cursor.encode(*key) if more else None)
+
+
+Orders = Shown[tuple[queries.Sort, queries.Chosen, float | None], list[asyncpg.Record]]
+"""Which pumps come first: by the sort, what was chosen, and the place after which the page begins."""
+
+
+def orders() -> Orders:
+    return Orders(new_for_s=1.0, shown_for_s=2.0)
+
+
+class _Next(NamedTuple):
+    rows: list[asyncpg.Record]
+    last: tuple[str, float | None]
+    """Id and place of the one behind which the next are: it may have been erased since it was given its place."""
+    more: bool
+
+
+async def _next(
+    context: Context, orders: Orders, sort: queries.Sort, chosen: queries.Chosen, after_place: float | None
+) -> _Next:
+    """The next pumps, one fewer than `chosen.limit`."""
+    shown = chosen.limit - 1
+
+    async def places() -> list[asyncpg.Record]:
+        async with context.database() as connection:
+            return await queries.places(connection, sort, chosen, after_place, context.clock())
+
+    if sort is queries.Sort.PUMP_ID:
+        async with context.database() as connection:
+            found = await queries.pumps(connection, chosen, context.clock())
+        return _Next(found[:shown], (found[:shown][-1]["pump_id"] if found else "", None), len(found) > shown)
+    placed = await orders.get((sort, chosen, after_place), places)  # while this holds no connection that it may need
+    last = (placed[:shown][-1]["pump_id"], placed[:shown][-1]["place"]) if placed else ("", None)
+    async with context.database() as connection:
+        return _Next(await queries.pumps_at(connection, placed[:shown]), last, len(placed) > shown)
 
 
 def _after(page: str | None, sort: queries.Sort) -> tuple[str, float | None]:

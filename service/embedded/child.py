@@ -4,6 +4,7 @@ The lock of the directory is an open file that the server inherits, so the kerne
 that server lives and not a moment longer: whoever gets it knows that what a crash left behind (a pid file) is stale.
 """
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -24,6 +25,7 @@ LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
 PORTS = range(20_000, 32_000)
 _claims: deque[socket.socket] = deque(maxlen=100)
+atexit.register(lambda: [claim.close() for claim in _claims])
 
 
 class EmbeddedServerError(Exception):

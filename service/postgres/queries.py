@@ -1,8 +1,9 @@
 """What do the views ask of pumps? Pages of pumps, readings, gaps and events, each by one query over an index."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -69,51 +70,65 @@ _KEYS_OF = {
     Sort.BATTERY: f"coalesce(l.battery_v::float8, {_LAST})",
 }
 # The place of every pump is found first, and nothing else of it: a sort copies each row that it is given.
-_SORTED = """
-    SELECT pump.*, place FROM (
-        SELECT pump.pump AS key, {key} AS place FROM pump LEFT JOIN pump_latest AS l USING (pump)
-        WHERE {chosen} ORDER BY 2, pump_id LIMIT $4
-    ) AS placed JOIN pump ON pump.pump = placed.key
-"""
-_SORTED_PAGE = {
-    sort: _PUMPS.format(
-        chosen=_SORTED.format(
-            key=key, chosen=_CHOSEN.format(beyond=f"($9::float8 IS NULL OR ({key}, pump_id) > ($9, $1))")
-        )
-    )
-    .replace("ORDER BY p.pump_id\n", "ORDER BY p.place, p.pump_id\n")
-    .replace("SELECT p.pump,", "SELECT p.place, p.pump,")
+_PLACES = {
+    sort: f"""
+    SELECT pump.pump AS key, pump_id, {key} AS place
+    FROM pump LEFT JOIN pump_latest AS l USING (pump)
+    WHERE {_CHOSEN.format(beyond=f"($9::float8 IS NULL OR ({key}, pump_id) > ($9, $1))")}
+    ORDER BY place, pump_id LIMIT $4
+    """
     for sort, key in _KEYS_OF.items()
 }
+_PLACED = """
+    SELECT pump.*, place, turn FROM unnest($1::integer[], $2::float8[]) WITH ORDINALITY AS placed (key, place, turn)
+    JOIN pump ON pump.pump = placed.key WHERE erased_at IS NULL
+"""
+_PUMPS_PLACED = (
+    _PUMPS.format(chosen=_PLACED)
+    .replace("ORDER BY p.pump_id\n", "ORDER BY p.turn\n")
+    .replace("SELECT p.pump,", "SELECT p.place, p.pump,")
+)
 _ONE_PUMP = _PUMPS.format(chosen="SELECT * FROM pump WHERE pump_id = $1 AND erased_at IS NULL")
 
 
-async def pumps(
-    connection: asyncpg.Connection,
-    *,
-    after: str,
-    site: str | None,
-    q: str | None,
-    limit: int,
-    holding: str | None = None,
-    low_in_d: float | None = None,
-    now: datetime | None = None,
-    seen: list[str] | None = None,
-    sort: Sort = Sort.PUMP_ID,
-    after_place: float | None = None,
+class Chosen(NamedTuple):
+    """Which pumps are wanted, and how many at the most; None: of all."""
+
+    after: str
+    """A pump's id: those behind it."""
+    site: str | None
+    q: str | None
+    """A part of the id, in any case."""
+    limit: int
+    holding: str | None
+    """A condition that was written to hold."""
+    low_in_d: float | None
+    """It may be empty within so many days of now."""
+    seen: tuple[str, ...] | None
+    """Of these sites alone."""
+
+    def asked(self, now: datetime) -> tuple[object, ...]:
+        return *self[:-1], now, self.seen
+
+
+async def pumps(connection: asyncpg.Connection, chosen: Chosen, now: datetime) -> list[asyncpg.Record]:
+    """In the order of their ids. `written` is JSON text: {condition: [verdict, since]}."""
+    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, *chosen.asked(now))
+    return rows
+
+
+async def places(
+    connection: asyncpg.Connection, sort: Sort, chosen: Chosen, after_place: float | None, now: datetime
 ) -> list[asyncpg.Record]:
-    """Pumps after the id `after`, in the order of `sort`; `q` is a part of the id, in any case.
+    """`key`, `pump_id` and `place` of each pump in another order; `after_place`: of the pump `chosen.after`."""
+    rows: list[asyncpg.Record] = await connection.fetch(_PLACES[sort], *chosen.asked(now), after_place)
+    return rows
 
-    `after_place`: of the pump `after`, the `place` that its row had; only where they are not in the order of the ids.
 
-    `seen`: of these sites alone.
-    `holding`: a condition that was written to hold. `low_in_d`: it may be empty within so many days of `now`.
-    `written` is JSON text: {condition: [verdict, since]}.
-    """
-    asked = after, site, q, limit, holding, low_in_d, now, seen
-    if sort is not Sort.PUMP_ID:
-        return list(await connection.fetch(_SORTED_PAGE[sort], *asked, after_place))
-    rows: list[asyncpg.Record] = await connection.fetch(_PAGE_OF_PUMPS, *asked)
+async def pumps_at(connection: asyncpg.Connection, placed: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+    """Those pumps as `pumps` has them, with their `place`, in this order; without those erased since."""
+    keys, at = [row["key"] for row in placed], [row["place"] for row in placed]
+    rows: list[asyncpg.Record] = await connection.fetch(_PUMPS_PLACED, keys, at)
     return rows
 
 

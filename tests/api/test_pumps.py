@@ -222,6 +222,21 @@ async def test_pumps_are_listed_by_what_is_most_pressing_in_pages_that_miss_none
     problem(await ward.viewer.get("/pumps", params={"sort": "empty", "cursor": other}), 422)
 
 
+async def test_an_order_of_a_moment_ago_shows_nobody_who_was_erased_since(ward: Ward) -> None:
+    await enter(ward, "p1", "p2", "p3")
+    first = (await ward.viewer.get("/pumps", params={"sort": "empty", "limit": 1})).json()
+    assert [pump["pump_id"] for pump in first["items"]] == ["p1"]
+    await ward.rows("UPDATE pump SET erased_at = now() WHERE pump_id = 'p1'")
+    found, page = [], {}
+    for _ in range(3):
+        answer = (await ward.viewer.get("/pumps", params={"sort": "empty", "limit": 1, **page})).json()
+        found += [pump["pump_id"] for pump in answer["items"]]
+        page = {"cursor": answer["next_cursor"]}
+        if answer["next_cursor"] is None:
+            break
+    assert found == ["p2", "p3"]
+
+
 async def test_a_pump_shows_what_happened_to_it_last_and_since_when_it_is_programmed_so(ward: Ward) -> None:
     keys = await enter(ward, "p1")
     for seq, kind in enumerate(["program_changed", *["bolus_denied"] * 12]):
