@@ -25,7 +25,6 @@ LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
 PORTS = range(20_000, 32_000)
 _claims: deque[socket.socket] = deque(maxlen=100)
-atexit.register(lambda: [claim.close() for claim in _claims])
 
 
 class EmbeddedServerError(Exception):
@@ -214,6 +213,12 @@ def _claimed(port: int) -> bool:
         _claims.popleft().close()
     _claims.append(claim)
     return True
+
+
+@atexit.register
+def _give_back() -> None:
+    for claim in _claims:
+        claim.close()
 
 
 def _locked(lock: IO[bytes]) -> bool:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ def packets(
 
 
 class _Connection:
-    def __init__(self, host: str, port: int, number: int, login: bytes, share: int) -> None:
+    def __init__(self, host: str, port: int, number: int, login: bytes, part: range) -> None:
         self.socket = socket.create_connection((host, port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = f"blaster-{number}-{time.monotonic_ns() % 1_000_000_007}".encode()
@@ -113,15 +113,15 @@ class _Connection:
         if answer[:1] != b"\x20" or answer[3:] != b"\x00":
             raise ConnectionError(f"the broker refused the connection: {answer.hex()}")
         self.socket.setblocking(False)  # noqa: FBT003
-        self.share = share
-        self.sent = 0
+        self.part = part
+        self.sent = part.start
         self.unsent = memoryview(b"")
         self._built = np.empty((0, 0), np.uint8)
         self.settled_bytes = 0
 
     @property
     def in_flight(self) -> int:
-        return self.sent - self.settled_bytes // PUBACK_BYTES
+        return self.sent - self.part.start - self.settled_bytes // PUBACK_BYTES
 
     def look(self) -> None:
         """Count the PUBACKs that have come; go on with what the socket did not take before."""
@@ -134,22 +134,28 @@ class _Connection:
             with contextlib.suppress(BlockingIOError):
                 self.unsent = self.unsent[self.socket.send(self.unsent) :]
 
-    def send(self, due: int, window: int, build: Callable[[int, int], Packets]) -> bool:
-        """Send of what is due as much as the window allows; whether there was any.
+    def send(self, fraction: float, window: int, build: Callable[[int, int], Packets]) -> bool:
+        """Send of what is due, `fraction` of its part, as much as the window allows; whether there was any.
 
         `build(first, count)` makes messages, a block at a time. Half a window at once, or all that is due: a packet at
         a time would cost a system call each.
         """
+        due = self.part.start + int(len(self.part) * fraction)
         count = min(due - self.sent, window - self.in_flight, MOST_IN_A_BLOCK)
         if count <= 0 or self.unsent or not (2 * count >= window or count == due - self.sent):
             return False
         if len(self._built) < count:
-            self._built = build(self.sent, min(self.share - self.sent, MOST_IN_A_BLOCK))
+            self._built = build(self.sent, min(self.part.stop - self.sent, MOST_IN_A_BLOCK))
         block, self._built = self._built[:count], self._built[count:]
         self.sent += count
         self.unsent = memoryview(block.tobytes())
         self.look()
         return True
+
+
+def _login(at: SplitResult) -> bytes:
+    said = (at.username, at.password)
+    return b"".join(len(part).to_bytes(2, "big") + part.encode() for part in said if part is not None)
 
 
 def blast(
@@ -163,27 +169,32 @@ def blast(
     boot: int = 1,
     within_s: float = 120.0,
     build: Callable[..., Packets] = packets,
+    before: int = 0,
+    after: int = 0,
 ) -> Blast:
     """Publish `count` messages, at most `rate` a second, and wait for their PUBACKs; stop after `within_s` in any case.
 
-    A pump stays on one connection, so that its order is kept. `build` makes the messages: see `packets`.
+    A pump stays on one connection, so that its order is kept. `build` makes the messages: see `packets`. `before` and
+    `after`: how many of the same fleet were published already, and are to be.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 1883
+    at = urlsplit(url)
+    host, port = at.hostname or "127.0.0.1", at.port or 1883
     if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
         raise ValueError("the blaster feeds brokers on this machine only")
-    login = b"".join(
-        len(part).to_bytes(2, "big") + part.encode() for part in (parts.username, parts.password) if part is not None
-    )
+    login = _login(at)
     served = [np.arange(number, pumps, connections, dtype=np.int64) for number in range(connections)]
-    shares = [count // connections + (number < count % connections) for number in range(connections)]
-    if count > 10_000 * pumps or pumps < connections:
+    if before + count + after > 10_000 * pumps or pumps < connections:
         raise ValueError("10,000 messages a pump at most, and a pump a connection at least")
-    newest_seq = max(share // max(len(pump), 1) for share, pump in zip(shares, served, strict=True))
+
+    def share(of: int, number: int) -> int:
+        return of // connections + (number < of % connections)
+
+    parts = [range(share(before, number), share(before + count, number)) for number in range(connections)]
+    newest_seq = max(share(before + count + after, number) // max(len(own), 1) for number, own in enumerate(served))
     links: list[_Connection] = []
     try:
-        for number, share in enumerate(shares):
-            links.append(_Connection(host, port, number, login, share))
+        for number, part in enumerate(parts):
+            links.append(_Connection(host, port, number, login, part))
         makers = [
             partial(build, pumps=own, newest_seq=newest_seq, now_ms=int(time.time() * 1000), boot=boot)
             for own in served
@@ -194,19 +205,21 @@ def blast(
             idle = True
             for link, of in zip(links, makers, strict=True):
                 link.look()
-                idle = not link.send(int(link.share * fraction), window, of) and idle
-            if all(link.sent == link.share and not link.in_flight for link in links):
+                idle = not link.send(fraction, window, of) and idle
+            if all(link.sent == link.part.stop and not link.in_flight for link in links):
                 break
-            if rate is not None:
-                time.sleep(PACED_LOOK_EVERY_S)
-            elif idle:
-                time.sleep(LOOK_EVERY_S)
-        sent = sum(link.sent for link in links)
+            _rest(idle=idle, paced=rate is not None)
+        sent = sum(link.sent - link.part.start for link in links)
         settled = sent - sum(link.in_flight for link in links)
         return Blast(sent, settled, began, time.monotonic() - began, time.process_time() - cpu_began)
     finally:
         for link in links:
             link.socket.close()
+
+
+def _rest(*, idle: bool, paced: bool) -> None:
+    if paced or idle:
+        time.sleep(PACED_LOOK_EVERY_S if paced else LOOK_EVERY_S)
 
 
 def payloads(count: int, pumps: int = 1000) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,8 @@
-"""What does a message cost with one, two and three ingesters? Each works off what three NATS nodes hold for it."""
+"""What does a message cost with one, two and three ingesters? Each works off what three NATS nodes hold for it.
+
+How many a second is of all ingesters at once. What one costs is of one ingester after the other, as many messages each:
+on the processors of one machine they take the caches from each other, which they would not on machines of their own.
+"""
 
 import asyncio
 import os
@@ -12,7 +16,7 @@ from pathlib import Path
 import asyncpg
 
 from service.core.cluster import shares
-from service.core.shards import SHARDS, ranges_of
+from service.core.shards import SHARDS, ranges_of, shard_of
 from service.settings import inherited_environment
 from tests.benchmarks import load
 from tests.benchmarks.ground import Ground
@@ -23,10 +27,14 @@ from tests.patience import until_found
 INGESTERS = (1, 2, 3)
 _HEARD = "SELECT count(*) FROM shard WHERE marker_at IS NOT NULL AND instance IS NOT NULL"
 _STORED = "SELECT count(*) FROM reading"
+_STORED_OF = "SELECT count(*) FROM reading WHERE pump = ANY ($1::integer[])"
 
 
 async def measure(ground: Ground, messages: int) -> dict[str, float]:
-    """Messages a second, and µs of the ingesters' processors a message, by their number; and of a node, in and out."""
+    """Messages a second, and µs of an ingester's processor a message, by their number; and of a node, in and out.
+
+    `messages`: of all ingesters at first, then of each; a multiple of the number of pumps.
+    """
     figures: dict[str, float] = {}
     for ingesters in INGESTERS:
         directory = ground.directory / f"cluster_{ingesters}"
@@ -39,24 +47,43 @@ async def measure(ground: Ground, messages: int) -> dict[str, float]:
             await _until(url, _HEARD, SHARDS)
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes)
             with _stopped(pids):  # their sessions hold what comes
-                await load.publish(cluster.anonymous_url, messages)
+                await load.publish(cluster.anonymous_url, messages, after=messages * ingesters)
                 held = cluster.nodes[0].streams()[STREAM]["state"]
-            began, before = time.monotonic(), sum(map(cpu_s, pids))
+            began = time.monotonic()
             await _until(url, _STORED, messages)
-            took_s, used_s = time.monotonic() - began, sum(map(cpu_s, pids)) - before
+            took_s = time.monotonic() - began
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes) - node_s
+            with _stopped(pids):
+                await load.publish(cluster.anonymous_url, messages * ingesters, before=messages)
+                used_s = await _one_after_the_other(url, pids, messages * (1 + ingesters) // load.PUMPS)
         figures["cluster.message_bytes"] = held["bytes"] / held["messages"]
         figures["cluster.node_us"] = node_s / len(cluster.nodes) / messages * 1e6
         figures[f"cluster.ingesters_{ingesters}"] = messages / took_s
-        figures[f"cluster.message_us_{ingesters}"] = used_s / messages * 1e6
+        figures[f"cluster.message_us_{ingesters}"] = used_s / (messages * ingesters) * 1e6
     return figures
 
 
-async def _until(url: str, count: str, enough: int) -> None:
+async def _one_after_the_other(url: str, pids: Sequence[int], of_each_pump: int) -> float:
+    """Processor seconds until each has stored so many of each of its pumps, while the others stand still."""
+    used_s = 0.0
+    connection = await asyncpg.connect(url)
+    pumps = await connection.fetch("SELECT pump, pump_id FROM pump")
+    await connection.close()
+    for pid, own in zip(pids, shares(len(pids)), strict=True):
+        keys = [row["pump"] for row in pumps if shard_of(row["pump_id"]) in own]
+        before_s = cpu_s(pid)
+        os.kill(pid, signal.SIGCONT)
+        await _until(url, _STORED_OF, of_each_pump * len(keys), keys)
+        used_s += cpu_s(pid) - before_s
+        os.kill(pid, signal.SIGSTOP)
+    return used_s
+
+
+async def _until(url: str, count: str, enough: int, *of: object) -> None:
     connection = await asyncpg.connect(url)
     try:
         await until_found(
-            lambda: connection.fetchval(count), f"{enough} of {count}", 170.0, lambda found: found >= enough
+            lambda: connection.fetchval(count, *of), f"{enough} of {count}", 170.0, lambda found: found >= enough
         )
     finally:
         await connection.close()

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     growth,
     ingest,
     latency,
+    load,
     long_messages,
     machine,
     memory,
@@ -127,7 +128,7 @@ async def _stream(ground: Ground, size: Size, _: Results) -> Figures:
 
 
 async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:
-    return await cluster.measure(ground, size.part(15_000, least=1_000))
+    return await cluster.measure(ground, load.PUMPS * size.part(20))
 
 
 async def _rules(_: Ground, __: Size, ___: Results) -> Figures:
