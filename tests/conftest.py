@@ -15,6 +15,8 @@ from service.embedded import child
 from service.embedded.nats import NatsServer
 from service.embedded.postgres import PostgresServer
 from service.postgres.migrate import migrate
+from tests.forks import Forks
+from tests.forks import forks as forks_in
 from tests.servers import TIMESCALE_URL, MosquittoServer, database_url, in_memory_if_there_is_room, mosquitto_binary
 
 RUN = uuid4().hex[:8]  # several may run on one server
@@ -131,6 +133,13 @@ async def plain_postgres_url(postgres_server_of_session: PostgresServer) -> Asyn
     await migrate(database_url(control, name))
     yield database_url(control, name)
     await _drop(control, name)
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Starts `pumpwatch …` in a moment."""
+    with forks_in(tmp_path_factory.mktemp("forks")) as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")

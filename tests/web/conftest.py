@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from service.postgres.accounts import Role
 from tests.dashboards.ward import fill
+from tests.forks import Forks
 from tests.web import serving
 from tests.web.serving import CHROMIUM, WITHIN_MS
 
@@ -40,7 +41,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def board(postgres_url: str, browser: Browser, tmp_path: Path) -> AsyncIterator[Board]:
+async def board(postgres_url: str, browser: Browser, forks: Forks, tmp_path: Path) -> AsyncIterator[Board]:
     SHOTS.mkdir(parents=True, exist_ok=True)
     connection = await asyncpg.connect(postgres_url)
     await fill(connection, datetime.now(UTC))
@@ -48,7 +49,7 @@ async def board(postgres_url: str, browser: Browser, tmp_path: Path) -> AsyncIte
     others = ("viewer", Role.VIEWER, None), ("boss", Role.ADMINISTRATOR, None)
     await serving.enrol(connection, *clinicians, *others, ("northerner", Role.CLINICIAN, ["north"]))
     await connection.close()
-    async with serving.serving(postgres_url, tmp_path) as url:
+    async with serving.serving(postgres_url, tmp_path, forks) as url:
         yield Board(url, postgres_url, browser)
         for context in browser.contexts:
             await context.close()

@@ -1,8 +1,10 @@
 """The role `api` with its board as a process of its own, and somebody in a browser who is logged in."""
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from shutil import which
 from socket import socket
@@ -16,28 +18,43 @@ from service.postgres import people
 from service.postgres.accounts import Role
 from service.settings import inherited_environment
 from tests.benchmarks.processes import ended, started
+from tests.forks import Forks
 from tests.keys import ENVIRONMENT
 from tests.patience import until_true
 
 PASSWORD = "a horse, a battery and a staple"
 WITHIN_MS = 30_000
-CHROMIUM = which("chromium")
+# The first has no window to draw, and takes half as much of the processor.
+CHROMIUM = which("chromium-headless-shell") or which("chromium")
 
 
 @asynccontextmanager
-async def serving(database_url: str, directory: Path) -> AsyncIterator[str]:
+async def serving(database_url: str, directory: Path, forks: Forks | None = None) -> AsyncIterator[str]:
     """The address of the board over this database."""
     port = free_port()
-    environment = inherited_environment() | ENVIRONMENT | {
+    settings = {
         "PUMPWATCH_DATABASE_URL": database_url,
         "PUMPWATCH_API_PORT": str(port),
         "PUMPWATCH_BROKER_URL": "mqtt://127.0.0.1:1",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "service", "run", "api"]
-    child = await started(command, environment=environment, log=directory / "api.log")
-    async with ended(child):
+    }
+    async with running("api", settings, directory / "api.log", forks):
         await until_true(lambda: _answers(port), "the API to answer")
         yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def running(role: str, settings: dict[str, str], log: Path, forks: Forks | None = None) -> AsyncIterator[None]:
+    """One role as a process of its own: forked, or started from nothing."""
+    environment = inherited_environment() | ENVIRONMENT | settings
+    async with AsyncExitStack() as stack:
+        if forks is None:
+            command = [sys.executable, "-m", "service", "run", role]
+            await stack.enter_async_context(ended(await started(command, environment=environment, log=log)))
+        else:
+            with log.open("ab") as errors, Path(os.devnull).open("wb") as nowhere:
+                fork = forks.start(*("run", role), environment=environment, out=nowhere.fileno(), err=errors.fileno())
+            stack.push_async_callback(asyncio.to_thread, fork.end)
+        yield
 
 
 def _answers(port: int) -> bool:

@@ -1,9 +1,6 @@
 """An administrator sets the service up in a browser, and nobody else does."""
 
 import re
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -11,27 +8,13 @@ from playwright.async_api import expect
 
 from service.postgres import people
 from service.postgres.accounts import Role
-from service.settings import inherited_environment
-from tests.benchmarks.processes import ended, started
-from tests.keys import ENVIRONMENT
+from tests.forks import Forks
 from tests.patience import until_true
 from tests.web.conftest import SHOTS, Board
 from tests.web.pages import LEADS_ON, addresses
-from tests.web.serving import log_in
+from tests.web.serving import log_in, running
 from tests.web.steps import administrator, dialog, shown
 from tests.webhooks.endpoint import Endpoint, answers
-
-
-@asynccontextmanager
-async def delivering(database_url: str, log: Path) -> AsyncIterator[None]:
-    """The role that sends, as a process of its own."""
-    environment = inherited_environment() | ENVIRONMENT | {
-        "PUMPWATCH_DATABASE_URL": database_url,
-        "PUMPWATCH_BROKER_URL": "mqtt://127.0.0.1:1",
-    }  # fmt: skip
-    child = await started([sys.executable, "-m", "service", "run", "deliver"], environment=environment, log=log)
-    async with ended(child):
-        yield
 
 
 async def test_whoever_is_no_administrator_sees_none_of_it(board: Board, connection: asyncpg.Connection) -> None:
@@ -43,7 +26,7 @@ async def test_whoever_is_no_administrator_sees_none_of_it(board: Board, connect
             answer = await page.goto(path)
             assert answer is not None
             assert answer.status == 403, path
-            await expect(page.locator("h1")).to_have_text("This is for administrators")
+            await expect(page.locator("h1")).to_have_text("This is not for your account")
 
 
 async def test_who_is_an_administrator_no_more_does_nothing_on_a_page_that_is_still_open(
@@ -59,9 +42,11 @@ async def test_who_is_an_administrator_no_more_does_nothing_on_a_page_that_is_st
 
 
 async def test_an_endpoint_is_added_and_a_test_of_it_is_watched_until_it_is_delivered(
-    board: Board, connection: asyncpg.Connection, tmp_path: Path
+    board: Board, connection: asyncpg.Connection, forks: Forks, tmp_path: Path
 ) -> None:
-    async with Endpoint() as endpoint, delivering(board.database_url, tmp_path / "deliver.log"):
+    settings = {"PUMPWATCH_DATABASE_URL": board.database_url, "PUMPWATCH_BROKER_URL": "mqtt://127.0.0.1:1"}
+    delivering = running("deliver", settings, tmp_path / "deliver.log", forks)
+    async with Endpoint() as endpoint, delivering:
         endpoint.conducts.append(answers(503))
         page = await administrator(board, "/admin/endpoints")
         asked = await dialog(page, "Add an endpoint")
