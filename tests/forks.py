@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 from service import cli
@@ -28,6 +29,12 @@ from service.settings import inherited_environment
 ROOT = Path(__file__).parents[1]
 BEGINS_WITHIN_S, ENDS_WITHIN_S = 120.0, 60.0
 _MOST_BYTES: Final = 1 << 16
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
 
 
 class Fork:
@@ -45,6 +52,9 @@ class Fork:
         said = self._connection.recv(_MOST_BYTES)
         assert said, "the process that forks has ended"
         return int(said)
+
+    def close(self) -> None:
+        self._connection.close()
 
     def end(self) -> int:
         """Asked first, then killed."""
@@ -70,6 +80,16 @@ class Forks:
         asked = json.dumps([[str(word) for word in words], dict(environment)]).encode()
         socket.send_fds(connection, [asked], [out, err])
         return Fork(connection)
+
+    def run(self, *words: object, environment: Mapping[str, str]) -> Ended:
+        """`pumpwatch WORDS` to its end."""
+        with TemporaryFile() as out, TemporaryFile() as err:
+            fork = self.start(*words, environment=environment, out=out.fileno(), err=err.fileno())
+            code = fork.wait(ENDS_WITHIN_S * 3)
+            fork.close()
+            for file in (out, err):
+                file.seek(0)
+            return Ended(code, out.read().decode(), err.read().decode())
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 LOOK_EVERY_S = 0.02
+# What has not come at once will take its time, and each look may cost a query, or what is waited for its processor.
+AT_ONCE_S, LOOK_LATER_EVERY_S = 2.0, 0.1
 
 Result = TypeVar("Result")
 
@@ -32,10 +34,11 @@ async def until_found(
     enough: Callable[[Result], object] = bool,
 ) -> Result:
     """Look again and again, and return the first that is enough."""
-    deadline = time.monotonic() + patience_s
+    began = time.monotonic()
     while True:
         found = await look()
         if enough(found):
             return found
-        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s for {what}"
-        await asyncio.sleep(LOOK_EVERY_S)
+        waited_s = time.monotonic() - began
+        assert waited_s < patience_s, f"waited {patience_s:.0f} s for {what}"
+        await asyncio.sleep(LOOK_EVERY_S if waited_s < AT_ONCE_S else LOOK_LATER_EVERY_S)

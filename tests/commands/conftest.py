@@ -6,9 +6,10 @@ import pytest
 
 from tests.commands.program import Pumpwatch
 from tests.commands.program import pumpwatch as run
+from tests.forks import Forks
 
 
 @pytest.fixture
-def pumpwatch(postgres_url: str) -> Pumpwatch:
+def pumpwatch(postgres_url: str, forks: Forks) -> Pumpwatch:
     """The program, with a migrated database of the test's own."""
-    return partial(run, postgres_url)
+    return partial(run, forks, postgres_url)

@@ -5,7 +5,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
 from service.cli import main
-from tests.commands.program import Ended
+from tests.forks import Ended
 
 
 def ran(*arguments: object) -> Ended:

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from tests.commands.here import ran
-from tests.commands.program import Ended
+from tests.forks import Ended
 
 
 @pytest.fixture

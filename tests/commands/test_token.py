@@ -8,6 +8,7 @@ from service.core.access import Scope
 from service.postgres.accounts import Role, account_of
 from tests.commands.program import Pumpwatch
 from tests.commands.program import pumpwatch as run
+from tests.forks import Forks
 
 
 async def test_a_token_is_printed_once_and_works_until_it_is_revoked(pumpwatch: Pumpwatch, postgres_url: str) -> None:
@@ -55,7 +56,7 @@ def test_a_role_that_there_is_not_and_a_name_that_cannot_be_shown_are_usage_erro
     assert (ended.code, "\x1b" in ended.err) == (2, False)
 
 
-def test_a_database_that_is_not_there_is_told_in_one_line() -> None:
-    ended = run("postgresql://127.0.0.1:1/none", "token", "list")
+def test_a_database_that_is_not_there_is_told_in_one_line(forks: Forks) -> None:
+    ended = run(forks, "postgresql://127.0.0.1:1/none", "token", "list")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
     assert "Traceback" not in ended.err
