@@ -23,10 +23,13 @@ ORDER BY measured_at, position LIMIT $4
 _PUT_TOGETHER: Final = ", ".join(
     f"min({name}) AS {name}_min, max({name}) AS {name}_max, avg({name}) AS {name}_mean" for name in QUANTITIES
 )
+# The mode that was said last. Its time stands before it in one number: to sort the readings of each point took a fifth
+# of the whole.
+_LAST_MODE: Final = "(max(round(date_part('epoch', measured_at) * 1000)::bigint * 16 + mode) & 15)::smallint"
 # Readings put together, from the beginning of the span on.
 PUT_TOGETHER: Final = f"""
 SELECT at, count(*) AS readings, min(measured_at) AS first_at, max(measured_at) AS last_at,
-       (array_agg(mode ORDER BY measured_at, position))[count(*)] AS mode_last, {_PUT_TOGETHER}
+       {_LAST_MODE} AS mode_last, {_PUT_TOGETHER}
 FROM (
     SELECT date_bin($4::interval, measured_at, $2) AS at, reading.*
     FROM reading WHERE pump = $1 AND measured_at >= $2 AND measured_at < $3

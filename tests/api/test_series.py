@@ -8,7 +8,8 @@ async def test_a_chart_has_the_points_that_were_asked_for_with_its_gaps_and_its_
     key = (await enter(ward, "p1", "p2"))["p1"]
     await ward.rows(
         "INSERT INTO reading SELECT $1::timestamptz - n * interval '1 minute', $2::bigint - n, $1, $3, 0.5,"
-        " CASE n WHEN 77 THEN 3.25 ELSE 0.4971 END, 17.931, 2.914, CASE WHEN n < 20 THEN 2 ELSE 0 END"
+        " CASE n WHEN 77 THEN 3.25 ELSE 0.4971 END, 17.931, 2.914,"
+        " CASE WHEN n < 20 THEN 2 WHEN n = 100 THEN 5 ELSE 0 END"
         " FROM generate_series(1, 600) AS n WHERE n NOT BETWEEN 200 AND 260",
         *(NOW, position_of(7, 5000), key),
     )
@@ -25,6 +26,7 @@ async def test_a_chart_has_the_points_that_were_asked_for_with_its_gaps_and_its_
     assert (binned["resolution"], binned["point_s"]) == ("raw", 900.0)
     assert sum(columns["readings"]) == 539
     assert max(columns["flow_ml_d_max"]) == 3.25
+    assert columns["mode_last"] == ["running"] * (len(columns["at"]) - 2) + ["stopped"] * 2
     assert binned["gaps"] == [{"from_at": "2026-11-22T16:09:00Z", "to_at": "2026-11-22T17:11:00Z"}]
 
     hourly = (await ward.viewer.get("/pumps/p1/series", params=span | {"resolution": "hour"})).json()
