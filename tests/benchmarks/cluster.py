@@ -30,10 +30,10 @@ _STORED = "SELECT count(*) FROM reading"
 _STORED_OF = "SELECT count(*) FROM reading WHERE pump = ANY ($1::integer[])"
 
 
-async def measure(ground: Ground, messages: int) -> dict[str, float]:
+async def measure(ground: Ground, messages: int, each: int, rounds: int) -> dict[str, float]:
     """Messages a second, and µs of an ingester's processor a message, by their number; and of a node, in and out.
 
-    `messages`: of all ingesters at first, then of each; a multiple of the number of pumps.
+    `messages` of all ingesters at once, then `each` of each ingester in each round; multiples of the number of pumps.
     """
     figures: dict[str, float] = {}
     for ingesters in INGESTERS:
@@ -46,20 +46,25 @@ async def measure(ground: Ground, messages: int) -> dict[str, float]:
         ):
             await _until(url, _HEARD, SHARDS)
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes)
+            published, still = messages, each * ingesters * rounds
             with _stopped(pids):  # their sessions hold what comes
-                await load.publish(cluster.anonymous_url, messages, after=messages * ingesters)
+                await load.publish(cluster.anonymous_url, messages, after=still)
                 held = cluster.nodes[0].streams()[STREAM]["state"]
             began = time.monotonic()
             await _until(url, _STORED, messages)
             took_s = time.monotonic() - began
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes) - node_s
-            with _stopped(pids):
-                await load.publish(cluster.anonymous_url, messages * ingesters, before=messages)
-                used_s = await _one_after_the_other(url, pids, messages * (1 + ingesters) // load.PUMPS)
+            used_s = 0.0
+            for _ in range(rounds):
+                with _stopped(pids):
+                    still -= each * ingesters
+                    await load.publish(cluster.anonymous_url, each * ingesters, before=published, after=still)
+                    published += each * ingesters
+                    used_s += await _one_after_the_other(url, pids, published // load.PUMPS)
         figures["cluster.message_bytes"] = held["bytes"] / held["messages"]
         figures["cluster.node_us"] = node_s / len(cluster.nodes) / messages * 1e6
         figures[f"cluster.ingesters_{ingesters}"] = messages / took_s
-        figures[f"cluster.message_us_{ingesters}"] = used_s / (messages * ingesters) * 1e6
+        figures[f"cluster.message_us_{ingesters}"] = used_s / (each * ingesters * rounds) * 1e6
     return figures
 
 
