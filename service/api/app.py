@@ -123,7 +123,8 @@ def create_app(
     app.include_router(links.router)
     app.include_router(canary.router)
     app.include_router(sessions.links)
-    app.include_router(_version_1(app))
+    # With its prefix here: FastAPI would build all of its routes once more to see that none has an empty path.
+    app.include_router(_version_1(app), prefix="/api/v1")
     refusals.install(app)
     app.add_middleware(Once, context=context)
     app.add_middleware(Bodies)
@@ -151,7 +152,7 @@ def _version_1(app: FastAPI) -> APIRouter:
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
-    router = APIRouter(prefix="/api/v1", dependencies=[Security(_TOKEN), Security(_SESSION)], responses=every)
+    router = APIRouter(dependencies=[Security(_TOKEN), Security(_SESSION)], responses=every)
     for part in (
         pumps,
         readings,
