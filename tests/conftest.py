@@ -24,6 +24,7 @@ RUN = uuid4().hex[:8]  # several may run on one server
 QUICK = {"fsync": "off", "shared_buffers": "128MB"}
 LONG = (
     *("tests/failures/", "tests/journeys/", "tests/simulators/test_scenarios", "tests/simulators/test_trial"),
+    *("tests/web/", "tests/security/", "tests/core/test_webhook"),
     *(
         "tests/deploy/test_shipped",
         "tests/test_supervise",
