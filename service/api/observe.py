@@ -1,18 +1,14 @@
-"""What came of each request? Counts it, times it, and answers in its place when it ended in an exception."""
+"""What came of each request? Counts it and times it."""
 
-import logging
 import time
-from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem_of
-from service.logs import tell
 from service.metrics import Metrics
 
 
 class Observe:
-    """The outermost layer: the problems of the gate and of bodies become responses here, and so do failures."""
+    """Around what answers also when something failed: `Refusals`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -33,22 +29,12 @@ class Observe:
 
         try:
             await self._app(scope, receive, noted)
-        except Exception as error:
-            problem = problem_of(error)
-            if problem.status is HTTPStatus.INTERNAL_SERVER_ERROR:
-                where = {"method": scope["method"], "route": _route(scope)}
-                logging.getLogger("pumpwatch").exception("request_failed", extra={"fields": where})
-            elif problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
-                tell("request_refused", logging.WARNING, route=_route(scope), reason=problem.detail)
-            if status:
-                raise  # half an answer has gone out: only closing the connection says that it is not whole
-            await problem.response()(scope, receive, noted)
         finally:
-            self._metrics.requests.labels(scope["method"], _route(scope), str(status)).inc()
-            self._metrics.request_seconds.labels(_route(scope)).observe(time.perf_counter() - began)
+            self._metrics.requests.labels(scope["method"], route_of(scope), str(status)).inc()
+            self._metrics.request_seconds.labels(route_of(scope)).observe(time.perf_counter() - began)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route's pattern, never the path: that would be a series for each pump, and for each guess of a stranger."""
     route = scope.get("route")
     if route is None:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import asyncpg
-from fastapi import FastAPI, Request, Response
+from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
@@ -135,16 +135,6 @@ def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     if HTTPStatus.TOO_MANY_REQUESTS in found:
         found[HTTPStatus.TOO_MANY_REQUESTS]["headers"] = _RETRY_AFTER
     return found
-
-
-def install(app: FastAPI) -> None:
-    """Let problems answer also where FastAPI would answer in a form of its own."""
-    for kind in (Problem, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _answer)
-
-
-def _answer(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
 
 
 def _field_error(found: Mapping[str, Any]) -> FieldError:

@@ -144,11 +144,12 @@ async def _proven(
 async def use_link(context: Ctx, connection: Database, link: Annotated[str, Path(max_length=100)]) -> Response:
     """Log in by a link, and go to the board."""
     now = context.clock()
-    found = await people.use_link(connection, link, now)
-    if found is None:
+    async with connection.transaction():  # a link that let nobody in is not used up
+        found = await people.use_link(connection, link, now)
+        session = found and await people.begin_session(connection, *found, "link", now)
+    if not session:
         text = "It was used, or it is too old: a link works once, within a quarter of an hour. Ask for another one."
         return Response(page("This link does not work", [text]), HTTPStatus.GONE, HEADERS, "text/html; charset=utf-8")
-    session = await people.begin_session(connection, *found, "link", now)
     response = Response(status_code=HTTPStatus.SEE_OTHER, headers={"Location": "/", "Cache-Control": "no-store"})
     remember(response, context.settings, session, int(people.LASTS.total_seconds()))
     return response

@@ -9,8 +9,9 @@ from nicegui import ui
 from service.api import deliveries
 from service.api.deliveries import Attempted, DeliveryDetail
 from service.api.problems import Problem
-from service.web import admin_frame, desk
-from service.web.admin_forms import button, facts, heading, live, row, table, tried
+from service.web import admin_frame, desk, frame
+from service.web.admin_forms import button, facts, heading, live, row, table
+from service.web.told import tried
 from service.web.words import ago
 
 AGAIN_S: Final = 1.0
@@ -32,7 +33,7 @@ async def _page(delivery_id: str) -> None:
             delivery = await read()
         except Problem as problem:
             heading("No such delivery")
-            ui.label(problem.detail)
+            frame.refused(problem)
             return
         heading(f"{delivery.kind.replace('_', ' ').capitalize()}, for {delivery.endpoint}")
         with ui.element("div").classes("acts"):

@@ -12,9 +12,10 @@ from service.api.deliveries import Delivery
 from service.api.endpoint_models import Endpoint
 from service.api.problems import Problem
 from service.core.change import Priority
-from service.web import admin_endpoint_forms, admin_frame, desk
+from service.web import admin_endpoint_forms, admin_frame, desk, frame
 from service.web.admin_endpoint_forms import FORMATS
-from service.web.admin_forms import OUTCOMES, button, facts, heading, live, row, table, tried
+from service.web.admin_forms import OUTCOMES, button, facts, heading, live, row, table
+from service.web.told import tried
 from service.web.words import ago
 
 AGAIN_S: Final = 2.0
@@ -81,7 +82,7 @@ async def _one(endpoint_id: UUID) -> None:
     except Problem as problem:
         with admin_frame.page("Endpoint"):
             heading("No such endpoint")
-            ui.label(problem.detail)
+            frame.refused(problem)
         return
     with admin_frame.page(endpoint.name, "/admin/endpoints"):
         title = heading(endpoint.name)

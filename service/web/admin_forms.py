@@ -1,62 +1,21 @@
 """How does a person fill in something? A dialog of labelled fields; what the API finds wrong stands at its field."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Final, Self, TypeVar
 
-import pydantic
 from nicegui import ui
 from nicegui.element import Element
 from nicegui.elements.mixins.validation_element import ValidationElement
 from nicegui.elements.mixins.value_element import ValueElement
 
-from service.api.problems import FieldError, Problem, database_reason, wrong_fields
+from service.api.problems import Problem
+from service.web.told import notify, problem_of, told
 from service.web.words import is_long
 
 T = TypeVar("T")
 Values = dict[str, Any]
 _FIELD: Final = "outlined dense"
-
-
-def problem_of(error: Exception) -> Problem | None:
-    """What to tell of it; None: it is a fault of ours."""
-    match error:
-        case Problem():
-            return error
-        case pydantic.ValidationError():
-            found = [(".".join(str(part) for part in each["loc"]) or "form", each["msg"]) for each in error.errors()]
-            return wrong_fields([FieldError(place="body", field=field, detail=what) for field, what in found])
-    reason = database_reason(error)
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else None
-
-
-_OURS: Final = "this is a fault of ours; it has been logged"
-
-
-@contextmanager
-def told(tell: Callable[[Problem], object]) -> Iterator[None]:
-    """What goes wrong within it is told; a fault of ours is raised as well, so that it is logged."""
-    try:
-        yield
-    except Exception as error:
-        problem = problem_of(error)
-        tell(problem or Problem(HTTPStatus.INTERNAL_SERVER_ERROR, _OURS))
-        if problem is None:
-            raise
-
-
-def _notify(problem: Problem) -> None:
-    ui.notify(problem.detail, type="warning", close_button="Close", timeout=0)
-
-
-async def tried(what: Awaitable[object], done: str = "") -> None:
-    """Do what a person asked for; say that it is done, or why it could not be."""
-    with told(_notify):
-        await what
-        if done:
-            ui.notify(done, type="positive")
 
 
 class Form:
@@ -198,7 +157,7 @@ def button(label: str, then: Callable[[], object], *, name: str = "", quiet: boo
     """`name`: what a screen reader says, where the label alone does not say of what."""
 
     async def pressed() -> None:
-        with told(_notify):
+        with told(notify):
             under_way = then()
             if isawaitable(under_way):
                 await under_way

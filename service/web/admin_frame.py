@@ -13,8 +13,6 @@ from fastapi import Response
 from nicegui import ui
 
 from service.api.context import at_least
-from service.api.link_page import HEADERS
-from service.api.link_page import page as plain_page
 from service.api.problems import Problem
 from service.postgres.accounts import Account, Role
 from service.web import desk, frame
@@ -47,21 +45,6 @@ def checked(account: Account) -> Account:
     if account.sites is not None:
         raise Problem(HTTPStatus.FORBIDDEN, f"{account.name} sees some sites alone: this is of all")
     return account
-
-
-def refusal_of(account: Account) -> Response | None:
-    """What to answer in the place of such a page to whoever is no administrator."""
-    try:
-        checked(account)
-    except Problem as problem:
-        return refused("This is for administrators", problem)
-    return None
-
-
-def refused(title: str, problem: Problem) -> Response:
-    """A plain page that says in words what the API says to programs."""
-    text = plain_page(title, [f"{problem.detail[0].upper()}{problem.detail[1:]}."])
-    return Response(text, problem.status, {**HEADERS, **(problem.headers or {})}, "text/html; charset=utf-8")
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from service.api.accounts import AccountSettings, NewAccount, Person, SetPasswor
 from service.api.passwords import LEAST_CHARACTERS, MOST_CHARACTERS
 from service.api.problems import Problem
 from service.postgres.accounts import Role
-from service.web import admin_frame, desk
-from service.web.admin_forms import Form, Values, button, facts, heading, live, row, shown_once, table, tried
+from service.web import admin_frame, desk, frame
+from service.web.admin_forms import Form, Values, button, facts, heading, live, row, shown_once, table
+from service.web.told import tried
 from service.web.words import ago
 
 AGAIN_S: Final = 5.0
@@ -136,7 +137,7 @@ async def _one(name: str) -> None:
             person = await read()
         except Problem as problem:
             heading("Nobody of this name")
-            ui.label(problem.detail)
+            frame.refused(problem)
             return
         heading(person.name)
         with ui.element("div").classes("acts"):

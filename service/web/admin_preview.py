@@ -11,7 +11,8 @@ from service.core.change import Priority
 from service.core.policy import EVERYBODY
 from service.core.reading import DrugClass
 from service.web import admin_frame, desk
-from service.web.admin_forms import button, heading, row, table, tried
+from service.web.admin_forms import button, heading, row, table
+from service.web.told import tried
 
 
 def add_to(sites: Sequence[str]) -> None:

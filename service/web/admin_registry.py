@@ -18,7 +18,8 @@ from service.core.rulebook import Problem as Mistake
 from service.postgres import registry
 from service.postgres.accounts import Account
 from service.web import admin_frame, desk
-from service.web.admin_forms import button, confirm, heading, live, row, table, tried
+from service.web.admin_forms import button, confirm, heading, live, row, table
+from service.web.told import tried
 from service.web.words import ago
 
 AGAIN_S: Final = 5.0

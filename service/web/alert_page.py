@@ -36,7 +36,7 @@ async def _page(alert_id: UUID) -> None:
     except Problem as problem:
         with frame.page("Alert"):
             ui.html("<h1>No such alert</h1>", sanitize=False)
-            ui.label(problem.detail)
+            frame.refused(problem)
         return
     with frame.page(condition(alert.condition)):
         shown = _Shown(alert)

@@ -11,12 +11,12 @@ from nicegui import ui
 from service.api import alerts
 from service.api.alert_models import AlertDetail
 from service.api.context import at_least
-from service.api.problems import Problem, not_found
+from service.api.problems import not_found
 from service.core.answers import AT_MOST
 from service.core.sentences import what_evidence_says
 from service.postgres.accounts import Account, Role
 from service.web import desk
-from service.web.frame import tried
+from service.web.told import is_for_now, notify, told, tried
 from service.web.words import SHAPES, condition
 
 SHELF_MINUTES: Final = {10: "10 minutes", 30: "30 minutes", 120: "2 hours", 1440: "24 hours", 10_080: "7 days"}
@@ -74,7 +74,7 @@ async def shelve(alert_id: UUID) -> None:
             if not reason.value.strip():
                 reason.props('error error-message="A reason is needed"')
                 return
-            if await tried(_shelve(alert_id, reason.value, minutes.value), "Shelved"):
+            if await tried(_shelve(alert_id, reason.value, minutes.value), "Shelved") is None:
                 dialog.close()
 
         _buttons(dialog, "Shelve", do)
@@ -103,18 +103,16 @@ async def _ask(alert_id: UUID, verb: str, text: str) -> None:
         note = ui.textarea("Note (optional)").props("autofocus outlined maxlength=2000").classes("w-full")
 
         async def do() -> None:
-            await tried(_done(operation, alert_id, note.value), done)
-            dialog.close()
+            if not is_for_now(await tried(_done(operation, alert_id, note.value), done)):
+                dialog.close()
 
         _buttons(dialog, verb, do)
 
 
 async def _asked_about(alert_id: UUID) -> AlertDetail | None:
-    try:
+    with told(notify):
         return await the_alert(alert_id)
-    except Problem as problem:
-        ui.notify(problem.detail, type="warning")
-        return None
+    return None
 
 
 @contextmanager

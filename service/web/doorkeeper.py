@@ -36,7 +36,7 @@ _LOGIN_POLICY: Final = (
 
 
 class Doorkeeper:
-    """Puts the account into the request's state, or answers in the page's place."""
+    """Puts the account into the request's state, leads to the login, or raises a Problem."""
 
     def __init__(self, app: ASGIApp, context_of: ContextOf) -> None:
         self._app, self._context_of = app, context_of
@@ -44,17 +44,12 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path not in OPEN and not path.startswith(OPEN_BELOW):
-            try:
-                account = await self._account(HTTPConnection(scope))
-            except Problem as problem:  # of a websocket there is none
-                await admin_frame.refused("Not at the moment", problem)(scope, receive, send)
-                return
+            account = await self._account(HTTPConnection(scope))
             if account is None:
                 await _shown_out(scope, receive, send)
                 return
-            if f"{path}/".startswith(f"{admin_frame.HOME}/") and (answer := admin_frame.refusal_of(account)):
-                await answer(scope, receive, send)
-                return
+            if f"{path}/".startswith(f"{admin_frame.HOME}/"):
+                admin_frame.checked(account)
             scope.setdefault("state", {})["account"] = account
         await self._app(scope, receive, send)
 

@@ -131,12 +131,7 @@ async def _looking(look: Look) -> AsyncIterator[None]:
         desk.live().remove(look)
 
 
-async def tried(what: Awaitable[object], done: str) -> bool:
-    """Do what a person asked for; say that it is done, or why it could not be."""
-    try:
-        await what
-    except Problem as problem:
-        ui.notify(problem.detail, type="warning", close_button="Close", timeout=0)
-        return False
-    ui.notify(done, type="positive")
-    return True
+def refused(problem: Problem) -> None:
+    """Below the heading of a page that has nothing to show: why, also in its status."""
+    ui.context.client.status_code = problem.status
+    ui.label(problem.detail)

@@ -1,15 +1,17 @@
 """How do the API and the board share one address? By path: what is the API's goes there, all else is the board's."""
 
 import hashlib
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
-from nicegui import ui
+from nicegui import app, ui
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.observe import Observe
+from service.api.refusals import Refusals, install, is_for_people
 from service.metrics import Metrics
 from service.web import (
     account_page,
@@ -34,8 +36,8 @@ from service.web import (
 from service.web.doorkeeper import Doorkeeper, PageHeaders
 from service.web.login_page import PAGE
 
-_API: Final = frozenset({"/live", "/ready", "/metrics"})
-_API_BELOW: Final = ("/api/", "/a/", "/hooks/", "/login/")
+_LINKS_BELOW: Final = ("/a/", "/login/")
+"""Pages too, which the API shows."""
 ADMIN: Final = (
     *(admin_frame, admin_endpoints, admin_deliveries, admin_people, admin_tokens),
     *(admin_on_call, admin_policies, admin_registry, admin_overrides, admin_quarantine),
@@ -66,17 +68,26 @@ def with_board(api: FastAPI, metrics: Metrics) -> ASGIApp:
         storage_secret=hashlib.sha256(context_of().settings.database_url.encode() + b"board").hexdigest(),
         session_middleware_kwargs={"same_site": "strict"},
     )
-    board = PageHeaders(Observe(Doorkeeper(shell, context_of), metrics))
+    _refuse_as_everywhere(shell)
+    board = PageHeaders(Observe(Refusals(Doorkeeper(shell, context_of)), metrics))
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await shell(scope, receive, send)
-        elif scope["path"] in _API or scope["path"].startswith(_API_BELOW):
+        elif scope["path"].startswith(_LINKS_BELOW) or not is_for_people(scope["path"]):
             await api(scope, receive, send)
         else:
             await board(scope, receive, send)
 
     return both
+
+
+def _refuse_as_everywhere(shell: FastAPI) -> None:
+    """NiceGUI would show the words of an exception, on a page that needs its scripts."""
+    app.exception_handlers.pop(HTTPStatus.NOT_FOUND, None)
+    app.add_middleware(Refusals)
+    for each in (shell, app):
+        install(each)
 
 
 async def _login() -> Response:

@@ -48,7 +48,7 @@ async def _page(
     except Problem as problem:
         with frame.page("Pump"):
             ui.html("<h1>No such pump</h1>", sanitize=False)
-            ui.label(problem.detail)
+            frame.refused(problem)
         return
     with frame.page(pump_id):
         shown = _Shown(pump, chosen, alerts)

@@ -29,7 +29,8 @@ async def test_nothing_but_health_is_open(ward: Ward) -> None:
         for headers in ({}, {"Authorization": "Bearer pumpwatch_guessed"}, {"Authorization": "Basic cHVtcA=="}):
             answer = await ward.client.request(method, path, headers=headers)
             assert (method, path, answer.status_code) == (method, path, 401)
-            problem(answer, 401)
+            if path.startswith("/api/"):
+                problem(answer, 401)
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 

@@ -85,8 +85,9 @@ async def test_every_door_for_strangers_counts_and_health_and_the_canary_stay_op
     assert await statuses(limited.client, "/a/guessed", 1) == [404]
     assert (await limited.client.post("/api/v1/session", json=wrong)).status_code == 401
     assert await statuses(limited.client, "/api/v1/sites", 1) == [401]
-    for path in ("/login/guessed", "/a/guessed", "/api/v1/sites", "/no-such-path"):
-        problem(await limited.client.get(path), 429)
+    for path in ("/login/guessed", "/a/guessed", "/no-such-path"):
+        assert await statuses(limited.client, path, 1) == [429]
+    problem(await limited.client.get("/api/v1/sites"), 429)
     problem(await limited.client.post("/api/v1/session", json=wrong), 429)
 
     assert await statuses(limited.client, "/live", 20) == [200] * 20

@@ -101,6 +101,7 @@ RUN_BY = {
     "service/web/pipeline_page.py": "tests/web/test_board.py",
     "service/web/pump_charts.py": "tests/web/test_pump_page.py",
     "service/web/tables.py": "tests/web/test_board.py",
+    "service/web/told.py": "tests/web/test_cannot_answer.py",
     "simulators/__main__.py": "tests/simulators/test_cli.py",
     "simulators/way.py": "tests/simulators/test_generate.py",
     "service/__main__.py": "tests/test_cli.py",

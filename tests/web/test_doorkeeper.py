@@ -3,6 +3,7 @@
 import httpx
 from starlette.responses import PlainTextResponse
 
+from service.api.refusals import Refusals
 from service.api.throttle import AT_ONCE_S
 from service.postgres import people
 from service.postgres.accounts import Role
@@ -20,7 +21,7 @@ async def test_who_asks_too_much_of_the_board_reads_on_a_page_when_to_come_again
     async with staffed(postgres_url, elapsed_s=stopped_s, api_requests_per_s=2 / AT_ONCE_S) as ward:
         account = await people.add(ward.database, "dr-weber", Role.CLINICIAN, "test")
         session = await people.begin_session(ward.database, account, "dr-weber", "link", ward.clock())
-        board = httpx.ASGITransport(Doorkeeper(PlainTextResponse("the page"), ContextOf(ward.app)))
+        board = httpx.ASGITransport(Refusals(Doorkeeper(PlainTextResponse("the page"), ContextOf(ward.app))))
         cookies = {"pumpwatch_session": session}
         async with httpx.AsyncClient(transport=board, base_url="http://board", cookies=cookies) as browser:
             answers = [await browser.get("/pumps") for _ in range(3)]

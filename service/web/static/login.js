@@ -18,7 +18,9 @@ document.getElementById("login").addEventListener("submit", async (event) => {
       return;
     }
     const said = await answer.json();
-    problem.textContent = answer.status === 422 ? "Give a name and a password." : said.detail;
+    if (answer.status === 422) problem.textContent = "Give a name and a password.";
+    else if (answer.status >= 500) problem.textContent = "pumpwatch cannot answer at the moment. Try again in some seconds.";
+    else problem.textContent = said.detail;
   } catch {
     problem.textContent = "The service does not answer. Try again.";
   }
