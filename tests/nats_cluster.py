@@ -1,4 +1,4 @@
-"""Three NATS nodes on loopback addresses of their own, from the configuration that `pumpwatch cluster plan` writes."""
+"""Three NATS nodes on loopback addresses of their own, from what `pumpwatch cluster plan` and `pumpwatch ca` write."""
 
 import http.client
 import json
@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import closing, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,18 @@ def environment_of_nodes(directory: Path) -> dict[str, str]:
     given = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     passwords = {name: name.partition("_")[0].lower() for name in given if name.endswith("_PASSWORD")}
     return passwords | {"ROUTES": given["ROUTES"].strip("'").replace("routes:...@", "routes:routes@")}
+
+
+def run(command: list[str]) -> None:
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        assert main(command) == EXIT_OK, said.getvalue()
+
+
+def certify(authority: Path, *hosts: str) -> None:
+    """A new authority, and what it makes for nodes on these hosts."""
+    run(["ca", "init", "--dir", str(authority)])
+    for host in hosts:
+        run(["ca", "issue-node", "--dir", str(authority), host])
 
 
 class NatsNode:
@@ -120,14 +132,15 @@ class NatsCluster:
         self.directory = directory
         names = ("mqtt", "nats", "routes", "monitoring")
         self.ports = {name: free_port() for name in names}
+        self.authority = directory / "ca"
         command = ["cluster", "plan", "--to", str(directory), "--ingesters", str(ingesters)]
-        command += ["--store", str(directory / "{name}" / "store"), *words]
+        command += ["--store", str(directory / "{name}" / "store"), "--tls", str(self.authority / "nodes"), *words]
         for host in HOSTS:
             command += ["--node", host]
         for name, port in self.ports.items():
             command += [f"--{name}-port", str(port)]
-        with redirect_stdout(StringIO()):
-            assert main(command) == EXIT_OK
+        run(command)
+        certify(self.authority, *HOSTS)
         if anonymous:
             for configuration in directory.glob("nats-*.conf"):
                 with configuration.open("a", encoding="utf-8") as file:

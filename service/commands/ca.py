@@ -50,18 +50,21 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     server = action("issue-server", run_issue_server, "a certificate for a broker, a database or the API")
     server.add_argument("hosts", nargs="+", metavar="HOST", help="its names and addresses; the first names the files")
+    node = action("issue-node", run_issue_node, "a certificate for a node of a cluster, by which the others know it")
+    node.add_argument("hosts", nargs="+", metavar="HOST", help="as for `pumpwatch cluster plan`, the same first")
     part = action(
         "issue-service", run_issue_service, "a certificate for a part of the service that speaks to the broker"
     )
     part.add_argument("part", choices=list(Part), type=Part, help=", ".join(Part))
     part.add_argument("--name", default="", help="one of several of that part; default: as the part")
-    for made, days in ((init, AUTHORITY_D), (issue, PUMP_D), (fleet, PUMP_D), (server, SERVER_D), (part, SERVICE_D)):
+    of_pumps, of_hosts = ((issue, PUMP_D), (fleet, PUMP_D)), ((server, SERVER_D), (node, SERVER_D))
+    for made, days in ((init, AUTHORITY_D), *of_pumps, *of_hosts, (part, SERVICE_D)):
         made.add_argument("--days", type=_days, default=days, help=f"how long it works ({days})")
-    for made in (issue, server, part):
+    for made in (issue, server, node, part):
         made.add_argument(
             "--renew", action="store_true", help="although there is one that works, which goes on working"
         )
-    for made in (issue, fleet, server, part):
+    for made in (issue, fleet, server, node, part):
         made.add_argument("--out", type=Path, metavar="DIR", help="where to; default: below the authority")
     revoke = action("revoke", run_revoke, "take back the certificates of a pump, a part or a server")
     revoke.add_argument("name", help="the pump's id, or the name of a part or a server")
@@ -108,6 +111,11 @@ def run_issue(arguments: argparse.Namespace) -> int:
 def run_issue_server(arguments: argparse.Namespace) -> int:
     hosts = [names.server(host).name for host in arguments.hosts]
     return _issue_one(arguments, names.server(hosts[0]), hosts=hosts)
+
+
+def run_issue_node(arguments: argparse.Namespace) -> int:
+    hosts = [names.node(host).name for host in arguments.hosts]
+    return _issue_one(arguments, names.node(hosts[0]), hosts=hosts)
 
 
 def run_issue_service(arguments: argparse.Namespace) -> int:
@@ -182,7 +190,7 @@ def run_revoke(arguments: argparse.Namespace) -> int:
 
 
 def _remind(kind: Kind) -> None:
-    if kind is not Kind.SERVER:
+    if kind in {Kind.PUMP, Kind.PART}:
         print("the broker learns of it by `pumpwatch ca broker` and a reload", file=sys.stderr)
 
 

@@ -35,6 +35,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     planning.add_argument(
         "--store", default="/var/lib/nats", metavar="DIR", help="of a node; {name} stands for its own"
     )
+    planning.add_argument(
+        "--tls",
+        default="/etc/nats/tls",
+        metavar="DIR",
+        help="of a node, for what `pumpwatch ca issue-node` makes",
+    )
     usual = Ports()
     planning.add_argument("--mqtt-port", type=int, default=usual.mqtt, metavar="PORT")
     planning.add_argument("--nats-port", type=int, default=usual.nats, metavar="PORT")
@@ -67,6 +73,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
         retention_d=arguments.retention_days,
         ports=Ports(arguments.mqtt_port, arguments.nats_port, arguments.routes_port, arguments.monitoring_port),
         store=arguments.store,
+        tls=arguments.tls,
     )
     if wrong := problems(wanted):
         print("\n".join(wrong), file=sys.stderr)

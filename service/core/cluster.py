@@ -48,7 +48,10 @@ USUAL_PORTS: Final = Ports()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for. `held_h`: for how long the brokers keep what pumps send while nothing takes it."""
+    """What is asked for. `held_h`: for how long the brokers keep what pumps send while nothing takes it.
+
+    `store` and `tls`: directories of a node; in `tls` are its certificate and key, and `ca.crt`.
+    """
 
     nodes: tuple[Node, ...]
     ingesters: int
@@ -58,6 +61,7 @@ class Wanted:
     retention_d: int
     ports: Ports = USUAL_PORTS
     store: str = "/var/lib/nats"
+    tls: str = "/etc/nats/tls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

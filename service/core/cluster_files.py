@@ -29,9 +29,17 @@ jetstream {{ store_dir: "{store}", max_file_store: {store_bytes} }}
 cluster {{
   name: pumpwatch
   listen: "{host}:{routes_port}"
-  # Whoever joins as a node may say and hear everything.
+  # Whoever joins as a node may say and hear everything: it needs the password, and a certificate of the authority.
   authorization {{ user: routes, password: $ROUTES_PASSWORD, timeout: 5 }}
   routes: $ROUTES
+  tls {{
+    cert_file: "{tls}/{stem}.pem"
+    key_file: "{tls}/{stem}.key"
+    ca_file: "{tls}/ca.crt"
+    verify: true
+    min_version: "1.2"
+    timeout: 5
+  }}
 }}
 mqtt {{
   listen: "{host}:{mqtt}"
@@ -91,6 +99,8 @@ brokers    {nodes} nodes, every message on all of them
            store of a node: {store_gb:,.2f} GB
            processors a node: {node_cores:,.1f} = {messages:,.0f}/s x {broker_us:g} us, {busy:.0%} busy
            unsettled a shard: at most {max_unsettled}
+           certificates: pumpwatch ca issue-node HOST, for each of {hosts};
+           then of nodes/ to {tls} of each: ca.crt, and its own HOST.pem and HOST.key
            once they run: pumpwatch cluster limit --nats nats://pumpwatch:...@{host}:{nats} --max-bytes {stream_bytes}
 ingesters  {ingesters}, {share:,.0f} messages/s each; without one of them {without}
            processors each: {ingester_cores:,.1f} = {share:,.0f}/s x {ingester_us:g} us, {busy:.0%} busy
@@ -127,7 +137,9 @@ def node_file(plan: Plan, node: Node) -> str:
         mqtt=wanted.ports.mqtt,
         routes_port=wanted.ports.routes,
         payload=MAX_PAYLOAD_BYTES,
-        store=wanted.store if "{" not in wanted.store else wanted.store.format(name=node.name),
+        store=wanted.store.replace("{name}", node.name),
+        tls=wanted.tls.replace("{name}", node.name),
+        stem=node.host.replace(":", "-"),
         store_bytes=plan.store_bytes,
         max_unsettled=plan.max_unsettled,
         replicas=len(wanted.nodes),
@@ -167,6 +179,8 @@ def numbers(plan: Plan) -> str:
         busy=BUSY,
         max_unsettled=plan.max_unsettled,
         host=wanted.nodes[0].host,
+        hosts=", ".join(node.host for node in wanted.nodes),
+        tls=wanted.tls,
         nats=wanted.ports.nats,
         stream_bytes=plan.stream_bytes,
         ingesters=wanted.ingesters,

@@ -12,7 +12,7 @@ import httpx
 from service.doctor.clocks import offset
 from service.doctor.finding import Finding, ok, problem, warning
 from service.mqtt.connecting import brokers_of, connect, why
-from service.mqtt.credentials import CredentialsError, credentials_of
+from service.mqtt.credentials import SOON, CredentialsError, credentials_of
 from service.mqtt.monitor import ask_nats
 from service.mqtt.speaker import Speaker
 from service.settings import Settings, SettingsError
@@ -84,7 +84,8 @@ async def _limits(settings: Settings) -> list[Finding]:
             do = "is PUMPWATCH_BROKER_MONITOR_URL the address of NATS' monitoring (http_port)?"
             found.append(problem(AREA, f"{url} does not answer as NATS does: {type(error).__name__}", do))
             continue
-        found += [*of_varz(said), *offset(f"the broker at {url}", _time(said["now"]), asked_at, answered_at)]
+        found += [*of_varz(said), *of_routes(said, answered_at)]
+        found += offset(f"the broker at {url}", _time(said["now"]), asked_at, answered_at)
     with suppress(OSError, ValueError):  # said above, of each
         reports = await ask_nats(settings.broker_monitor_url)
         found += [problem(AREA, report.reason, f"docs/runbook.md, {report.condition}") for report in reports]
@@ -112,6 +113,27 @@ def of_varz(said: Mapping[str, Any]) -> Iterator[Finding]:
             yield problem(AREA, f"{name} is {value:g}{unit}: too little", do)
         else:
             yield ok(AREA, f"{name} is {value:g}{unit}")
+
+
+def of_routes(said: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+    """What a node of a cluster says of its way to the others."""
+    area, routes = "broker TLS", said.get("cluster") or {}
+    if not routes.get("urls"):
+        return
+    node = said.get("server_name") or "a node"
+    if not (routes.get("tls_required") and routes.get("tls_verify")):
+        do = "give its `cluster` block the `tls` that `pumpwatch cluster plan` writes: all nodes at once"
+        yield problem(area, f"{node} speaks to the other nodes in plain text, or asks for no certificate", do)
+    if ends_at := routes.get("tls_cert_not_after"):
+        left = _time(ends_at) - now
+        what = f"the certificate by which the other nodes know {node}"
+        do = "`pumpwatch ca issue-node HOST --renew`, copy it there, and reload the node"
+        if left.total_seconds() <= 0:
+            yield problem(area, f"{what} ended at {_time(ends_at):%Y-%m-%d %H:%M} UTC", do)
+        elif left < SOON:
+            yield warning(area, f"{what} ends in {left.days} days", do)
+        else:
+            yield ok(area, f"{what}: until {_time(ends_at):%Y-%m-%d}")
 
 
 def _time(text: str) -> datetime:

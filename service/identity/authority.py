@@ -18,6 +18,15 @@ CURVE: Final = ec.SECP256R1
 BACKDATED: Final = timedelta(hours=1)
 """A pump's clock may be behind ours when it is given its certificate."""
 LEAST_RSA_BITS: Final = 2048
+_CALLED, _CALLS = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+_PURPOSES: Final = {
+    Kind.PUMP: (_CALLS,),
+    Kind.PART: (_CALLS,),
+    Kind.SERVER: (_CALLED,),
+    Kind.NODE: (_CALLED, _CALLS),
+}
+_OF_HOSTS: Final = frozenset({Kind.SERVER, Kind.NODE})
+"""These are known by where they are, the others by a URI."""
 
 
 class AuthorityError(Exception):
@@ -97,20 +106,18 @@ class Authority:
         key = ec.generate_private_key(CURVE()) if request_pem is None else None
         public = key.public_key() if key is not None else _requested(request_pem or b"")
         serial = x509.random_serial_number()
-        is_server = holder.kind is Kind.SERVER
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, holder.common_name[:64])])
         names = (
             [_host(host) for host in hosts]
-            if is_server
+            if holder.kind in _OF_HOSTS
             else [x509.UniformResourceIdentifier(uri) for uri in (holder.uri, holder.uri_of(serial))]
         )
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if is_server else ExtendedKeyUsageOID.CLIENT_AUTH
         certificate = (
             _builder(subject, self.certificate.subject, public, now, not_after)
             .serial_number(serial)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(_PURPOSES[holder.kind]), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)

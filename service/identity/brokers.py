@@ -78,4 +78,4 @@ def write_configuration(
 
 
 def _in_force(cabinet: Cabinet, now: datetime) -> list[Entry]:
-    return [entry for entry in cabinet.entries() if entry.kind is not Kind.SERVER and entry.works(now)]
+    return [entry for entry in cabinet.entries() if entry.kind in {Kind.PUMP, Kind.PART} and entry.works(now)]

@@ -15,7 +15,7 @@ from service.identity.authority import Authority, AuthorityError, Issued
 from service.identity.names import Holder, Kind, Part
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, LOCK = "ca.key", "ca.crt", "issued.jsonl", "crl.pem", "lock"
-FOLDERS: Final = {Kind.PUMP: "pumps", Kind.PART: "services", Kind.SERVER: "servers"}
+FOLDERS: Final = {Kind.PUMP: "pumps", Kind.PART: "services", Kind.SERVER: "servers", Kind.NODE: "nodes"}
 """Each has `ca.crt` and, of everyone in it, `NAME.pem` and `NAME.key`: what that one is to be given."""
 REVOCATIONS_VALID_FOR: Final = timedelta(days=30)
 

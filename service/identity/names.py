@@ -24,6 +24,8 @@ class Kind(StrEnum):
     PUMP = "pump"
     PART = "service"
     SERVER = "server"
+    NODE = "node"
+    """Of a cluster of brokers: it calls the others, and they call it."""
 
 
 class Part(StrEnum):
@@ -81,7 +83,17 @@ def part_named(part: Part, name: str = "") -> Holder:
 
 
 def server(host: str) -> Holder:
-    """Raises NameRefusedError. An address with colons, as of IPv6, makes a name too."""
+    """Raises NameRefusedError."""
+    return Holder(Kind.SERVER, _host(host))
+
+
+def node(host: str) -> Holder:
+    """Raises NameRefusedError."""
+    return Holder(Kind.NODE, _host(host))
+
+
+def _host(host: str) -> str:
+    """An address with colons, as of IPv6, makes a name too."""
     if HOST.fullmatch(host) is None and re.fullmatch(r"[0-9A-Fa-f:]{2,39}", host) is None:
         raise NameRefusedError(f"{host!r} is neither a host's name nor its address")
-    return Holder(Kind.SERVER, host)
+    return host

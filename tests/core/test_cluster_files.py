@@ -19,6 +19,13 @@ def test_every_node_knows_all_others_and_splits_into_the_same_shards() -> None:
         assert all(f'"nats-route://routes:...@{other.host}:6222"' in named["nats.env"] for other in WANTED.nodes)
         assert '"shard.{{partition(64,1)}}.pumps.v1.{{wildcard(1)}}.{{wildcard(2)}}"' in text
         assert "stream_replicas: 3" in text
+        for end, of in (("pem", "cert"), ("key", "key")):
+            assert f'{of}_file: "/etc/nats/tls/{node.host}.{end}"' in text
+        assert "verify: true" in text
+        assert (
+            f"pumpwatch ca issue-node HOST, for each of {', '.join(node.host for node in WANTED.nodes)}"
+            in (named["plan.txt"])
+        )
 
 
 def test_no_file_holds_a_password() -> None:

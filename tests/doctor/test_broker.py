@@ -1,5 +1,6 @@
 """A broker that is away, does not let us in, or holds less than we need."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.doctor import broker
@@ -53,3 +54,21 @@ def test_an_older_nats_and_a_small_payload_are_found() -> None:
     found = list(broker.of_varz(said))
     assert "it is NATS 2.14.0 -> use 2.14.4 or newer" in told(found, Level.WARNING)
     assert "max_payload is 65536 bytes: too little -> set max_payload: 278528" in told(found)
+
+
+def test_a_way_between_nodes_without_tls_or_with_a_certificate_that_ends_is_found() -> None:
+    now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+
+    def seen(level: Level = Level.PROBLEM, **routes: object) -> str:
+        said = {"server_name": "nats-1", "cluster": {"urls": ["127.0.0.1:6222"], **routes}}
+        return told(list(broker.of_routes(said, now)), level)
+
+    verified = {"tls_required": True, "tls_verify": True}
+    assert "nats-1 speaks to the other nodes in plain text" in seen()
+    assert "or asks for no certificate -> give its `cluster` block" in seen(tls_required=True)
+    assert "know nats-1 ended at 2026-11-23 19:59 UTC -> `pumpwatch ca issue-node" in seen(
+        **verified, tls_cert_not_after="2026-11-23T19:59:00Z"
+    )
+    assert "ends in 29 days" in seen(Level.WARNING, **verified, tls_cert_not_after="2026-12-23T19:00:00Z")
+    assert "until 2027-12-25" in seen(Level.OK, **verified, tls_cert_not_after="2027-12-25T15:35:04Z")
+    assert list(broker.of_routes({"cluster": {}}, now)) == [], "it is alone"

@@ -1,6 +1,7 @@
 """What is in a certificate, and what an authority refuses."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from service.identity.authority import Authority, AuthorityError, Issued
-from service.identity.names import Holder, pump, server
+from service.identity.names import Holder, node, pump, server
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -58,6 +59,16 @@ def test_a_server_is_verified_by_each_of_its_names(authority: Authority) -> None
         builder.build_server_verifier(x509.DNSName("other.example")).verify(certificate(made), [])
     with pytest.raises(VerificationError):
         builder.build_client_verifier().verify(certificate(made), [])
+
+
+def test_a_node_of_a_cluster_calls_and_is_called_by_the_same_certificate(authority: Authority) -> None:
+    made = issued(authority, node("nats-1"), hosts=["nats-1", "10.0.0.1"])
+    builder = PolicyBuilder().store(Store([authority.certificate])).time(NOW)
+    builder.build_client_verifier().verify(certificate(made), [])
+    for place in (x509.DNSName("nats-1"), x509.IPAddress(ip_address("10.0.0.1"))):
+        builder.build_server_verifier(place).verify(certificate(made), [])
+    with pytest.raises(VerificationError):
+        builder.build_server_verifier(x509.DNSName("nats-2")).verify(certificate(made), [])
 
 
 def test_of_a_request_nothing_is_taken_but_the_key(authority: Authority) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import ssl
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from service.core.broker import Report
 from service.core.change import Condition
 from service.core.rulebook import DEFAULT_RULEBOOK
 from service.doctor import broker as doctor
+from service.doctor.finding import Level
 from service.embedded.child import free_port
 from service.loops.broker_watch import watch_broker
 from service.metrics import Metrics
@@ -23,7 +26,7 @@ from service.postgres.broker import record
 from service.postgres.way import look_once
 from service.settings import load
 from tests.doctor.seen import told
-from tests.nats_cluster import HOSTS, NatsCluster, NatsNode
+from tests.nats_cluster import HOSTS, NatsCluster, NatsNode, certify
 from tests.patience import until_found, until_true
 
 STORE = AlertStore(DEFAULT_RULEBOOK)
@@ -89,6 +92,7 @@ async def test_a_missing_node_and_a_lost_majority_are_one_alert_that_ends_when_t
         )
     )
     assert "nats-3 is not there -> docs/runbook.md, broker_degraded" in told(seen)
+    assert "the certificate by which the other nodes know nats-1: until " in told(seen, Level.OK)
 
     second.kill()
     lost = await watch.until("1 of its 3 nodes", "no majority")
@@ -137,21 +141,71 @@ async def test_what_prometheus_is_told_is_what_the_broker_says_now() -> None:
     assert await faults([]) == {"broker_degraded": 0.0, "broker_dropping": 0.0, "unanswered": 0.0}
 
 
-async def test_nobody_joins_the_cluster_as_a_node_without_its_password(cluster: NatsCluster, tmp_path: Path) -> None:
-    """Who did would speak as every pump, and hear all of them."""
+@dataclass(frozen=True)
+class Stranger:
+    """Who would speak as every pump, and hear all of them, if it joined the cluster as a node."""
+
+    password: str
+    authority: str
+    """Whose certificate it has: `ours`, `another`, or none at all."""
+    refused: str
+    """What a node says of it."""
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        pytest.param(Stranger("guessed", "ours", "authentication error"), id="without the password"),
+        pytest.param(Stranger("routes", "another", "TLS route handshake error"), id="with another's certificate"),
+        pytest.param(Stranger("routes", "", "TLS route handshake error"), id="in plain text"),
+    ],
+)
+async def test_nobody_joins_the_cluster_as_a_node_without_its_password_and_a_certificate_of_its_authority(
+    cluster: NatsCluster, tmp_path: Path, stranger: Stranger
+) -> None:
     file = tmp_path / "stranger.conf"
-    route = f"nats-route://routes:guessed@{HOSTS[0]}:{cluster.ports['routes']}"
+    authority = {"ours": cluster.authority, "another": tmp_path / "another"}.get(stranger.authority)
+    if stranger.authority == "another":
+        certify(tmp_path / "another", HOSTS[0])
+    route = f"nats-route://routes:{stranger.password}@{HOSTS[0]}:{cluster.ports['routes']}"
     file.write_text(
         f'server_name: stranger, listen: "127.0.0.1:{free_port()}"\n'
-        f'cluster {{ name: pumpwatch, listen: "127.0.0.1:{free_port()}", routes: ["{route}"] }}\n',
+        f'cluster {{ name: pumpwatch, listen: "127.0.0.1:{free_port()}", routes: ["{route}"]\n'
+        f"{_tls(authority / 'nodes', cluster.authority) if authority else ''} }}\n",
         encoding="utf-8",
     )
-    stranger = NatsNode(tmp_path, "stranger", HOSTS[0], file, {}, {})
+    node = NatsNode(tmp_path, "stranger", HOSTS[0], file, {}, {})
     before = len(cluster.nodes[0].log)
     try:
-        stranger.start()
-        await until_true(lambda: "authentication error" in cluster.nodes[0].log[before:], "the stranger to be refused")
-        for node in cluster.nodes:
-            assert "stranger" not in node.routes()
+        node.start()
+        await until_true(lambda: stranger.refused in cluster.nodes[0].log[before:], "the stranger to be refused")
+        for each in cluster.nodes:
+            assert "stranger" not in each.routes()
     finally:
-        stranger.stop()
+        node.stop()
+
+
+def _tls(certificates: Path, trusted: Path) -> str:
+    """It trusts whom the cluster trusts: what is in question is whether the cluster trusts it."""
+    stem = certificates / HOSTS[0]
+    return f'tls {{ cert_file: "{stem}.pem", key_file: "{stem}.key", ca_file: "{trusted}/ca.crt", timeout: 5 }}'
+
+
+async def test_who_has_no_certificate_hears_nothing_of_a_node_whatever_it_knows(cluster: NatsCluster) -> None:
+    trusting = ssl.create_default_context(cafile=cluster.authority / "ca.crt")
+    for node in cluster.nodes:
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await _greeting(node.host, cluster.ports["routes"], trusting)
+    own = cluster.authority / "nodes" / HOSTS[1]
+    trusting.load_cert_chain(f"{own}.pem", f"{own}.key")
+    assert (await _greeting(HOSTS[0], cluster.ports["routes"], trusting)).startswith(b"INFO ")
+
+
+async def _greeting(host: str, port: int, context: ssl.SSLContext) -> bytes:
+    """What a node says first to whoever it takes for another. It speaks TLS from the first byte on."""
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+        try:
+            return await reader.readuntil(b"\r\n")
+        finally:
+            writer.transport.abort()
