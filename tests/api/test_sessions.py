@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 
+from service.api import passwords
 from service.api.cookies import COOKIE
 from service.postgres import people
 from service.postgres.accounts import Role
@@ -118,6 +119,11 @@ async def test_whoever_guesses_is_slowed_down_and_learns_nothing(weber: Ward) ->
 
 CHANGE = "/api/v1/session/password"
 NEW = "another horse and battery"
+
+
+def test_who_has_no_password_is_compared_with_a_hash_that_costs_as_much_as_anybodys() -> None:
+    assert extract_parameters(passwords._NOBODYS) == extract_parameters(passwords._HASHER.hash("somebody's"))
+    assert passwords._NOBODYS.startswith("$argon2id$")
 
 
 async def test_a_ward_behind_one_address_logs_in_as_often_as_it_likes(weber: Ward) -> None:
