@@ -29,6 +29,7 @@ class Held:
     message: Message
     first: int  # positions
     last: int
+    first_sent_s: float = math.inf
     sent_s: float = -math.inf
     resend_s: float = math.inf
     counted_s: float = -math.inf
@@ -52,7 +53,7 @@ class Memory:
     # Lists, since most hold one message: an empty deque takes as much memory as all the rest.
     __slots__ = (
         *("held", "items", "through", "next_resend_s"),
-        *("_capacity_items", "_jitter", "_queue", "_on_the_wire", "_lag_s"),
+        *("_capacity_items", "_jitter", "_queue", "_on_the_wire", "_lag_s", "_longest_lag_s"),
     )
 
     def __init__(self, capacity_items: int, jitter: Callable[[], float]) -> None:
@@ -65,6 +66,7 @@ class Memory:
         self._queue: list[Held] = []
         self._on_the_wire = 0
         self._lag_s = 0.0  # from sending to receipt, of the newest message that the latest receipt covered
+        self._longest_lag_s = 0.0  # the same, if it was the first sending that arrived
 
     @property
     def held_from(self) -> tuple[int, int] | None:
@@ -110,6 +112,7 @@ class Memory:
                 continue
             patience = RESEND_AFTER_S * 2 ** min(held.tries, RESEND_DOUBLINGS)
             held.sent_s = now_s
+            held.first_sent_s = min(held.first_sent_s, now_s)
             held.resend_s = now_s + patience * (1 + 0.25 * self._jitter())
             held.tries += 1
             held.on_the_wire = True
@@ -162,6 +165,7 @@ class Memory:
             # and Partridge, 1987).
             again = any(held.tries > 1 for held in receipted)
             self._lag_s = min(lag_s, self._lag_s) if again else lag_s
+            self._longest_lag_s = now_s - receipted[-1].first_sent_s
         given_up = self._count_left_out(now_s)
         self._fill_hole(now_s)
         return Covered(receipted, given_up)
@@ -171,9 +175,13 @@ class Memory:
         return held.sent_s + max(IN_FLIGHT_S, 2 * self._lag_s)
 
     def _count_left_out(self, now_s: float) -> list[Held]:
-        """Only the first message held can be what stops the receipts; a count needs a sending since the last one."""
+        """Only the first message held can be what stops the receipts; a count needs a sending since the last one.
+
+        To send again too early costs little, to give up what is still on its way costs a reading: here the way is taken
+        to be as long as it may be.
+        """
         first = self.held[0] if self.held else None
-        if first is None or not first.tries or now_s < self._late_at(first):
+        if first is None or not first.tries or now_s < max(self._late_at(first), first.sent_s + self._longest_lag_s):
             return []
         if first.sent_s <= first.counted_s or now_s - first.counted_s < LEFT_OUT_EVERY_S:
             return []

@@ -233,6 +233,35 @@ def test_a_slow_service_is_not_sent_everything_twice(lag_s: int) -> None:
     assert not world.let_go
 
 
+def test_what_a_service_far_behind_has_not_come_to_is_not_given_up() -> None:
+    """It has everything twice to go through before what is new, and says the same receipt meanwhile."""
+    world = World()
+
+    def send() -> None:
+        before = len(world.sent)
+        while world.memory.wants_to_send:
+            world.send()
+            for held in world.sent[before:]:
+                world.memory.settled(held)  # the broker answers at once
+
+    for _ in range(300):
+        world.measure()
+    send()
+    for second in range(600):
+        if second == 20:
+            world.memory.relinked()
+        if second < 60:
+            world.measure()
+        send()
+        world.deliver(3)
+        if second % 10 == 9:
+            world.receipt()
+        world.wait(1.0)
+
+    assert not world.let_go
+    assert not world.memory.held
+
+
 def test_after_a_reconnect_everything_without_receipt_is_sent_oldest_first() -> None:
     world = World()
     for _ in range(10):
