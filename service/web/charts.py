@@ -222,7 +222,7 @@ def _marks(events: Sequence[tuple[datetime, str]]) -> dict[str, Any]:
 
 
 _QUIET_AXIS: Final[Mapping[str, Any]] = {
-    "axisLabel": {"color": GREY},
+    "axisLabel": {"color": GREY, "hideOverlap": True},
     "axisLine": {"lineStyle": {"color": GREY}},
     "splitLine": {"lineStyle": {"color": GREY, "opacity": 0.25}},
     "nameTextStyle": {"color": GREY},

@@ -22,11 +22,17 @@ _AT_MOST_EVERY_S: Final = 0.2
 _PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
 ACCOUNT: Final = "/account"
 _ADMIN: Final = (("Admin", "/admin"),)
-_LOG_OUT: Final = """async () => {
-const who = await (await fetch('/api/v1/session')).json();
-await fetch('/api/v1/session', {method: 'DELETE', headers: {'X-CSRF-Token': who.csrf_token}});
-location.assign('/login');
-}"""
+_STILL_LOGGED_IN: Final = "You are still logged in: that cannot be ended at the moment. Try again in some seconds."
+_LOG_OUT: Final = f"""async () => {{
+const ended = async () => {{
+  const asked = await fetch('/api/v1/session');
+  if (asked.status === 401) return true;
+  const headers = {{'X-CSRF-Token': (await asked.json()).csrf_token}};
+  return asked.ok && (await fetch('/api/v1/session', {{method: 'DELETE', headers}})).ok;
+}};
+if (await ended().catch(() => false)) location.assign('/login');
+else Quasar.Notify.create({{message: {json.dumps(_STILL_LOGGED_IN)}, type: 'warning', timeout: 0, closeBtn: 'Close'}});
+}}"""
 
 
 @contextmanager
@@ -134,4 +140,4 @@ async def _looking(look: Look) -> AsyncIterator[None]:
 def refused(problem: Problem) -> None:
     """Below the heading of a page that has nothing to show: why, also in its status."""
     ui.context.client.status_code = problem.status
-    ui.label(problem.detail)
+    ui.label(f"{problem.detail[:1].upper()}{problem.detail[1:]}.")

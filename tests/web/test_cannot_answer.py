@@ -13,6 +13,7 @@ from service.embedded.postgres import PostgresServer
 from service.postgres.accounts import Role
 from service.postgres.migrate import migrate
 from tests.dashboards.ward import fill
+from tests.forks import Forks
 from tests.web import serving
 from tests.web.conftest import SHOTS, Board
 from tests.web.looks import looks_well
@@ -24,7 +25,7 @@ UNKNOWN = "0e9e9c34-52a5-5c2f-9a2b-8f2c6f1d7a11"
 
 
 @pytest.fixture
-async def own(postgres_server: PostgresServer, browser: Browser, tmp_path: Path) -> AsyncIterator[Board]:
+async def own(postgres_server: PostgresServer, browser: Browser, forks: Forks, tmp_path: Path) -> AsyncIterator[Board]:
     """A board whose database the test may stop."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     url = postgres_server.url()
@@ -33,7 +34,7 @@ async def own(postgres_server: PostgresServer, browser: Browser, tmp_path: Path)
     await fill(connection, datetime.now(UTC))
     await serving.enrol(connection, ("dr-weber", Role.CLINICIAN, None))
     await connection.close()
-    async with serving.serving(url, tmp_path) as address:
+    async with serving.serving(url, tmp_path, forks) as address:
         yield Board(address, url, browser)
         for context in browser.contexts:
             await context.close()
@@ -75,7 +76,13 @@ async def test_a_clinician_reads_that_the_database_is_away_loses_nothing_typed_a
     asked = await dialog(answering, "Acknowledge")
     await asked.get_by_label("Note (optional)").fill("on my way")
 
+    leaving = await own.visitor()
+    await shown(leaving, "/account")
+
     postgres_server.stop()
+    await leaving.get_by_role("button", name="dr-weber").click()
+    await leaving.get_by_role("menuitem", name="Log out").click()
+    await expect(leaving.locator(".q-notification")).to_contain_text("You are still logged in")
     axe = Axe()
     for look, page in pages.items():
         await opened(page, "/pumps", 503, "pumpwatch cannot answer at the moment")
@@ -86,6 +93,9 @@ async def test_a_clinician_reads_that_the_database_is_away_loses_nothing_typed_a
     await expect(asked.get_by_label("Note (optional)")).to_have_value("on my way")
 
     postgres_server.start()
+    await leaving.get_by_role("button", name="dr-weber").click()
+    await leaving.get_by_role("menuitem", name="Log out").click()
+    await leaving.wait_for_url("**/login")
     for page in pages.values():
         await expect(page.locator("h1")).to_have_text("Fleet")
     await asked.get_by_role("button", name="Acknowledge").click()
