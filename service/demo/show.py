@@ -126,11 +126,16 @@ class Show:
         """Look on until the fleet has ended and what was due has arrived, or time is up."""
         ended_at: float | None = None
         while True:
-            with contextlib.suppress(httpx.TransportError):
+            unseen = ""
+            try:
                 await self._look(outside)
+            except httpx.HTTPStatusError as error:  # something was broken on purpose, perhaps: it may come back
+                unseen = f", the API answers {error.response.status_code}: what stands here is of before"
+            except httpx.TransportError:
+                unseen = ", the API does not answer: what stands here is of before"
             if ended_at is None and fleet.returncode is not None:
                 ended_at = time.time()
-            self._seen.progress = self._progress(ended=ended_at is not None)
+            self._seen.progress = self._progress(ended=ended_at is not None) + unseen
             ended_ms = None if ended_at is None else _ended_ms(fleet_report) or round(ended_at * 1000)
             if ended_ms is not None:
                 self._seen.alerts = before_the_end(self._seen.alerts, ended_ms)
