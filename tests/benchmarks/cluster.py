@@ -2,6 +2,7 @@
 
 How many a second is of all ingesters at once. What one costs is of one ingester after the other, as many messages each:
 on the processors of one machine they take the caches from each other, which they would not on machines of their own.
+The fleet grows with the ingesters: each has as many pumps, whatever their number.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ _STORED_OF = "SELECT count(*) FROM reading WHERE pump = ANY ($1::integer[])"
 async def measure(ground: Ground, messages: int, each: int, rounds: int) -> dict[str, float]:
     """Messages a second, and µs of an ingester's processor a message, by their number; and of a node, in and out.
 
-    `messages` of all ingesters at once, then `each` of each ingester in each round; multiples of the number of pumps.
+    `messages` for each while all are at it at once, then `each` in each round of one after the other; multiples of the
+    number of pumps.
     """
     figures: dict[str, float] = {}
     for ingesters in INGESTERS:
@@ -46,25 +48,26 @@ async def measure(ground: Ground, messages: int, each: int, rounds: int) -> dict
         ):
             await _until(url, _HEARD, SHARDS)
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes)
-            published, still = messages, each * ingesters * rounds
+            pumps, at_once, a_round = load.PUMPS * ingesters, messages * ingesters, each * ingesters
+            published, still = at_once, a_round * rounds
             with _stopped(pids):  # their sessions hold what comes
-                await load.publish(cluster.anonymous_url, messages, after=still)
+                await load.publish(cluster.anonymous_url, at_once, pumps=pumps, after=still)
                 held = cluster.nodes[0].streams()[STREAM]["state"]
             began = time.monotonic()
-            await _until(url, _STORED, messages)
+            await _until(url, _STORED, at_once)
             took_s = time.monotonic() - began
             node_s = sum(cpu_s(node.pid) for node in cluster.nodes) - node_s
             used_s = 0.0
             for _ in range(rounds):
                 with _stopped(pids):
-                    still -= each * ingesters
-                    await load.publish(cluster.anonymous_url, each * ingesters, before=published, after=still)
-                    published += each * ingesters
-                    used_s += await _one_after_the_other(url, pids, published // load.PUMPS)
+                    still -= a_round
+                    await load.publish(cluster.anonymous_url, a_round, pumps=pumps, before=published, after=still)
+                    published += a_round
+                    used_s += await _one_after_the_other(url, pids, published // pumps)
         figures["cluster.message_bytes"] = held["bytes"] / held["messages"]
-        figures["cluster.node_us"] = node_s / len(cluster.nodes) / messages * 1e6
-        figures[f"cluster.ingesters_{ingesters}"] = messages / took_s
-        figures[f"cluster.message_us_{ingesters}"] = used_s / (each * ingesters * rounds) * 1e6
+        figures["cluster.node_us"] = node_s / len(cluster.nodes) / at_once * 1e6
+        figures[f"cluster.ingesters_{ingesters}"] = at_once / took_s
+        figures[f"cluster.message_us_{ingesters}"] = used_s / (a_round * rounds) * 1e6
     return figures
 
 

@@ -129,7 +129,7 @@ async def _stream(ground: Ground, size: Size, _: Results) -> Figures:
 
 async def _cluster(ground: Ground, size: Size, _: Results) -> Figures:
     # Few at once: a node closes the connection of one who stands still for long, and sends again two minutes later.
-    return await cluster.measure(ground, load.PUMPS * size.part(15), load.PUMPS * size.part(5), size.rounds)
+    return await cluster.measure(ground, load.PUMPS * size.part(5), load.PUMPS * size.part(5), size.rounds + 1)
 
 
 async def _rules(_: Ground, __: Size, ___: Results) -> Figures:
