@@ -178,10 +178,12 @@ class Memory:
         """Only the first message held can be what stops the receipts; a count needs a sending since the last one.
 
         To send again too early costs little, to give up what is still on its way costs a reading: here the way is taken
-        to be as long as it may be.
+        to be twice as long as it may have been, from when it was sent first.
         """
         first = self.held[0] if self.held else None
-        if first is None or not first.tries or now_s < max(self._late_at(first), first.sent_s + self._longest_lag_s):
+        if first is None or not first.tries or now_s < self._late_at(first):
+            return []
+        if now_s < first.first_sent_s + 2 * self._longest_lag_s:
             return []
         if first.sent_s <= first.counted_s or now_s - first.counted_s < LEFT_OUT_EVERY_S:
             return []
