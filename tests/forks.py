@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -85,8 +85,10 @@ class Forks:
         """`pumpwatch WORDS` to its end."""
         with TemporaryFile() as out, TemporaryFile() as err:
             fork = self.start(*words, environment=environment, out=out.fileno(), err=err.fileno())
-            code = fork.wait(ENDS_WITHIN_S * 3)
-            fork.close()
+            try:
+                code = fork.wait(ENDS_WITHIN_S * 3)
+            finally:
+                fork.close()
             for file in (out, err):
                 file.seek(0)
             return Ended(code, out.read().decode(), err.read().decode())
@@ -172,7 +174,8 @@ def _tell_of_ends(asking: dict[socket.socket, int]) -> None:
         if ended:
             del asking[connection]
             if connection.fileno() >= 0:
-                connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+                with suppress(ConnectionError):  # nobody is interested any more
+                    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _become(asked: _Asked) -> None:

@@ -74,7 +74,7 @@ async def list_pumps(
 ) -> PumpPage:
     """All pumps, each with its latest values, open alerts and verdicts.
 
-    An order other than that of the ids may be two seconds old; what is said of each pump is not.
+    An order other than that of the ids, and who is in it, may be some seconds old; what is said of each pump is not.
     A page may hold fewer than `limit` and still not be the last: `next_cursor` says so.
     """
     if condition in NOT_OF_A_PUMP:
@@ -137,7 +137,7 @@ async def _next(
     placed = await orders.get((sort, chosen, after_place), places)  # while this holds no connection that it may need
     last = (placed[:shown][-1]["pump_id"], placed[:shown][-1]["place"]) if placed else ("", None)
     async with context.database() as connection:
-        return _Next(await queries.pumps_at(connection, placed[:shown]), last, len(placed) > shown)
+        return _Next(await queries.pumps_at(connection, placed[:shown], chosen), last, len(placed) > shown)
 
 
 def _after(page: str | None, sort: queries.Sort) -> tuple[str, float | None]:

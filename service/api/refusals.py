@@ -22,6 +22,7 @@ PROGRAMS: Final = frozenset({"/live", "/ready", "/metrics"})
 PROGRAMS_BELOW: Final = ("/api/", "/hooks/")
 _COME_AGAIN: Final = 1013
 """To a websocket: later."""
+_READS: Final = frozenset({"GET", "HEAD"})
 TRIES_AGAIN_S: Final = 5
 """How soon a page that could not be shown asks for itself again."""
 
@@ -92,14 +93,16 @@ def is_for_people(path: str) -> bool:
     return path not in PROGRAMS and not path.startswith(PROGRAMS_BELOW)
 
 
-def refusal(path: str, problem: Problem) -> Response:
-    return _page(problem) if is_for_people(path) else problem.response()
+def refusal(path: str, method: str, problem: Problem) -> Response:
+    return _page(method, problem) if is_for_people(path) else problem.response()
 
 
-def _page(problem: Problem) -> Response:
+def _page(method: str, problem: Problem) -> Response:
     title, text, way = _WORDS.get(problem.status, _OTHERWISE)
     paragraphs, headers = [text], {**HEADERS, **(problem.headers or {})}
-    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE and method not in _READS:
+        paragraphs.append("What you pressed may not have been recorded. Look again, and press again if it was not.")
+    elif problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
         paragraphs.append(f"This page tries again by itself every {TRIES_AGAIN_S} seconds.")
         headers["Refresh"] = str(TRIES_AGAIN_S)  # a header, since it asks for no script and no mark-up
     said = "" if problem.status in _SAYS_ENOUGH else f"{problem.detail[:1].upper()}{problem.detail[1:]}."
@@ -136,7 +139,7 @@ class Refusals:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": _COME_AGAIN})
             else:
-                await refusal(scope["path"], problem)(scope, receive, send)
+                await refusal(scope["path"], scope["method"], problem)(scope, receive, send)
 
 
 def _log(problem: Problem, error: Exception, scope: Scope) -> None:
@@ -154,4 +157,4 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(request: Request, error: Exception) -> Response:
-    return refusal(request.scope["path"], problem_of(error))
+    return refusal(request.scope["path"], request.method, problem_of(error))

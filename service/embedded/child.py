@@ -5,7 +5,7 @@ that server lives and not a moment longer: whoever gets it knows that what a cra
 """
 
 import atexit
-import contextlib
+import errno
 import fcntl
 import os
 import pwd
@@ -24,6 +24,7 @@ LEASH = Path(__file__).with_name("leash.py")
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.02
 PORTS = range(20_000, 32_000)
+_MOST_TRIES = 10_000
 _claims: deque[socket.socket] = deque(maxlen=100)
 
 
@@ -173,12 +174,16 @@ def free_port() -> int:
 
     From below the range that outgoing connections are given: one of them would take it while a server restarts.
     """
-    while True:
+    for _ in range(_MOST_TRIES):
         port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((LOOPBACK, port))
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
             if _claimed(port):
                 return port
+    raise EmbeddedServerError(f"no free port from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def need_free(port: int, what: str, host: str = LOOPBACK) -> None:
@@ -206,9 +211,11 @@ def _claimed(port: int) -> bool:
     claim = socket.socket(socket.AF_UNIX)
     try:
         claim.bind(f"\0pumpwatch port {port}")
-    except OSError:
+    except OSError as error:
         claim.close()
-        return False
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
     if len(_claims) == _claims.maxlen:
         _claims.popleft().close()
     _claims.append(claim)

@@ -81,7 +81,8 @@ _PLACES = {
 }
 _PLACED = """
     SELECT pump.*, place, turn FROM unnest($1::integer[], $2::float8[]) WITH ORDINALITY AS placed (key, place, turn)
-    JOIN pump ON pump.pump = placed.key WHERE erased_at IS NULL
+    JOIN pump ON pump.pump = placed.key
+    WHERE erased_at IS NULL AND ($3::text IS NULL OR site = $3) AND ($4::text[] IS NULL OR site = ANY ($4))
 """
 _PUMPS_PLACED = (
     _PUMPS.format(chosen=_PLACED)
@@ -125,10 +126,14 @@ async def places(
     return rows
 
 
-async def pumps_at(connection: asyncpg.Connection, placed: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-    """Those pumps as `pumps` has them, with their `place`, in this order; without those erased since."""
+async def pumps_at(
+    connection: asyncpg.Connection, placed: Sequence[asyncpg.Record], chosen: Chosen
+) -> list[asyncpg.Record]:
+    """Those pumps as `pumps` has them, with their `place`, in this order; without those erased or moved to another site
+    since.
+    """
     keys, at = [row["key"] for row in placed], [row["place"] for row in placed]
-    rows: list[asyncpg.Record] = await connection.fetch(_PUMPS_PLACED, keys, at)
+    rows: list[asyncpg.Record] = await connection.fetch(_PUMPS_PLACED, keys, at, chosen.site, chosen.seen)
     return rows
 
 

@@ -24,7 +24,7 @@ _PUT_TOGETHER: Final = ", ".join(
     f"min({name}) AS {name}_min, max({name}) AS {name}_max, avg({name}) AS {name}_mean" for name in QUANTITIES
 )
 # The mode that was said last. Its time stands before it in one number: to sort the readings of each point took a fifth
-# of the whole.
+# of the whole. Of readings of the same millisecond it is that with the greatest number, which has to be below 16.
 _LAST_MODE: Final = "(max(round(date_part('epoch', measured_at) * 1000)::bigint * 16 + mode) & 15)::smallint"
 # Readings put together, from the beginning of the span on.
 PUT_TOGETHER: Final = f"""

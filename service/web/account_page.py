@@ -18,7 +18,7 @@ AGAIN_S: Final = 5.0
 
 
 def add() -> None:
-    ui.page(frame.ACCOUNT)(_page)
+    frame.at(frame.ACCOUNT)(_page)
 
 
 async def _page() -> None:

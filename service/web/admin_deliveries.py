@@ -18,7 +18,7 @@ AGAIN_S: Final = 1.0
 
 
 def add() -> None:
-    ui.page("/admin/deliveries/{delivery_id}")(_page)
+    frame.at("/admin/deliveries/{delivery_id}")(_page)
 
 
 async def _page(delivery_id: str) -> None:

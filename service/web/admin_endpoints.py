@@ -23,8 +23,8 @@ LATEST: Final = 20
 
 
 def add() -> None:
-    ui.page("/admin/endpoints")(_list)
-    ui.page("/admin/endpoints/{endpoint_id}")(_one)
+    frame.at("/admin/endpoints")(_list)
+    frame.at("/admin/endpoints/{endpoint_id}")(_one)
 
 
 async def _list() -> None:

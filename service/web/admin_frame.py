@@ -32,7 +32,7 @@ _PARTS: Final = (
 
 
 def add() -> None:
-    ui.page(HOME)(_home)
+    frame.at(HOME)(_home)
 
 
 async def _home() -> Response:

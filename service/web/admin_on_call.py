@@ -16,7 +16,7 @@ from service.api.problems import wrong_field
 from service.core.rota import Rota, next_hand_over, on_call
 from service.postgres import rosters
 from service.postgres.accounts import Account
-from service.web import admin_frame, desk
+from service.web import admin_frame, desk, frame
 from service.web.admin_forms import Form, Values, button, confirm, heading, live, row, table
 
 AGAIN_S: Final = 10.0
@@ -38,7 +38,7 @@ class Turn(NamedTuple):
 
 
 def add() -> None:
-    ui.page("/admin/on-call")(_page)
+    frame.at("/admin/on-call")(_page)
 
 
 async def _page() -> None:

@@ -16,7 +16,7 @@ from service.core.override import ENABLED, PRIORITY, SHADOW, Scope, Value, shown
 from service.core.override_effect import Effect, effect_of
 from service.core.priorities import PRIORITIES
 from service.core.reading import DrugClass
-from service.web import admin_frame, desk
+from service.web import admin_frame, desk, frame
 from service.web.admin_forms import Form, Values, button, confirm, heading, live, row, table
 from service.web.admin_people import site_names
 from service.web.words import ago, condition
@@ -38,7 +38,7 @@ _MEANINGS: Final = {
 
 
 def add() -> None:
-    ui.page("/admin/overrides")(_page)
+    frame.at("/admin/overrides")(_page)
 
 
 async def _page() -> None:

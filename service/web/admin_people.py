@@ -28,8 +28,8 @@ _ROLES: Final = {
 
 
 def add() -> None:
-    ui.page("/admin/people")(_list)
-    ui.page("/admin/people/{name}")(_one)
+    frame.at("/admin/people")(_list)
+    frame.at("/admin/people/{name}")(_one)
 
 
 async def _list() -> None:

@@ -18,7 +18,7 @@ from service.core.reading import DrugClass
 from service.core.wording import span
 from service.postgres import rosters
 from service.postgres.accounts import Account
-from service.web import admin_frame, admin_preview, desk
+from service.web import admin_frame, admin_preview, desk, frame
 from service.web.admin_forms import Form, Values, button, confirm, heading, live, row, table
 from service.web.admin_on_call import delete, put
 from service.web.admin_preview import said
@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 
 
 def add() -> None:
-    ui.page("/admin/policies")(_page)
+    frame.at("/admin/policies")(_page)
 
 
 async def _page() -> None:

@@ -12,7 +12,7 @@ from service.api import quarantine
 from service.api.quarantine import SHOWN_BYTES, Quarantined, QuarantinedBytes
 from service.core.rejection import Reason
 from service.postgres.aside import State
-from service.web import admin_frame, desk
+from service.web import admin_frame, desk, frame
 from service.web.admin_forms import Form, Values, button, confirm, facts, heading, live, row, table
 from service.web.words import ago
 
@@ -29,8 +29,8 @@ SINCE: Final = {1: "a day", 7: "a week", 31: "a month"}
 
 
 def add() -> None:
-    ui.page("/admin/quarantine")(_list)
-    ui.page("/admin/quarantine/{number}")(_one)
+    frame.at("/admin/quarantine")(_list)
+    frame.at("/admin/quarantine/{number}")(_one)
 
 
 async def _list(

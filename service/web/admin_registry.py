@@ -17,7 +17,7 @@ from service.core.registry_differences import Difference, differences
 from service.core.rulebook import Problem as Mistake
 from service.postgres import registry
 from service.postgres.accounts import Account
-from service.web import admin_frame, desk
+from service.web import admin_frame, desk, frame
 from service.web.admin_forms import button, confirm, heading, live, row, table
 from service.web.told import tried
 from service.web.words import ago
@@ -35,7 +35,7 @@ _READ: Final = f"""async (event) => {{
 
 
 def add() -> None:
-    ui.page("/admin/registry")(_page)
+    frame.at("/admin/registry")(_page)
 
 
 async def _page() -> None:

@@ -11,7 +11,7 @@ from service.api import accounts
 from service.api.accounts import NewToken, Token
 from service.core.access import Scope
 from service.postgres.accounts import Role
-from service.web import admin_frame, desk
+from service.web import admin_frame, desk, frame
 from service.web.admin_forms import Form, Values, button, confirm, heading, live, row, shown_once, table
 from service.web.admin_people import chosen_sites, sees, site_names, sites_fields
 from service.web.words import ago
@@ -28,7 +28,7 @@ _SCOPES: Final = {
 
 
 def add() -> None:
-    ui.page("/admin/tokens")(_page)
+    frame.at("/admin/tokens")(_page)
 
 
 async def _page() -> None:

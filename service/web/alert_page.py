@@ -27,7 +27,7 @@ _TOLD: Final = {"delivered": "state-good", "failed": "state-high"}
 
 
 def add() -> None:
-    ui.page("/alerts/{alert_id}", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/alerts/{alert_id}", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 async def _page(alert_id: UUID) -> None:

@@ -20,7 +20,7 @@ _PRIORITIES: Final = {"": "all", **{name: f"{shape} {name}" for name, shape in S
 
 
 def add() -> None:
-    ui.page("/", title="Alerts · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/", title="Alerts · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 async def _page(

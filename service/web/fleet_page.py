@@ -35,7 +35,7 @@ _CONDITIONS: Final = {each.value: condition(each) for each in Condition if each 
 
 
 def add() -> None:
-    ui.page("/pumps", title="Fleet · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/pumps", title="Fleet · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 @dataclass

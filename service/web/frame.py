@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from nicegui import Client, background_tasks, ui
@@ -13,11 +13,14 @@ from service.api.live import Look, Wanted
 from service.api.problems import Problem, database_reason
 from service.postgres.accounts import Role
 from service.postgres.health import reasons_not_ready
+from service.postgres.pool import ANSWER_WITHIN_S
 from service.web import desk
 
 LOOK_AGAIN_S: Final = 10.0
 KEPT_S: Final = 60.0
 """For how long a page that lost its connection is kept, with what is typed in it. It says so within seconds."""
+ANSWERED_WITHIN_S: Final = 4.0 * ANSWER_WITHIN_S
+"""A page asks the database several times, which gives up by itself and is then said to be away."""
 _AT_MOST_EVERY_S: Final = 0.2
 _PAGES: Final = (("Alerts", "/"), ("Fleet", "/pumps"), ("Pipeline", "/pipeline"))
 ACCOUNT: Final = "/account"
@@ -28,11 +31,18 @@ const ended = async () => {{
   const asked = await fetch('/api/v1/session');
   if (asked.status === 401) return true;
   const headers = {{'X-CSRF-Token': (await asked.json()).csrf_token}};
-  return asked.ok && (await fetch('/api/v1/session', {{method: 'DELETE', headers}})).ok;
+  if (!asked.ok) return false;
+  const done = await fetch('/api/v1/session', {{method: 'DELETE', headers}});
+  return done.ok || done.status === 401;
 }};
 if (await ended().catch(() => false)) location.assign('/login');
 else Quasar.Notify.create({{message: {json.dumps(_STILL_LOGGED_IN)}, type: 'warning', timeout: 0, closeBtn: 'Close'}});
 }}"""
+
+
+def at(path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Where a page is. What takes the database long is waited for: NiceGUI would show an error of its own after 3 s."""
+    return ui.page(path, response_timeout=ANSWERED_WITHIN_S, **options)  # noqa: TID251 - here alone
 
 
 @contextmanager

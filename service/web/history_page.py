@@ -20,7 +20,7 @@ USUAL_DAYS: Final = 7
 
 
 def add() -> None:
-    ui.page("/history", title="What is over · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/history", title="What is over · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 async def _page(

@@ -15,7 +15,7 @@ AGAIN_S: Final = 2.0
 
 
 def add() -> None:
-    ui.page("/pipeline", title="Pipeline · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/pipeline", title="Pipeline · pumpwatch", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 async def _page() -> None:

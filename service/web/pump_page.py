@@ -29,7 +29,7 @@ _OF_EVERY_EVENT: Final = frozenset({"boot", "seq", "type", "time_ms", "held_from
 
 
 def add() -> None:
-    ui.page("/pumps/{pump_id}", reconnect_timeout=frame.KEPT_S)(_page)
+    frame.at("/pumps/{pump_id}", reconnect_timeout=frame.KEPT_S)(_page)
 
 
 async def _page(

@@ -237,6 +237,17 @@ async def test_an_order_of_a_moment_ago_shows_nobody_who_was_erased_since(ward: 
     assert found == ["p2", "p3"]
 
 
+async def test_an_order_of_a_moment_ago_shows_no_pump_of_a_site_that_was_not_asked_for(ward: Ward) -> None:
+    await enter(ward, "p1", "p2")
+    await ward.rows("UPDATE pump SET site = 'north'")
+    asked = {"sort": "empty", "site": "north"}
+    first = (await ward.viewer.get("/pumps", params=asked)).json()
+    assert [pump["pump_id"] for pump in first["items"]] == ["p1", "p2"]
+    await ward.rows("UPDATE pump SET site = NULL WHERE pump_id = 'p1'")
+    second = (await ward.viewer.get("/pumps", params=asked)).json()
+    assert [pump["pump_id"] for pump in second["items"]] == ["p2"]
+
+
 async def test_a_pump_shows_what_happened_to_it_last_and_since_when_it_is_programmed_so(ward: Ward) -> None:
     keys = await enter(ward, "p1")
     for seq, kind in enumerate(["program_changed", *["bolus_denied"] * 12]):
