@@ -66,8 +66,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         )
     for made in (issue, fleet, server, node, part):
         made.add_argument("--out", type=Path, metavar="DIR", help="where to; default: below the authority")
-    revoke = action("revoke", run_revoke, "take back the certificates of a pump, a part or a server")
-    revoke.add_argument("name", help="the pump's id, or the name of a part or a server")
+    revoke = action("revoke", run_revoke, "take back the certificates of a pump, a part, a server or a node")
+    revoke.add_argument("name", help="the pump's id, or the name of a part, a server or a node")
     revoke.add_argument("--kind", choices=list(Kind), type=Kind, default=Kind.PUMP)
     revoke.add_argument(
         "--but-newest", action="store_true", help="the one that works the longest stays: after a renewal"
@@ -186,6 +186,12 @@ def run_revoke(arguments: argparse.Namespace) -> int:
         file = cabinet.write_revocations(authority, at)
     print(f"{len(entries)} taken back; {file} says so")
     _remind(arguments.kind)
+    if arguments.kind is Kind.NODE:
+        print(
+            "nodes read no list and go on taking it: if its key got out, they need a new authority and a new password "
+            "of the routes (docs/security.md)",
+            file=sys.stderr,
+        )
     return EXIT_OK
 
 

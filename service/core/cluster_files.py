@@ -99,7 +99,8 @@ brokers    {nodes} nodes, every message on all of them
            store of a node: {store_gb:,.2f} GB
            processors a node: {node_cores:,.1f} = {messages:,.0f}/s x {broker_us:g} us, {busy:.0%} busy
            unsettled a shard: at most {max_unsettled}
-           certificates: pumpwatch ca issue-node HOST, for each of {hosts};
+           certificates: pumpwatch ca init --dir ca-nodes, an authority for nodes alone: a pump's opens nothing there;
+           pumpwatch ca issue-node --dir ca-nodes HOST, for each of {hosts};
            then of nodes/ to {tls} of each: ca.crt, and its own HOST.pem and HOST.key
            once they run: pumpwatch cluster limit --nats nats://pumpwatch:...@{host}:{nats} --max-bytes {stream_bytes}
 ingesters  {ingesters}, {share:,.0f} messages/s each; without one of them {without}

@@ -23,7 +23,7 @@ def test_every_node_knows_all_others_and_splits_into_the_same_shards() -> None:
             assert f'{of}_file: "/etc/nats/tls/{node.host}.{end}"' in text
         assert "verify: true" in text
         assert (
-            f"pumpwatch ca issue-node HOST, for each of {', '.join(node.host for node in WANTED.nodes)}"
+            f"pumpwatch ca issue-node --dir ca-nodes HOST, for each of {', '.join(node.host for node in WANTED.nodes)}"
             in (named["plan.txt"])
         )
 
